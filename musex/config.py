@@ -1,0 +1,66 @@
+"""Every constant and hyper-parameter, once. Derived values are properties that refuse a remainder."""
+
+from dataclasses import dataclass, field
+
+
+def exact_div(dividend: int, divisor: int) -> int:
+    """Divide, refusing a remainder."""
+    quotient, remainder = divmod(dividend, divisor)
+    if remainder:
+        raise ValueError(f"{dividend} is not a multiple of {divisor}")
+    return quotient
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What the network hears: log-mel, chroma and onset strength, one row per step of 100 ms."""
+
+    sample_rate: int = 22_050
+    n_fft: int = 2048
+    hop_length: int = 441  # one frame, 20 ms
+    n_mels: int = 64
+    n_chroma: int = 12
+    frames_per_step: int = 5
+    floor_db: float = -100.0  # a full-scale sine peaks near -17 dB in area-normalised bands
+
+    @property
+    def step_length(self) -> int:
+        """Samples at `sample_rate` in one step."""
+        return self.hop_length * self.frames_per_step
+
+    @property
+    def steps_per_second(self) -> int:
+        return exact_div(self.sample_rate, self.step_length)
+
+    @property
+    def width(self) -> int:
+        """Numbers in one row: log-mel, then chroma, then onset strength per frame."""
+        return self.n_mels + self.n_chroma + self.frames_per_step
+
+
+@dataclass(frozen=True)
+class PointerConfig:
+    """The `pointer` network: sizes in steps, widths in channels."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    context_seconds: int = 20
+    horizon_seconds: int = 10
+    lags: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)  # match windows, steps
+    embedding_channels: int = 32
+    strip_channels: int = 32
+    heads: int = 6
+    mixture_channels: int = 24
+    dropout: float = 0.1
+
+    @property
+    def context_steps(self) -> int:
+        return self.context_seconds * self.features.steps_per_second
+
+    @property
+    def horizon_steps(self) -> int:
+        return self.horizon_seconds * self.features.steps_per_second
+
+
+FEATURES = FeatureConfig()
+SHORTEST_SONG_SECONDS = 5.0
+LONGEST_OUTPUT_SECONDS = 24 * 3600.0

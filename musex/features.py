@@ -1,0 +1,94 @@
+"""What the network hears: log-mel, chroma and onset strength. The same NumPy code serves training and inference."""
+
+from functools import cache
+
+import numpy as np
+import soxr
+
+from musex.config import FEATURES, FeatureConfig
+
+Array = np.ndarray
+
+BLOCK_FRAMES = 2048  # frames transformed at once: bounds memory for songs of any length
+
+
+def hz_to_mel(hertz: Array) -> Array:
+    """The Slaney mel scale: linear below 1 kHz, logarithmic above (Slaney, Auditory Toolbox, 1998)."""
+    hertz = np.asarray(hertz, dtype=np.float64)
+    return np.where(hertz < 1000.0, hertz * 0.015, 15.0 + 27.0 * np.log(np.maximum(hertz, 1.0) / 1000.0) / np.log(6.4))
+
+
+def mel_to_hz(mel: Array) -> Array:
+    """Inverse of `hz_to_mel`."""
+    mel = np.asarray(mel, dtype=np.float64)
+    return np.where(mel < 15.0, mel / 0.015, 1000.0 * np.exp((mel - 15.0) * np.log(6.4) / 27.0))
+
+
+@cache
+def mel_filters(config: FeatureConfig = FEATURES) -> Array:
+    """Triangular mel filters of equal area, (n_fft // 2 + 1, n_mels), as `librosa.filters.mel` makes them.
+
+    Written out because importing librosa's takes longer than all of the analysis.
+    """
+    bins = np.linspace(0.0, config.sample_rate / 2, config.n_fft // 2 + 1)
+    edges = mel_to_hz(np.linspace(0.0, float(hz_to_mel(np.array(config.sample_rate / 2))), config.n_mels + 2))
+    widths = np.diff(edges)
+    rising = (bins[:, None] - edges[None, :-2]) / widths[None, :-1]
+    falling = (edges[None, 2:] - bins[:, None]) / widths[None, 1:]
+    filters = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
+    return filters.astype(np.float32)
+
+
+@cache
+def chroma_filters(config: FeatureConfig = FEATURES) -> Array:
+    """Pitch-class weights of each bin from 60 Hz to 5 kHz, (n_fft // 2 + 1, n_chroma), Gaussian, a semitone wide."""
+    hertz = np.linspace(0.0, config.sample_rate / 2, config.n_fft // 2 + 1)
+    pitch = 12.0 * np.log2(np.maximum(hertz, 1.0) / 440.0) + 9.0
+    distance = (pitch[:, None] - np.arange(config.n_chroma)[None, :] + 6.0) % 12.0 - 6.0
+    weights = np.exp(-0.5 * (distance / 0.6) ** 2)
+    weights[(hertz < 60.0) | (hertz > 5000.0)] = 0.0
+    return weights.astype(np.float32)
+
+
+def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) -> Array:
+    """Mix (frames, channels) to mono at the features' sample rate: float32 (samples,)."""
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    if sample_rate != config.sample_rate:
+        mono = soxr.resample(mono, sample_rate, config.sample_rate, quality="HQ")
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Features of a mono signal at the features' sample rate, one row per step: float32 (steps, width).
+
+    A row holds the log-mel in dB (mean over the step's frames), the chroma (unit length) and the onset strength of
+    each frame (mean rise of the log-mel, dB). The last partial step is padded with silence.
+    """
+    steps = max(1, -(-len(mono) // config.step_length))
+    frames = steps * config.frames_per_step
+    # Frame n is centred on the middle of its hop, so that a step's frames describe that step's samples.
+    before = (config.n_fft - config.hop_length) // 2
+    after = frames * config.hop_length + config.n_fft - before - len(mono)
+    padded = np.pad(mono, (before, max(0, after)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length][:frames]
+    window = np.hanning(config.n_fft + 1)[:-1].astype(np.float32)
+    scale = 2.0 / window.sum()
+    log_mel = np.empty((frames, config.n_mels), np.float32)
+    chroma = np.empty((frames, config.n_chroma), np.float32)
+    for start in range(0, frames, BLOCK_FRAMES):
+        block = slice(start, start + BLOCK_FRAMES)
+        magnitude = np.abs(np.fft.rfft(windows[block] * window)).astype(np.float32) * scale
+        power = magnitude**2
+        mel = power @ mel_filters(config)
+        log_mel[block] = 10.0 * np.log10(np.maximum(mel, 10 ** (config.floor_db / 10)))
+        chroma[block] = magnitude @ chroma_filters(config)
+    rise = np.maximum(0.0, np.diff(log_mel, axis=0, prepend=log_mel[:1])).mean(axis=1)
+    by_step = (steps, config.frames_per_step)
+    chroma = chroma.reshape(*by_step, -1).mean(axis=1)
+    chroma /= np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-6
+    return np.concatenate([log_mel.reshape(*by_step, -1).mean(axis=1), chroma, rise.reshape(by_step)], axis=1)
+
+
+def analyse(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) -> Array:
+    """Features of a song, (frames, channels) at any rate: float32 (steps, width); see `analyse_mono`."""
+    return analyse_mono(to_mono(samples, sample_rate, config), config)

@@ -1,0 +1,1 @@
+"""The Keras networks, imported by training only."""

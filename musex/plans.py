@@ -1,0 +1,81 @@
+"""The plan of an output: which spans of the song are played and how they are joined. Small, and renderable again."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from musex.errors import MusexError
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run of consecutive source samples, [start, stop), played without a cut."""
+
+    start: int
+    stop: int
+
+    @property
+    def frames(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Seam:
+    """Where one span ends and the next begins; all positions in samples, the crossfade reaches `fade / 2` around."""
+
+    at: int  # of the output: the middle of the crossfade
+    leave: int  # of the source: where the span before ends ("from" in the file)
+    enter: int  # of the source: where the span after begins ("to" in the file)
+    fade: int
+    correlation: float  # of both sides over the crossfade, -1 to 1
+    level_db: float  # level after minus level before
+    flux_percentile: float  # of the spectral flux at the seam among the song's own
+    rhythm_ms: float  # how far the onsets of both sides lie apart
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole output. `song`, `model` and `settings` say what it was made from and how."""
+
+    seconds: float
+    song: dict[str, Any]
+    model: dict[str, Any]
+    settings: dict[str, Any]
+    spans: tuple[Span, ...]
+    seams: tuple[Seam, ...]
+    predictions: int = 0
+    musex: str = field(default="")
+
+    @property
+    def frames(self) -> int:
+        """Length of the output in samples at the song's rate."""
+        return sum(span.frames for span in self.spans)
+
+    def to_json(self) -> str:
+        """The plan file: one JSON object."""
+        content = {"version": PLAN_VERSION, **asdict(self)}
+        for seam in content["seams"]:
+            seam["from"], seam["to"] = seam.pop("leave"), seam.pop("enter")
+        return json.dumps(content, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Read a plan file's text back; raises MusexError if it is damaged or of another version."""
+        try:
+            content = json.loads(text)
+            version = content.pop("version")
+            if version != PLAN_VERSION:
+                raise MusexError(f"this plan is of version {version}; this musex reads version {PLAN_VERSION}")
+            for seam in content["seams"]:
+                seam["leave"], seam["enter"] = seam.pop("from"), seam.pop("to")
+            content["spans"] = tuple(Span(**span) for span in content["spans"])
+            content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
+            return cls(**content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MusexError(f"this plan cannot be read: {error}") from error
+
+    def save(self, path: Path) -> None:
+        path.write_text(self.to_json() + "\n", encoding="utf-8")
