@@ -1,0 +1,370 @@
+"""Read songs: any common format by libsndfile where it can, by ffmpeg through a pipe where it cannot."""
+
+import hashlib
+import os
+import re
+import struct
+import subprocess
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile
+
+from musex.config import SHORTEST_SONG_SECONDS
+from musex.errors import AudioError
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
+
+Samples = np.ndarray[Any, np.dtype[np.float32]]
+
+BLOCK_FRAMES = 16_384
+MOST_CHANNELS = 8
+LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000
+SILENCE_PEAK = 2 / 32_768  # dither of 16-bit silence stays at or below this
+
+SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif")
+FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".webm", ".mp4")
+READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
+
+# ffmpeg may open these containers only: playlists and scripts could name other files.
+CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,tta,w64,wav,wv"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Song:
+    """A decoded song.
+
+    Attributes:
+        samples: float32, (frames, channels), full scale at ±1.
+        sample_rate: Hz.
+        path: The file it came from; None for arrays.
+        subtype: What a lossless output of it should hold: "PCM_16", "PCM_24" or "FLOAT".
+        warnings: What the user should know about the input, one line each.
+    """
+
+    samples: Samples
+    sample_rate: int
+    path: Path | None = None
+    subtype: str = "PCM_16"
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        return int(self.samples.shape[0])
+
+    @property
+    def channels(self) -> int:
+        return int(self.samples.shape[1])
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.sample_rate
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, or of the samples' bytes where there is no file."""
+        if self.path is None:
+            return hashlib.sha256(np.ascontiguousarray(self.samples).data).hexdigest()
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_song(path: str | Path) -> Song:
+    """Decode a music file of any supported format.
+
+    Raises:
+        AudioError: The file is missing, not music, damaged beyond use, silent, too short or out of range.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder: name one music file")
+    try:
+        if path.exists() and not path.is_file():
+            raise AudioError(f"{path} is not a regular file: save the music to a file first")
+        with open(path, "rb") as file:
+            if not file.read(1):
+                raise AudioError(f"{path} is empty (0 bytes): was it copied or downloaded completely?")
+        song = None if path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") else _read_by_soundfile(path)
+        return song or _read_by_ffmpeg(path)
+    except FileNotFoundError as error:
+        raise AudioError(f"no such file: {path}") from error
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise AudioError(f"{path} does not fit in memory when decoded: cut it into shorter songs") from error
+
+
+def song_from_array(samples: np.ndarray[Any, Any], sample_rate: int) -> Song:
+    """Make a song of an array.
+
+    Args:
+        samples: (frames,) or (frames, channels); floats with full scale at ±1, or int16 or int32.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError: The array is of another type or shape, not finite, silent, too short or out of range.
+    """
+    samples = np.asarray(samples)
+    subtype = "FLOAT"
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if samples.ndim != 2:
+        raise AudioError(f"samples have {samples.ndim} dimensions: give (frames,) or (frames, channels)")
+    if samples.dtype in (np.int16, np.int32):
+        subtype = "PCM_16" if samples.dtype == np.int16 else _subtype_of_int32(samples)
+        samples = samples * np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
+    elif not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(f"samples are of type {samples.dtype}: give floats with full scale at ±1, int16 or int32")
+    return _checked(Song(np.ascontiguousarray(samples, np.float32), int(sample_rate), None, subtype), "the array")
+
+
+def song_from_segment(segment: "AudioSegment") -> Song:
+    """Make a song of a pydub segment of 8, 16, 24 or 32 bits.
+
+    Raises:
+        AudioError: As `song_from_array`.
+    """
+    width = segment.sample_width
+    if width not in (1, 2, 3, 4):
+        raise AudioError(f"the segment holds {width} bytes a sample: 1 to 4 can be read")
+    raw = np.frombuffer(segment.raw_data, np.uint8).reshape(-1, segment.channels, width)
+    integers = np.zeros((*raw.shape[:2], 4), np.uint8)
+    integers[..., 4 - width :] = raw  # little-endian, moved to the top of 32 bits
+    samples = integers.view("<i4")[..., 0]
+    song = song_from_array(samples.astype(np.int32, copy=False), segment.frame_rate)
+    return Song(song.samples, song.sample_rate, None, "PCM_16" if width <= 2 else song.subtype)
+
+
+def to_segment(samples: Samples, sample_rate: int, *, sample_width: int = 2) -> "AudioSegment":
+    """Make a pydub segment of float samples; beyond ±1 is clipped.
+
+    Args:
+        samples: (frames,) or (frames, channels).
+        sample_rate: Hz.
+        sample_width: Bytes a sample: 2, or 4 for sources of 24 bits.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydub's search for an ffmpeg that is not needed here
+        from pydub import AudioSegment
+    samples = samples[:, None] if samples.ndim == 1 else samples
+    convert = {2: to_int16, 4: to_int24}[sample_width]
+    return AudioSegment(
+        data=convert(samples).tobytes(), sample_width=sample_width, frame_rate=sample_rate, channels=samples.shape[1]
+    )
+
+
+def to_int16(samples: Samples) -> np.ndarray[Any, Any]:
+    """Round to 16 bits; exact where the samples were decoded from 16 bits."""
+    rounded: Samples = np.rint(samples * np.float32(2**15))
+    return rounded.clip(-(2**15), 2**15 - 1, out=rounded).astype("<i2")
+
+
+def to_int24(samples: Samples) -> np.ndarray[Any, Any]:
+    """Round to 24 bits at the top of 32; exact where the samples were decoded from 24 bits."""
+    rounded: Samples = np.rint(samples * np.float32(2**23))
+    integers: np.ndarray[Any, Any] = rounded.clip(-(2**23), 2**23 - 1, out=rounded).astype("<i4")
+    return integers << 8
+
+
+def _subtype_of_int32(samples: np.ndarray[Any, Any]) -> str:
+    return "FLOAT" if np.any(samples & 0xFF) else "PCM_24"
+
+
+def _checked(song: Song, name: str) -> Song:
+    """Return the song if it can be used, with one clear message if it cannot."""
+    if song.channels == 0:
+        raise AudioError(f"{name} has zero channels: there is nothing to play")
+    if song.channels > MOST_CHANNELS:
+        raise AudioError(
+            f"{name} has {song.channels} channels; {MOST_CHANNELS} is the most: mix it down "
+            "(arrays are (frames, channels))"
+        )
+    if not LOWEST_SAMPLE_RATE <= song.sample_rate <= HIGHEST_SAMPLE_RATE:
+        raise AudioError(
+            f"{name} has a sample rate of {song.sample_rate} Hz; {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE} Hz "
+            "can be used: resample it"
+        )
+    if song.seconds < SHORTEST_SONG_SECONDS:
+        lost = f" ({song.warnings[0]})" if song.warnings else ""
+        raise AudioError(
+            f"{name} lasts {song.seconds:.2f} s; {SHORTEST_SONG_SECONDS:g} s is the shortest song that can be "
+            f"extended{lost}"
+        )
+    peak = 0.0
+    for start in range(0, song.frames, BLOCK_FRAMES):
+        block_peak = float(np.max(np.abs(song.samples[start : start + BLOCK_FRAMES])))
+        if not np.isfinite(block_peak):
+            raise AudioError(
+                f"{name} holds NaN or infinite samples near {start / song.sample_rate:.1f} s: export it again"
+            )
+        peak = max(peak, block_peak)
+    if peak <= SILENCE_PEAK:
+        raise AudioError(f"{name} is silence throughout (peak {peak:.1e}): was the right track exported?")
+    return song
+
+
+class _Recording:
+    """Decoded blocks in one array that grows in place, since headers cannot be trusted to say how many will come."""
+
+    def __init__(self, channels: int, expected_frames: int) -> None:
+        hour = 3600 * 48_000  # a header that claims more is believed when the samples come
+        self.buffer: Samples = np.empty((min(max(expected_frames, BLOCK_FRAMES), hour), channels), np.float32)
+        self.frames = 0
+
+    def append(self, block: Samples) -> None:
+        if self.frames + len(block) > len(self.buffer):
+            self.buffer.resize((self.frames * 3 // 2 + len(block), self.buffer.shape[1]), refcheck=False)
+        self.buffer[self.frames : self.frames + len(block)] = block
+        self.frames += len(block)
+
+    def finish(self) -> Samples:
+        self.buffer.resize((self.frames, self.buffer.shape[1]), refcheck=False)
+        return self.buffer
+
+
+def _read_by_soundfile(path: Path) -> Song | None:
+    """Decode with libsndfile; None if it does not know the format."""
+    with _muted_stderr():
+        try:
+            file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, TypeError):
+            return None
+        with file:
+            if file.format == "OGG" and file.channels > 2:
+                return None  # libsndfile leaves Vorbis' order of channels, and loses the end of some Opus files
+            declared, failed = _declared_frames(file), False
+            if file.channels > MOST_CHANNELS:
+                return _checked(Song(np.empty((0, file.channels), np.float32), file.samplerate), str(path))
+            recording = _Recording(file.channels, declared)
+            try:
+                while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                    recording.append(block)
+            except soundfile.LibsndfileError:
+                failed = True
+            rate, subtype = file.samplerate, file.subtype
+    if recording.frames == 0:
+        return None
+    kind = "PCM_16"
+    if subtype.endswith("_24"):
+        kind = "PCM_24"
+    elif subtype in ("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"):
+        kind = "FLOAT"
+    notes = _damage(path, declared / rate, recording.frames / rate, failed=failed)
+    return _checked(Song(recording.finish(), rate, path, kind, notes), str(path))
+
+
+def _declared_frames(file: soundfile.SoundFile) -> int:
+    """Frames that the header promises; libsndfile itself cuts those of a truncated WAV or AIFF to what is there."""
+    cut = re.search(r"(?:data|SSND) : (\d+) \(should be (\d+)\)", file.extra_info)
+    frames = int(file.frames)
+    if cut and int(cut[1]) < 0x7FFF_0000 and int(cut[2]):  # streams of unknown length claim the largest number
+        return max(frames, frames * int(cut[1]) // int(cut[2]))
+    return frames if frames < 2**62 else 0
+
+
+def _damage(path: Path, declared_seconds: float, seconds: float, *, failed: bool) -> tuple[str, ...]:
+    if failed or declared_seconds > seconds * 1.01 + 0.1:
+        return (
+            f"{path} is damaged or cut off: {seconds:.1f} s of {declared_seconds:.1f} s could be decoded and is used",
+        )
+    return ()
+
+
+_mute_lock = threading.Lock()
+_mute_depth = 0
+_mute_saved = -1
+
+
+@contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Keep libmpg123, which writes notes on damaged files straight to file descriptor 2, from doing so."""
+    global _mute_depth, _mute_saved
+    with _mute_lock:
+        if _mute_depth == 0:
+            try:
+                _mute_saved = os.dup(2)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, 2)
+                os.close(null)
+            except OSError:
+                _mute_saved = -1  # there is no stderr to keep clean
+        _mute_depth += 1
+    try:
+        yield
+    finally:
+        with _mute_lock:
+            _mute_depth -= 1
+            if _mute_depth == 0 and _mute_saved >= 0:
+                os.dup2(_mute_saved, 2)
+                os.close(_mute_saved)
+
+
+@cache
+def ffmpeg() -> str:
+    """Path of the ffmpeg program."""
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise AudioError(
+            f"no ffmpeg found: install imageio-ffmpeg with its binary, or ffmpeg itself ({error})"
+        ) from error
+
+
+def local_input(path: Path) -> list[str]:
+    """ffmpeg's arguments to open a local file, and nothing that it may refer to."""
+    guards = ["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]
+    return [*guards, "-i", f"file:{path.absolute()}"]
+
+
+def _read_by_ffmpeg(path: Path) -> Song:
+    """Decode with ffmpeg, which sends Sun audio: a header with rate and channels, then big-endian floats."""
+    command = [ffmpeg(), "-nostdin", "-hide_banner", "-nostats", *local_input(path)]
+    command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+    with (
+        tempfile.TemporaryFile() as log_file,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            recording, rate = None, 0
+            header = process.stdout.read(24)
+            if len(header) == 24:
+                _, offset, _, _, rate, channels = struct.unpack(">6I", header)
+                process.stdout.read(offset - 24)
+                if channels > MOST_CHANNELS:
+                    return _checked(Song(np.empty((0, channels), np.float32), rate), str(path))
+                recording = _Recording(channels, 0)
+                while data := process.stdout.read(BLOCK_FRAMES * channels * 4):
+                    frames = len(data) // (channels * 4)
+                    block = np.frombuffer(data, ">f4", frames * channels)
+                    recording.append(block.reshape(frames, channels).astype(np.float32))
+            process.wait()
+        finally:
+            process.kill()
+        log_file.seek(0)
+        log = log_file.read().decode(errors="replace")
+    if recording is None or recording.frames == 0:
+        supported = ", ".join(suffix[1:] for suffix in READABLE)
+        cause = "it holds no audio" if "matches no streams" in log else "it is not music, or damaged"
+        raise AudioError(f"{path} cannot be read: {cause}; musex reads {supported}")
+    duration = re.search(r"Duration: (\d+):(\d+):([\d.]+)", log)
+    declared = 0.0
+    if duration and "Estimating duration" not in log:
+        declared = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
+    notes = _damage(path, declared, recording.frames / rate, failed=False)
+    stream = next(iter(re.findall(r"Stream #0:\S+ Audio: (.*)", log)), "")
+    subtype = "PCM_24" if "(24 bit)" in stream else "FLOAT" if stream.startswith(("pcm_f", "pcm_s32")) else "PCM_16"
+    return _checked(Song(recording.finish(), rate, path, subtype, notes), str(path))
