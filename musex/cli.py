@@ -1,0 +1,341 @@
+"""The command line: parse, import lazily, call one function, print; and the one place where errors become messages."""
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musex import __version__
+from musex.errors import DurationError, MusexError
+
+OnProgress = Callable[[str, float], None]
+
+app = typer.Typer(
+    name="musex",
+    help="Make any piece of music last as long as you need.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Ending(str, Enum):
+    outro = "outro"
+    fade = "fade"
+    cut = "cut"
+
+
+class Network(str, Enum):
+    pointer = "pointer"
+    paper = "paper"
+    lstm = "lstm"
+
+
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="PATH", help="A .tflite file or the folder of a training run.")
+]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what exists.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
+BitrateOption = Annotated[
+    str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything drawn at random.")]
+
+
+@app.command()
+def extend(
+    song: Annotated[Path, typer.Argument(metavar="INPUT", help="The song: mp3, wav, flac, ogg, m4a and more.")],
+    minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
+    seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
+    to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a. "
+            "[default: INPUT-extended beside the input]",
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    ending: Annotated[Ending, typer.Option(help="How the output ends: as the song does, faded or cut.")] = Ending.outro,
+    model: ModelOption = None,
+    force: ForceOption = False,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Keep the plan as JSON, for `musex render`.")
+    ] = None,
+    bitrate: BitrateOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a song last as long as you need: give --minutes, --seconds or --to."""
+    wanted = parse_duration(minutes, seconds, to)
+    from musex.extension import default_output, extend_file
+
+    target = output if output is not None else default_output(song)
+    began = time.monotonic()
+    with _progress(quiet) as on_progress:
+        made = extend_file(
+            song,
+            target,
+            seconds=wanted,
+            seed=seed,
+            ending=ending.value,
+            model=model,
+            force=force,
+            bitrate=bitrate,
+            plan_path=plan,
+            on_progress=on_progress,
+        )
+    if not quiet:
+        _summarise(made, target, time.monotonic() - began)
+
+
+@app.command()
+def render(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    output: OutputOption = None,
+    song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    force: ForceOption = False,
+    bitrate: BitrateOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Render a plan again, without predicting anything."""
+    from musex.extension import render_file
+
+    began = time.monotonic()
+    with _progress(quiet) as on_progress:
+        made, target = render_file(
+            plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress
+        )
+    if not quiet:
+        _summarise(made, target, time.monotonic() - began)
+
+
+@app.command()
+def spectrogram(
+    song: Annotated[Path, typer.Argument(metavar="SONG", help="A song.")],
+    other: Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="Another, to compare it with.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="SECONDS", help="Where the prediction begins. [default: the middle]"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The figure: png, svg or pdf.")
+    ] = None,
+    model: ModelOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw what the network heard, what it predicted and what really came; or compare two songs."""
+    if other is not None and (at is not None or model is not None):
+        raise typer.BadParameter("--at and --model are for one song: two songs are compared as they are")
+    from musex.plots import compare_files, predict_file
+
+    if other is not None:
+        target = output or song.with_name(f"{song.stem}-{other.stem}-spectrogram.png")
+        error = compare_files(song, other, target, force=force)
+    else:
+        target = output or song.with_name(f"{song.stem}-spectrogram.png")
+        error = predict_file(song, target, at=None if at is None else parse_time(at), model=model, force=force)
+    if not quiet:
+        typer.echo(f"{target}: mean absolute {'difference' if other else 'error'} {error:.2f} dB")
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
+    network: Annotated[Network, typer.Option(help="Which network.")] = Network.pointer,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. [default: when it has learned]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Stop after so many epochs.")] = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a network on a folder of music; `musex extend --model RUN` uses it at once."""
+    from musex.training import train as fit
+
+    fit(
+        dataset,
+        run,
+        network=network.value,
+        resume=resume,
+        minutes=minutes,
+        epochs=epochs,
+        seed=seed,
+        on_epoch=None if quiet else _print_epoch,
+    )
+    if not quiet:
+        typer.echo(f"{run}: trained; use it by `musex extend SONG --minutes 10 --model {run}`")
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music that was not trained on.")],
+    model: ModelOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    points: Annotated[int, typer.Option(min=1, help="Places in each song to predict from.")] = 3,
+    seed: SeedOption = 0,
+) -> None:
+    """Measure a model and the baselines beside it on a folder of music."""
+    from musex.evaluation import evaluate as measure
+
+    results = measure(dataset, model=model, seed=seed, points=points)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(results, indent=1))
+    else:
+        _print_results(results)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _print_version(value), is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line: exit code 0, 1 for an error, which is told in one line on stderr, 2 for wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    logger = logging.getLogger("musex")
+    handler = _Handler(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        typer.main.get_command(app).main(args=arguments, prog_name="musex")
+    except SystemExit as finished:
+        return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
+    except MusexError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror)
+    except MemoryError:
+        return _fail("out of memory: use a shorter song, or close other programs")
+    finally:
+        logger.removeHandler(handler)
+    return 0
+
+
+def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> float:
+    """Seconds asked for by exactly one of the three options; usage error otherwise, DurationError if it is none."""
+    given = [(name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None]
+    if len(given) != 1:
+        raise typer.BadParameter("give exactly one of --minutes, --seconds and --to: how long shall it last?")
+    name, value = given[0]
+    if name == "to":
+        return parse_time(value)
+    try:
+        return float(value) * (60.0 if name == "minutes" else 1.0)
+    except ValueError as error:
+        raise DurationError(f"--{name} {value} is not a number: give one such as 10 or 2.5") from error
+
+
+def parse_time(text: str) -> float:
+    """Seconds of "H:MM:SS", "MM:SS" or "SS", with decimals."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip(), re.ASCII)
+    if not match or (":" in text and float(match[3]) >= 60) or (match[1] and int(match[2]) >= 60):
+        raise DurationError(f"{text} is not a time: give one such as 1:02:03, 4:30 or 90")
+    return int(match[1] or 0) * 3600.0 + int(match[2] or 0) * 60.0 + float(match[3])
+
+
+def format_time(seconds: float) -> str:
+    """ "1:02:03.0" or "2:03.0": to a tenth of a second."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{clock}:{rest // 10:02d}.{rest % 10}"
+
+
+class _Handler(logging.Handler):
+    """Shows what the library logs as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"musex: {record.levelname.lower()}: {_one_line(record.getMessage())}", file=sys.stderr)
+
+
+def _fail(message: str) -> int:
+    print(f"musex: error: {_one_line(message)}", file=sys.stderr)
+    return 1
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[OnProgress | None]:
+    """A bar with the time left on stderr, if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task, current = progress.add_task("", total=1.0), ""
+
+        def on_progress(stage: str, done: float) -> None:
+            nonlocal current
+            if stage != current:
+                current = stage
+                progress.reset(task, description=stage, total=1.0)
+            progress.update(task, completed=done)
+
+        yield on_progress
+
+
+def _summarise(plan: Any, path: Path, taken: float) -> None:
+    seams = f"{len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
+    predictions = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
+    typer.echo(f"{path}: {format_time(plan.seconds)} ({predictions}, {seams}), made in {taken:.1f} s")
+
+
+def _print_epoch(*values: Any) -> None:
+    typer.echo(" ".join(str(value) for value in values))
+
+
+def _print_results(results: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("measure", "value", box=None)
+    for name, value in _flatten(results):
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+
+
+def _flatten(results: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in results.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"musex {__version__}")
+        raise typer.Exit
