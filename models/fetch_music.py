@@ -23,7 +23,7 @@ import soundfile
 
 TRAINING_PACKAGES = """
     0ad-data asc-music blobwars-data boswars-data brainparty-data btanks-data bzflag-data caveexpress-data
-    drascula-music endless-sky-data extremetuxracer-data fb-music-high freedink-data freedroidrpg-data
+    drascula-music endless-sky-data extremetuxracer-data freedink-data freedroidrpg-data
     freeorion-data fretsonfire-songs-muldjord garden-of-coloured-lights-data gigalomania-data glob2-data
     hedgewars-data hyperrogue-music kobodeluxe-data lbreakouthd-data lordsawar-data lugaru-data megaglest-data
     meritous-data mu-cade-data naev-data netpanzer-data neverball-data nexuiz-music openarena-data opencity-data

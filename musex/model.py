@@ -1,0 +1,139 @@
+"""A packaged model: load the exported file and run it, without TensorFlow."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.config import FeatureConfig, PointerConfig
+from musex.errors import ModelError
+
+Array = np.ndarray
+
+MODEL_NAME = "pointer"
+FORMAT_VERSION = 1
+POINTER_SECONDS = (2, 5, 10)  # the pointer's distributions: what fits the next 2, 5 and 10 s
+IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One horizon, as the decoder says it.
+
+    Attributes:
+        log_mel: (horizon_steps, n_mels), dB.
+        pointer: (horizon_steps, steps), log-probability of each memory position for each step of the horizon.
+        starts: (steps, 3), log-probability of playing on from each memory step over the next 2, 5 and 10 s.
+    """
+
+    log_mel: Array
+    pointer: Array
+    starts: Array
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The song as the network remembers it: features (steps, width), padded for the network to `padded`."""
+
+    features: Array
+    padded: Array
+    mask: Array
+
+
+def packaged_model() -> Path:
+    """The model that came with musex: beside the package in a checkout, inside it when installed."""
+    installed = Path(str(resources.files("musex"))) / "models" / f"{MODEL_NAME}.tflite"
+    checkout = Path(__file__).parent.parent / "models" / f"{MODEL_NAME}.tflite"
+    return installed if installed.exists() else checkout
+
+
+def load_model(path: str | Path | None = None) -> "Model":
+    """Load a model: the packaged one, an exported .tflite file, or a training run's folder.
+
+    Raises:
+        ModelError: there is no such file, it is damaged, or it was written by another version.
+    """
+    file = packaged_model() if path is None else Path(path)
+    if file.is_dir():
+        file = file / f"{MODEL_NAME}.tflite"
+    if not file.is_file():
+        raise ModelError(f"no model at {file}: name a .tflite file or the folder of a finished `musex train`")
+    description = file.with_suffix(".json")
+    try:
+        settings = json.loads(description.read_text(encoding="utf-8"))
+        version, content = settings.get("format"), dict(settings["model"])
+        content["features"] = FeatureConfig(**content["features"])
+        content["lags"] = tuple(content["lags"])
+        config = PointerConfig(**content)
+    except FileNotFoundError as error:
+        raise ModelError(f"no {description.name} beside {file}: a model is both files") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{description} does not describe a model of this musex: {error}") from error
+    if version != FORMAT_VERSION:
+        raise ModelError(f"{file} is of format {version}, this musex reads format {FORMAT_VERSION}: train it again")
+    return Model(file, config, settings)
+
+
+class Model:
+    """An exported network. Calls are not thread-safe: use one model per thread."""
+
+    def __init__(self, path: Path, config: PointerConfig, settings: dict[str, Any]) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.path, self.config, self.settings = path, config, settings
+        self.name: str = settings.get("network", MODEL_NAME)
+        content = path.read_bytes()
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        if self.sha256 != settings.get("sha256", self.sha256):
+            raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
+        try:
+            self.interpreter = Interpreter(model_content=content, num_threads=2)
+            self.runner = self.interpreter.get_signature_runner("serving_default")
+            names = set(self.runner.get_input_details())
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path} cannot be loaded, it is damaged or no LiteRT model: {error}") from error
+        wanted = {"context", "context_mask", "memory", "memory_mask"}
+        if names != wanted:
+            raise ModelError(f"{path} takes {sorted(names)}, not {sorted(wanted)}: it is not a pointer network")
+
+    def listen(self, features: Array) -> Memory:
+        """Take a song's features (steps, width) as memory."""
+        # Songs shorter than the horizon are followed by silence, masked, so that every start has its horizon.
+        mask = np.ones(len(features), np.float32)
+        missing = max(0, self.config.horizon_steps - len(features))
+        padded = np.pad(features, ((0, missing), (0, 0))).astype(np.float32)
+        return Memory(features, padded[None], np.pad(mask, (0, missing))[None])
+
+    def predict(self, memory: Memory, context: Array) -> Prediction:
+        """Predict the next horizon after the memory positions `context` were played, the newest last."""
+        return self.predict_rows(memory, memory.features[np.asarray(context, np.int64)])
+
+    def predict_rows(self, memory: Memory, heard: Array) -> Prediction:
+        """Predict the next horizon after the feature rows `heard` (any number, width); see `predict`."""
+        steps = self.config.context_steps
+        heard = heard[-steps:].astype(np.float32)
+        context = np.pad(heard, ((steps - len(heard), 0), (0, 0)))
+        mask = np.pad(np.ones(len(heard), np.float32), (steps - len(heard), 0))
+        inputs = {"context": context[None], "context_mask": mask[None]}
+        outputs = self.runner(memory=memory.padded, memory_mask=memory.mask, **inputs)
+        starts = self._starts(outputs["starts"][0][: len(memory.features)].astype(np.float64))
+        return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
+
+    def _starts(self, logits: Array) -> Array:
+        """Log-probabilities (steps, 3) of the network's logits."""
+        shifted = logits - logits.max(axis=0)
+        normal = shifted - np.log(np.exp(shifted).sum(axis=0))
+        return np.maximum(normal, IMPOSSIBLE).astype(np.float32)
+
+    def _pointer(self, starts: Array) -> Array:
+        """Where each step of the horizon comes from: start j is at position j + t after t steps."""
+        pointer = np.full((self.config.horizon_steps, len(starts)), IMPOSSIBLE, np.float32)
+        rate = self.config.features.steps_per_second
+        for step in range(self.config.horizon_steps):
+            column = next(i for i, seconds in enumerate(POINTER_SECONDS) if step < seconds * rate)
+            pointer[step, step:] = starts[: max(0, len(starts) - step), column]
+        return pointer

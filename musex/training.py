@@ -1,0 +1,267 @@
+"""Fit a network on a folder of music: cached features, checkpoints, resume, early stop, export."""
+
+import csv
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.config import PointerConfig
+from musex.dataset import (
+    Track,
+    Window,
+    draw_windows,
+    load_tracks,
+    past_window,
+    split_tracks,
+    validation_points,
+)
+from musex.errors import DatasetError, MusexError
+from musex.model import FORMAT_VERSION
+
+try:
+    import keras
+    import tensorflow as tf
+
+    from musex.networks.pointer import PointerTask, build_pointer
+except ImportError as error:
+    raise MusexError("training needs TensorFlow: pip install 'musex[train]'") from error
+
+MODEL_FILE = "pointer.tflite"
+LOG_FILE = "losses.csv"
+STATE_FILE = "state.npz"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is fitted; what it is stands in its own configuration."""
+
+    batch_size: int = 8
+    steps_per_epoch: int = 300
+    epochs: int = 40
+    learning_rate: float = 1.5e-3
+    last_learning_rate: float = 5e-5
+    weight_decay: float = 1e-3
+    ema_momentum: float = 0.998
+    memory_steps: int = 1200
+    validation_memory_steps: int = 1800
+    validation_points: int = 4
+    patience: int = 12
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave."""
+
+    epoch: int
+    seconds: float
+    learning_rate: float
+    loss: float
+    validation_error_db: float
+    validation_regret: float
+
+
+def train(
+    dataset: Path,
+    run: Path,
+    *,
+    model: PointerConfig | None = None,
+    config: TrainingConfig | None = None,
+    validation: tuple[str, ...] = (),
+    cache: Path | None = None,
+    resume: bool = False,
+    minutes: float | None = None,
+    on_track: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Path:
+    """Train the pointer network on every song below `dataset`; returns the exported model's path in `run`.
+
+    `minutes` bounds the fitting: the learning rate falls to its last value by then. With `resume` a stopped run goes
+    on from its last epoch, to the same weights as if it had not been stopped.
+
+    Raises:
+        DatasetError: no usable music, or `run` holds another run and `resume` is not given.
+    """
+    model, config = model or PointerConfig(), config or TrainingConfig()
+    run.mkdir(parents=True, exist_ok=True)
+    if (run / STATE_FILE).exists() and not resume:
+        raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")
+    tracks = load_tracks(dataset, cache=cache, on_track=on_track)
+    learned, held = split_tracks(tracks, validation=validation, seed=config.seed)
+    settings = {"network": "pointer", "model": asdict(model), "training": asdict(config)}
+    groups = {"training": sorted({t.group for t in learned}), "validation": sorted({t.group for t in held})}
+    counts = {"training_tracks": len(learned), "validation_tracks": len(held)}
+    (run / "config.json").write_text(json.dumps({**settings, **groups, **counts}, indent=1) + "\n", encoding="utf-8")
+
+    keras.utils.set_random_seed(config.seed)
+    task = PointerTask(build_pointer(model), model)
+    optimizer = keras.optimizers.AdamW(
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=config.ema_momentum,
+    )
+    task.compile(optimizer=optimizer)
+    optimizer.build(task.trainable_variables)
+    fit(task, learned, held, run, config, minutes=minutes, on_epoch=on_epoch)
+    return export(task.network, run / MODEL_FILE, {**settings, **groups, **counts})
+
+
+def fit(
+    task: "PointerTask",
+    learned: list[Track],
+    held: list[Track],
+    run: Path,
+    config: TrainingConfig,
+    *,
+    minutes: float | None,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> None:
+    """Epochs until the end, the time or the patience runs out; leaves the best averaged weights in `task`."""
+    first, best, best_epoch, spent = load_state(run / STATE_FILE, task)
+    examine = validation_batches(held, task.config, config)
+    started = time.monotonic() - spent
+    for epoch in range(first, config.epochs):
+        elapsed = time.monotonic() - started
+        progress = max(epoch / config.epochs, elapsed / 60 / minutes if minutes else 0.0)
+        if progress >= 1.0 or epoch - best_epoch > config.patience:
+            break
+        rate = config.last_learning_rate + 0.5 * (1 + math.cos(math.pi * progress)) * (
+            config.learning_rate - config.last_learning_rate
+        )
+        warm_up = min(1.0, (epoch + 1) / 2)
+        task.optimizer.learning_rate = rate * warm_up
+        windows = draw_windows(learned, task.config, config.memory_steps, config.seed * 100_003 + epoch)
+        batches = batch_windows(windows, task.config, config.batch_size, config.memory_steps, config.steps_per_epoch)
+        history = task.fit(batches, epochs=1, verbose=0, steps_per_epoch=config.steps_per_epoch)
+        with averaged_weights(task):
+            error, regret = task.examine(examine)
+            if error < best:
+                best, best_epoch = error, epoch
+                task.network.save_weights(run / "best.weights.h5")
+        seconds = time.monotonic() - started
+        save_state(run / STATE_FILE, task, epoch + 1, best, best_epoch, seconds)
+        row = Epoch(epoch, round(seconds, 1), rate, float(history.history["loss"][-1]), error, regret)
+        append_row(run / LOG_FILE, row)
+        if on_epoch:
+            on_epoch(row)
+    if (run / "best.weights.h5").exists():
+        task.network.load_weights(run / "best.weights.h5")
+
+
+class averaged_weights:  # noqa: N801 - used as a context manager
+    """Inside the block the network has the running average of its weights, which generalises better."""
+
+    def __init__(self, task: "PointerTask") -> None:
+        self.task = task
+
+    def __enter__(self) -> None:
+        self.raw = [variable.numpy() for variable in self.task.trainable_variables]
+        averages = self.task.optimizer._model_variables_moving_average
+        for variable, average in zip(self.task.trainable_variables, averages, strict=True):
+            variable.assign(average)
+
+    def __exit__(self, *_: object) -> None:
+        for variable, value in zip(self.task.trainable_variables, self.raw, strict=True):
+            variable.assign(value)
+
+
+def batch_windows(
+    windows: Iterator[Window], model: PointerConfig, batch_size: int, memory_steps: int, count: int
+) -> Any:
+    """A tf.data pipeline of `count` batches ({inputs}, target), drawn while the network computes."""
+
+    def examples() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        for _, window in zip(range(batch_size * count), windows, strict=False):
+            yield split_window(window)
+
+    width = model.features.width
+    rows = {
+        "context": tf.TensorSpec((model.context_steps, width)),
+        "context_mask": tf.TensorSpec((model.context_steps,)),
+        "memory": tf.TensorSpec((memory_steps, width)),
+        "memory_mask": tf.TensorSpec((memory_steps,)),
+    }
+    target = tf.TensorSpec((model.horizon_steps, model.features.n_mels))
+    data = tf.data.Dataset.from_generator(examples, output_signature=(rows, target))
+    return data.batch(batch_size, drop_remainder=True).prefetch(4)
+
+
+def split_window(window: Window) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A window as the network's inputs and its target."""
+    inputs = {
+        "context": window.context,
+        "context_mask": window.context_mask,
+        "memory": window.memory,
+        "memory_mask": window.memory_mask,
+    }
+    return inputs, window.target
+
+
+def validation_batches(held: list[Track], model: PointerConfig, config: TrainingConfig) -> list[Any]:
+    """The validation windows, drawn once: only the past as memory."""
+    points = validation_points(held, model, points=config.validation_points, seed=config.seed)
+    if not points:
+        points = validation_points(held, model, points=config.validation_points, seed=config.seed, earliest_seconds=20)
+    if not points:
+        raise DatasetError("no validation track is longer than 30 s: add longer tracks")
+    arrays = [track.features for track in held]
+    pairs = [
+        split_window(past_window(arrays[number], at, model, memory_steps=config.validation_memory_steps))
+        for number, at in points
+    ]
+    batches = []
+    for start in range(0, len(pairs), config.batch_size):
+        part = pairs[start : start + config.batch_size]
+        inputs = {name: np.stack([pair[0][name] for pair in part]) for name in part[0][0]}
+        batches.append((inputs, np.stack([pair[1] for pair in part])))
+    return batches
+
+
+def save_state(path: Path, task: "PointerTask", epoch: int, best: float, best_epoch: int, seconds: float) -> None:
+    """Everything that going on needs: weights, optimizer, random states, epoch. Numbers only, no pickle."""
+    values = [variable.numpy() for variable in [*task.variables, *task.optimizer.variables]]
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, *values, progress=np.array([epoch, best, best_epoch, seconds]))
+    partial.replace(path)
+
+
+def load_state(path: Path, task: "PointerTask") -> tuple[int, float, int, float]:
+    """Put a saved state into `task`; returns (next epoch, best error, its epoch, seconds spent)."""
+    if not path.exists():
+        return 0, math.inf, 0, 0.0
+    with np.load(path, allow_pickle=False) as state:
+        for number, variable in enumerate([*task.variables, *task.optimizer.variables]):
+            variable.assign(state[f"arr_{number}"])
+        epoch, best, best_epoch, seconds = state["progress"].tolist()
+    return int(epoch), best, int(best_epoch), seconds
+
+
+def append_row(path: Path, row: Epoch) -> None:
+    """Add one epoch to the CSV of losses."""
+    is_new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(asdict(row)))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(asdict(row))
+
+
+def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:
+    """Write the network as LiteRT, and what it is beside it as JSON."""
+    network.export(path, format="litert", verbose=False)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = {"format": FORMAT_VERSION, "sha256": digest, **settings}
+    path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+__all__ = ["Epoch", "TrainingConfig", "train"]
