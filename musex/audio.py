@@ -33,6 +33,8 @@ SILENCE_PEAK = 2 / 32_768  # dither of 16-bit silence stays at or below this
 
 SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif")
 FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".webm", ".mp4")
+# MP4, ASF, Matroska and ADTS by their first bytes: libmpg123 would find sounds in them under another name.
+FFMPEG_HEAD = re.compile(rb"....ftyp|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", re.DOTALL)
 READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
 # ffmpeg may open these containers only: playlists and scripts could name other files.
@@ -93,10 +95,11 @@ def read_song(path: str | Path) -> Song:
         if path.exists() and not path.is_file():
             raise AudioError(f"{path} is not a regular file: save the music to a file first")
         with open(path, "rb") as file:
-            if not file.read(1):
+            head = file.read(8)
+            if not head:
                 raise AudioError(f"{path} is empty (0 bytes): was it copied or downloaded completely?")
-        song = None if path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") else _read_by_soundfile(path)
-        return song or _read_by_ffmpeg(path)
+        foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
+        return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path)
     except FileNotFoundError as error:
         raise AudioError(f"no such file: {path}") from error
     except OSError as error:
@@ -141,8 +144,10 @@ def song_from_segment(segment: "AudioSegment") -> Song:
     raw = np.frombuffer(segment.raw_data, np.uint8).reshape(-1, segment.channels, width)
     integers = np.zeros((*raw.shape[:2], 4), np.uint8)
     integers[..., 4 - width :] = raw  # little-endian, moved to the top of 32 bits
-    samples = integers.view("<i4")[..., 0]
-    song = song_from_array(samples.astype(np.int32, copy=False), segment.frame_rate)
+    samples = integers.view("<i4")[..., 0].astype(np.int32, copy=False)
+    if np.all((integers[..., 0] == 0) | ((integers[..., 0] == 0xFF) & (samples < 0))):
+        samples &= ~0xFF  # pydub widens 24 bits to 32 by repeating the sign below them
+    song = song_from_array(samples, segment.frame_rate)
     return Song(song.samples, song.sample_rate, None, "PCM_16" if width <= 2 else song.subtype)
 
 

@@ -1,0 +1,40 @@
+"""Songs made with NumPy, for all tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+
+def synthesise(seconds: float = 6.0, sample_rate: int = 44_100, channels: int = 2, seed: int = 0) -> np.ndarray:
+    """A chord progression with a pulse, float32 (frames, channels), peaks near 0.5."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    bar = (time // 2).astype(int) % 4
+    root = np.array([220.0, 174.6, 130.8, 196.0])[bar]
+    tone = sum(np.sin(2 * np.pi * root * ratio * time) for ratio in (1, 1.25, 1.5)) / 3
+    drum = rng.standard_normal(len(time)) * np.exp(-30 * (time % 0.5))
+    pan = np.linspace(0.8, 1.0, channels)
+    return ((0.35 * tone + 0.05 * drum)[:, None] * pan).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def make_song() -> Callable[..., np.ndarray]:
+    """`synthesise`, for tests that want songs of their own kind."""
+    return synthesise
+
+
+@pytest.fixture(scope="session")
+def samples() -> np.ndarray:
+    """Six seconds of stereo at 44 100 Hz, float32 (frames, channels)."""
+    return synthesise()
+
+
+@pytest.fixture(scope="session")
+def wav_path(tmp_path_factory: pytest.TempPathFactory, samples: np.ndarray) -> Path:
+    """The same as a 16-bit WAV."""
+    path = tmp_path_factory.mktemp("songs") / "song.wav"
+    soundfile.write(path, samples, 44_100, subtype="PCM_16")
+    return path
