@@ -255,6 +255,8 @@ def _codec_arguments(suffix: str, song: Song, source: _Source, bitrate: str | No
         return [*arguments, "-q:a", f"{quality:.2f}"]
     if suffix == ".mp3":
         arguments += ["-compression_level", "7", "-id3v2_version", "3"]
+    if suffix == ".m4a":
+        arguments += ["-aac_coder", "fast"]  # half the time, and nearer to the waveform at these bit rates
     if suffix == ".opus" and channels > 2:
         arguments += ["-mapping_family", "1"]  # left to itself, ffmpeg shuffles 5 and 7 channels
     return [*arguments, "-b:a", f"{min(kilobits, 250 * channels)}k"]
