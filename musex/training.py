@@ -95,10 +95,8 @@ def train(
         raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")
     tracks = load_tracks(dataset, cache=cache, on_track=on_track)
     learned, held = split_tracks(tracks, validation=validation, seed=config.seed)
-    settings = {"network": "pointer", "model": asdict(model), "training": asdict(config)}
-    groups = {"training": sorted({t.group for t in learned}), "validation": sorted({t.group for t in held})}
-    counts = {"training_tracks": len(learned), "validation_tracks": len(held)}
-    (run / "config.json").write_text(json.dumps({**settings, **groups, **counts}, indent=1) + "\n", encoding="utf-8")
+    settings = describe(model, config) | describe_split(learned, held)
+    (run / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
     keras.utils.set_random_seed(config.seed)
     task = PointerTask(build_pointer(model), model)
@@ -112,7 +110,7 @@ def train(
     task.compile(optimizer=optimizer)
     optimizer.build(task.trainable_variables)
     fit(task, learned, held, run, config, minutes=minutes, on_epoch=on_epoch)
-    return export(task.network, run / MODEL_FILE, {**settings, **groups, **counts})
+    return export(task.network, run / MODEL_FILE, settings)
 
 
 def fit(
@@ -141,7 +139,7 @@ def fit(
         task.optimizer.learning_rate = rate * warm_up
         windows = draw_windows(learned, task.config, config.memory_steps, config.seed * 100_003 + epoch)
         batches = batch_windows(windows, task.config, config.batch_size, config.memory_steps, config.steps_per_epoch)
-        history = task.fit(batches, epochs=1, verbose=0, steps_per_epoch=config.steps_per_epoch)
+        history = task.fit(batches, epochs=1, verbose=0, shuffle=False, steps_per_epoch=config.steps_per_epoch)
         with averaged_weights(task):
             error, regret = task.examine(examine)
             if error < best:
@@ -253,6 +251,19 @@ def append_row(path: Path, row: Epoch) -> None:
         if is_new:
             writer.writeheader()
         writer.writerow(asdict(row))
+
+
+def describe(model: PointerConfig, config: TrainingConfig) -> dict[str, Any]:
+    """What the exported file's JSON says of the network and its training."""
+    return {"network": "pointer", "model": asdict(model), "recipe": asdict(config)}
+
+
+def describe_split(learned: list[Track], held: list[Track]) -> dict[str, Any]:
+    """Which folders were learned from and which were held out."""
+    return {
+        "training": {"tracks": len(learned), "groups": sorted({track.group for track in learned})},
+        "validation": {"tracks": len(held), "groups": sorted({track.group for track in held})},
+    }
 
 
 def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:

@@ -326,7 +326,7 @@ class PointerTask(keras.Model):
         best = ops.minimum(ops.min(masked, axis=2, keepdims=True), 100.0)
         return ops.transpose(ops.minimum(distance / best - 1.0, 10.0), (0, 2, 1)), candidates
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **_: Any) -> Any:
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
         fits, candidates = self.fits(x, y)
         barred = FAR * (1.0 - candidates)[:, :, None]
         wanted = ops.softmax(-10.0 * fits - barred, axis=1)
