@@ -8,8 +8,8 @@ from types import FrameType
 GRACE_SECONDS = 2.0  # a second Ctrl-C within it does not interrupt the tidying up after the first
 
 
-class Stopped(BaseException):  # noqa: N818 - not an error
-    """Ctrl-C, or another signal that asks the program to end. It unwinds everything, so that nothing partial stays."""
+class Stopped(BaseException):
+    """Ctrl-C, or another signal that asks the program to end: unwinds everything, so that nothing partial stays."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")

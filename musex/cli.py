@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,13 +28,13 @@ app = typer.Typer(
 )
 
 
-class Ending(str, Enum):
+class Ending(StrEnum):
     outro = "outro"
     fade = "fade"
     cut = "cut"
 
 
-class Network(str, Enum):
+class Network(StrEnum):
     pointer = "pointer"
     paper = "paper"
     lstm = "lstm"
@@ -114,9 +115,7 @@ def render(
 
     began = time.monotonic()
     with _progress(quiet) as on_progress:
-        made, target = render_file(
-            plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress
-        )
+        made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)
     if not quiet:
         _summarise(made, target, time.monotonic() - began)
 
@@ -158,27 +157,54 @@ def train(
     network: Annotated[Network, typer.Option(help="Which network.")] = Network.pointer,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. [default: when it has learned]")
+        float | None,
+        typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. [default: when it has learned]"),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Stop after so many epochs.")] = None,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
     """Train a network on a folder of music; `musex extend --model RUN` uses it at once."""
-    from musex.training import train as fit
+    if network is not Network.pointer and minutes is not None:
+        raise typer.BadParameter("--minutes is for the pointer network: give --epochs")
+    on_epoch = None if quiet else _print_epoch
+    if network is Network.pointer:
+        from dataclasses import replace
 
-    fit(
-        dataset,
-        run,
-        network=network.value,
-        resume=resume,
-        minutes=minutes,
-        epochs=epochs,
-        seed=seed,
-        on_epoch=None if quiet else _print_epoch,
-    )
+        from musex.training import TrainingConfig
+        from musex.training import train as fit
+
+        config = replace(TrainingConfig(), seed=seed, **({} if epochs is None else {"epochs": epochs}))
+        with _progress(quiet) as on_progress:
+
+            def on_track(done: int, tracks: int) -> None:
+                if on_progress is not None:
+                    on_progress("Analysing", done / tracks)
+
+            fit(
+                dataset,
+                run,
+                config=config,
+                resume=resume,
+                minutes=minutes,
+                on_track=on_track,
+                on_epoch=None if on_epoch is None else lambda epoch: on_epoch(asdict(epoch)),
+            )
+    else:
+        from musex.references import ReferenceConfig, train_reference
+
+        train_reference(
+            dataset,
+            run,
+            network=network.value,
+            config=ReferenceConfig(seed=seed),
+            epochs=epochs,
+            resume=resume,
+            on_epoch=None if on_epoch is None else lambda epoch, logs: on_epoch({"epoch": epoch, **logs}),
+        )
     if not quiet:
-        typer.echo(f"{run}: trained; use it by `musex extend SONG --minutes 10 --model {run}`")
+        use = f"; use it by `musex extend SONG --minutes 10 --model {run}`" if network is Network.pointer else ""
+        typer.echo(f"{run}: trained{use}")
 
 
 @app.command()
@@ -191,8 +217,16 @@ def evaluate(
 ) -> None:
     """Measure a model and the baselines beside it on a folder of music."""
     from musex.evaluation import evaluate as measure
+    from musex.model import load_model
 
-    results = measure(dataset, model=model, seed=seed, points=points)
+    name = "musex" if model is None else model.name
+    with _progress(quiet=False) as on_progress:
+
+        def on_point(done: int, all_points: int) -> None:
+            if on_progress is not None:
+                on_progress("Measuring", done / all_points)
+
+        results = measure(dataset, models={name: load_model(model)}, points=points, seed=seed, on_point=on_point)
     if json:
         from json import dumps
 
@@ -238,7 +272,9 @@ def run(arguments: list[str]) -> int:
 
 def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> float:
     """Seconds asked for by exactly one of the three options; usage error otherwise, DurationError if it is none."""
-    given = [(name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None]
+    given = [
+        (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
+    ]
     if len(given) != 1:
         raise typer.BadParameter("give exactly one of --minutes, --seconds and --to: how long shall it last?")
     name, value = given[0]
@@ -312,27 +348,25 @@ def _summarise(plan: Any, path: Path, taken: float) -> None:
     typer.echo(f"{path}: {format_time(plan.seconds)} ({predictions}, {seams}), made in {taken:.1f} s")
 
 
-def _print_epoch(*values: Any) -> None:
-    typer.echo(" ".join(str(value) for value in values))
+def _print_epoch(values: dict[str, float]) -> None:
+    typer.echo("  ".join(f"{name} {value:.5g}" for name, value in values.items()))
 
 
 def _print_results(results: dict[str, Any]) -> None:
+    """One row a predictor, one column a measure: means and their 95 % intervals."""
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    table = Table("measure", "value", box=None)
-    for name, value in _flatten(results):
-        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    console.print(table)
-
-
-def _flatten(results: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in results.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}", value
+    rows: dict[str, dict[str, dict[str, float]]] = results["predictors"]
+    measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
+    title = f"{results['data']}: {results['points']} points in {results['tracks']} tracks, seed {results['seed']}"
+    table = Table("predictor", title=title, box=None, title_justify="left")
+    for measure in measures:
+        table.add_column(measure.replace("_", " "), justify="right")
+    for name, row in rows.items():
+        cells = [row.get(measure) for measure in measures]
+        table.add_row(name, *(f"{c['mean']:.2f} ({c['low']:.2f} to {c['high']:.2f})" if c else "" for c in cells))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _print_version(wanted: bool) -> None:

@@ -167,10 +167,6 @@ def render_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = _read(found)
-    if song.sha256 != plan.song.get("sha256"):
-        raise MusexError(f"{found} is not the song of this plan: their SHA-256 differ; name the right one with --song")
-    if not all(0 <= span.start < span.stop <= song.frames for span in plan.spans) or not plan.spans:
-        raise MusexError(f"{plan_path} is damaged: its spans do not lie within the song")
     _write(plan, song, target, force, bitrate, report)
     return plan, target
 
@@ -196,11 +192,18 @@ def default_output(song_path: str | Path) -> Path:
 def read_plan(path: str | Path) -> Plan:
     """Read a plan file; raises MusexError if it is missing or damaged."""
     try:
-        return Plan.from_json(Path(path).read_text(encoding="utf-8"))
+        plan = Plan.from_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MusexError(f"no such plan: {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise MusexError(f"{path} is not a plan that can be read: {error}") from error
+    places = [value for span in plan.spans for value in (span.start, span.stop)]
+    places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
+    if not all(type(value) is int for value in places) or not all(
+        isinstance(part, dict) for part in (plan.song, plan.model, plan.settings)
+    ):
+        raise MusexError(f"{path} is not a plan that can be read: it is damaged")
+    return plan
 
 
 def check_side_file(path: str | Path, force: bool, *others: str | Path) -> None:
@@ -269,9 +272,7 @@ def _find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _write(
-    plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress
-) -> None:
+def _write(plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress) -> None:
     blocks = _counted(render(plan, song), plan.frames, report)
     for note in write_song(output, blocks, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
         logger.warning(note)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from musex.audio import Song, read_song
 from musex.config import FEATURES, FeatureConfig, PointerConfig
@@ -25,7 +27,7 @@ COLOURS = "magma"  # perceptually uniform, and its lightness rises throughout: i
 DIFFERENCE_COLOURS = "PuOr"
 RANGE_DB = 70.0  # shown below the loudest
 SEAM_COLOUR = "#19d3f3"
-LABELLED_HERTZ = (100, 200, 500, 1000, 2000, 5000, 10_000)
+LABELLED_HERTZ = (100, 500, 1000, 2000, 5000, 10_000)
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 SHORTEST_SECONDS = 1.0  # of what is heard and of what is predicted
 
@@ -62,15 +64,15 @@ def plot_prediction(
     for axis, (name, log_mel, begins) in zip(axes, panels, strict=True):
         image = _draw(axis, log_mel, begins, COLOURS, low, high, config)
         axis.set_title(name)
-        axis.axvline(at, color=SEAM_COLOUR, linestyle="--", linewidth=2)
+        axis.axvline(at, color=SEAM_COLOUR, linestyle="--", linewidth=3, clip_on=False, zorder=5)
+        axis.xaxis.set_major_locator(MaxNLocator(5 if begins == at else 10, integer=True))
         axis.set_xlabel("Time (s)")
     axes[2].set_xlim(at, at + len(predicted) / config.steps_per_second)
-    _label_seam(axes[0], f"seam at {at:.1f} s", at, "right")
+    _label_seam(axes[0], f"seam at {at:.1f} s", at)
     _label_bands(axes[0], config)
-    axes[1].set_title(f"Predicted, {error:.2f} dB off (mean absolute error)")
     assert image is not None
     figure.colorbar(image, ax=axes, label="Level (dB)", pad=0.01)
-    _write_title(figure, title)
+    figure.suptitle(_printable(f"{title}   mean absolute error {error:.2f} dB".strip()), parse_math=False)
     return figure
 
 
@@ -210,25 +212,21 @@ def _label_bands(axis: Axes, config: FeatureConfig) -> None:
     axis.set_ylabel("Frequency (Hz, mel scale)")
 
 
-def _label_seam(axis: Axes, text: str, at: float, side: str) -> None:
+def _label_seam(axis: Axes, text: str, at: float) -> None:
     axis.annotate(
         text,
         (at, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(-6 if side == "right" else 6, -6),
+        xytext=(-6, -6),
         textcoords="offset points",
-        ha=side,
+        ha="right",
         va="top",
         color="black",
         bbox={"boxstyle": "round,pad=0.2", "facecolor": SEAM_COLOUR, "edgecolor": "none"},
     )
 
 
-def _write_title(figure: Figure, title: str) -> None:
-    if title:
-        figure.suptitle(_printable(title), parse_math=False)
-
-
 def _printable(text: str) -> str:
-    """A file name as text: what is not Unicode in it is replaced."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """A file name as text, with U+FFFD for what is not Unicode in it or not in the font."""
+    font = get_font(findfont(FontProperties()))
+    return "".join(letter if font.get_char_index(ord(letter)) else "\N{REPLACEMENT CHARACTER}" for letter in text)
