@@ -1,0 +1,131 @@
+"""Plan to waveform: the crossfades of seams, and a plan played as a stream of blocks."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from musex.errors import MusexError
+from musex.plans import Plan, Seam
+
+Array = np.ndarray
+
+BLOCK_SECONDS = 1.0
+FADE_OUT_SECONDS = {"outro": 0.0, "cut": 0.01, "fade": 5.0}  # by the plan's ending
+LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
+
+
+class SongLike(Protocol):
+    """What rendering needs to know of a song."""
+
+    @property
+    def samples(self) -> Array: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+def crossfade(samples: Array, seam: Seam) -> Array:
+    """The crossfade of a seam, float32 (fade, channels), at the level of its sides and never above their peak.
+
+    With θ = πt/2 and the sides' correlation ρ the gains are cos θ / √(1 + ρ sin 2θ) and sin θ / √(1 + ρ sin 2θ).
+    """
+    half = seam.fade // 2
+    before = samples[seam.leave - half : seam.leave + half]
+    after = samples[seam.enter - half : seam.enter + half]
+    theta = (np.arange(2 * half) + 0.5) * (np.pi / (4 * half))
+    rho = max(seam.correlation, LEAST_CORRELATION)
+    level = np.sqrt(1.0 + rho * np.sin(2.0 * theta))
+    mixed = before * (np.cos(theta) / level)[:, None] + after * (np.sin(theta) / level)[:, None]
+    return _limit(mixed, max(float(np.abs(before).max()), float(np.abs(after).max()))).astype(np.float32)
+
+
+def _limit(mixed: Array, peak: float) -> Array:
+    """Lower the part of a crossfade that exceeds `peak`, with ramps to both ends."""
+    loudest = np.abs(mixed).max(axis=1)
+    over = np.flatnonzero(loudest > peak)
+    if not len(over):
+        return mixed
+    gain = peak / float(loudest.max()) * (1.0 - 1e-6)
+    places = np.array([-1, over[0], over[-1], len(mixed)])
+    return np.asarray(mixed * np.interp(np.arange(len(mixed)), places, [1.0, gain, gain, 1.0])[:, None])
+
+
+def check_plan(plan: Plan, song: SongLike) -> None:
+    """Refuse a plan that is not of this song, or whose spans and seams do not fit together; raises MusexError."""
+    frames, channels = song.samples.shape
+    for name, true in (("sample_rate", song.sample_rate), ("frames", frames), ("channels", channels)):
+        if plan.song.get(name) != true:
+            raise MusexError(f"the plan's song has {name} {plan.song.get(name)}, this one {true}: not the same song")
+    if plan.song.get("sha256") != song.sha256:
+        raise MusexError("the plan was made from another song than this one (their SHA-256 differ)")
+    if plan.settings.get("ending", "outro") not in FADE_OUT_SECONDS:
+        raise MusexError(f"the plan asks for an unknown ending, {plan.settings.get('ending')!r}")
+    if not plan.spans or len(plan.seams) != len(plan.spans) - 1:
+        raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: one seam fewer is needed")
+    at = 0
+    for span, seam in zip(plan.spans[:-1], plan.seams, strict=True):
+        at += span.frames
+        half = seam.fade // 2
+        inside = half <= min(seam.leave, seam.enter) and max(seam.leave, seam.enter) + half <= frames
+        if not inside or seam.fade < 0 or seam.at != at or seam.leave != span.stop:
+            raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span before it or the song")
+    for seam, span in zip(plan.seams, plan.spans[1:], strict=True):
+        if seam.enter != span.start:
+            raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span after it")
+    for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
+        if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
+            raise MusexError(f"the plan's span {span.start} to {span.stop} is too short or outside the song")
+
+
+def _halves(plan: Plan) -> list[int]:
+    """How far the crossfade reaches into both spans at each seam, and at the output's ends."""
+    return [0, *(seam.fade // 2 for seam in plan.seams), 0]
+
+
+def _pieces(plan: Plan, samples: Array) -> Iterator[Array]:
+    """Source and crossfades in their order, views of any length."""
+    halves = _halves(plan)
+    for number, span in enumerate(plan.spans):
+        yield samples[span.start + halves[number] : span.stop - halves[number + 1]]
+        if number < len(plan.seams) and plan.seams[number].fade > 1:
+            yield crossfade(samples, plan.seams[number])
+
+
+def _fade_out(block: Array, start: int, frames: int, length: int) -> None:
+    """Apply the output's last `length` samples' fade to a block that starts at `start` of `frames`, in place."""
+    first = max(start, frames - length)
+    if length and start + len(block) > first:
+        left = (frames - 1 - np.arange(first, start + len(block))) / length
+        block[first - start :] *= np.sin(0.5 * np.pi * left)[:, None].astype(np.float32)
+
+
+def render(plan: Plan, song: SongLike) -> Iterator[Array]:
+    """Play a plan: float32 blocks (frames, channels) of about a second, `plan.frames` in all, in constant memory.
+
+    Samples away from seams are the source's, bit for bit. Raises MusexError at once if the plan is not of this song.
+    """
+    check_plan(plan, song)
+    return _blocks(plan, song)
+
+
+def _blocks(plan: Plan, song: SongLike) -> Iterator[Array]:
+    size = round(BLOCK_SECONDS * song.sample_rate)
+    fade = min(round(FADE_OUT_SECONDS[plan.settings.get("ending", "outro")] * song.sample_rate), plan.frames)
+    block = np.empty((size, song.samples.shape[1]), np.float32)
+    start = filled = 0
+    for piece in _pieces(plan, song.samples):
+        while len(piece):
+            taken = piece[: size - filled]
+            block[filled : filled + len(taken)] = taken
+            filled, piece = filled + len(taken), piece[len(taken) :]
+            if filled == size:
+                _fade_out(block, start, plan.frames, fade)
+                yield block
+                block, start, filled = np.empty_like(block), start + size, 0
+    if filled:
+        block = block[:filled]
+        _fade_out(block, start, plan.frames, fade)
+        yield block
