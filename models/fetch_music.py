@@ -21,21 +21,79 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-TRAINING_PACKAGES = """
-    0ad-data asc-music blobwars-data boswars-data brainparty-data btanks-data bzflag-data caveexpress-data
-    drascula-music endless-sky-data extremetuxracer-data freedink-data freedroidrpg-data
-    freeorion-data fretsonfire-songs-muldjord garden-of-coloured-lights-data gigalomania-data glob2-data
-    hedgewars-data hyperrogue-music kobodeluxe-data lbreakouthd-data lordsawar-data lugaru-data megaglest-data
-    meritous-data mu-cade-data naev-data netpanzer-data neverball-data nexuiz-music openarena-data opencity-data
-    openclonk-data parsec47-data pax-britannica-data pekka-kana-2-data pink-pony-data planetblupi-music-ogg
-    raincat-data redeclipse-data ri-li-data scorched3d-data singularity-music supertux-data supertuxkart-data
-    tecnoballz-data teeworlds-data titanion-data tomatoes-data torcs-data torus-trooper-data trigger-rally-data
-    tuxmath-data ufoai-music unknown-horizons warmux-data warzone2100-data warzone2100-music
-    wesnoth-1.16-music widelands-data xblast-tnt-musics xmoto-data
-""".split()
-EVALUATION_PACKAGES = """
-    fillets-ng-data zaz-data trackballs-data pushover-data frozen-bubble-data lincity-ng-data
-""".split()
+TRAINING_PACKAGES = (
+    "0ad-data",
+    "asc-music",
+    "blobwars-data",
+    "boswars-data",
+    "brainparty-data",
+    "btanks-data",
+    "bzflag-data",
+    "caveexpress-data",
+    "drascula-music",
+    "endless-sky-data",
+    "extremetuxracer-data",
+    "freedink-data",
+    "freedroidrpg-data",
+    "freeorion-data",
+    "fretsonfire-songs-muldjord",
+    "garden-of-coloured-lights-data",
+    "gigalomania-data",
+    "glob2-data",
+    "hedgewars-data",
+    "hyperrogue-music",
+    "kobodeluxe-data",
+    "lbreakouthd-data",
+    "lordsawar-data",
+    "lugaru-data",
+    "megaglest-data",
+    "meritous-data",
+    "mu-cade-data",
+    "naev-data",
+    "netpanzer-data",
+    "neverball-data",
+    "nexuiz-music",
+    "openarena-data",
+    "opencity-data",
+    "openclonk-data",
+    "parsec47-data",
+    "pax-britannica-data",
+    "pekka-kana-2-data",
+    "pink-pony-data",
+    "planetblupi-music-ogg",
+    "raincat-data",
+    "redeclipse-data",
+    "ri-li-data",
+    "scorched3d-data",
+    "singularity-music",
+    "supertux-data",
+    "supertuxkart-data",
+    "tecnoballz-data",
+    "teeworlds-data",
+    "titanion-data",
+    "tomatoes-data",
+    "torcs-data",
+    "torus-trooper-data",
+    "trigger-rally-data",
+    "tuxmath-data",
+    "ufoai-music",
+    "unknown-horizons",
+    "warmux-data",
+    "warzone2100-data",
+    "warzone2100-music",
+    "wesnoth-1.16-music",
+    "widelands-data",
+    "xblast-tnt-musics",
+    "xmoto-data",
+)
+EVALUATION_PACKAGES = (
+    "fillets-ng-data",
+    "zaz-data",
+    "trackballs-data",
+    "pushover-data",
+    "frozen-bubble-data",
+    "lincity-ng-data",
+)
 
 AUDIO_SUFFIXES = {".ogg", ".oga", ".mp3", ".flac", ".wav", ".opus", ".aif", ".aiff"}
 MODULE_SUFFIXES = {".mod", ".xm", ".it", ".s3m"}
@@ -72,22 +130,21 @@ def find_music(folder: Path) -> list[Path]:
     """Audio files and tracker modules below `folder` that are not in a folder of sounds or speech."""
     suffixes = AUDIO_SUFFIXES | MODULE_SUFFIXES
     candidates = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
-    return [path for path in candidates if not NOT_MUSIC & {part.lower() for part in path.relative_to(folder).parts}]
+    kept = []
+    for path in candidates:
+        parts = {part.lower() for part in path.relative_to(folder).parts[:-1]}
+        if not parts & NOT_MUSIC or parts & {"music", "musics"}:
+            kept.append(path)
+    return kept
 
 
-def render_module(module: Path, folder: Path) -> Path | None:
+def render_module(module: Path) -> Path | None:
     """Render a tracker module to FLAC with openmpt123; None if it is not one."""
-    wav = folder / (module.name + ".wav")
-    command = ["openmpt123", "--quiet", "--force", "--samplerate", "44100", "--repeat", "0"]
-    command += ["--output", str(wav), str(module)]
-    if subprocess.run(command, capture_output=True).returncode or not wav.exists():
+    command = ["openmpt123", "--quiet", "--render", "--force", "--samplerate", "44100", "--repeat", "0"]
+    rendered = module.with_name(module.name + ".flac")
+    if subprocess.run([*command, "--output-type", "flac", str(module)], capture_output=True).returncode:
         return None
-    samples, sample_rate = soundfile.read(wav, dtype="float32", always_2d=True)
-    wav.unlink()
-    peak = float(np.abs(samples).max(initial=0.0))
-    flac = wav.with_suffix(".flac")
-    soundfile.write(flac, samples / max(peak, 1.0), sample_rate)
-    return flac
+    return rendered if rendered.exists() else None
 
 
 def fingerprint(samples: np.ndarray, sample_rate: int) -> str | None:
@@ -112,15 +169,16 @@ def collect(package: str, debs: Path, music: Path, seen: set[str]) -> tuple[int,
         folder = Path(name)
         unpack(download(package, debs), folder)
         for number, source in enumerate(find_music(folder)):
-            path: Path | None = source
-            if source.suffix.lower() in MODULE_SUFFIXES:
-                path = render_module(source, folder)
+            is_module = source.suffix.lower() in MODULE_SUFFIXES
+            path = render_module(source) if is_module else source
+            if path is None:
+                continue
             try:
-                samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True) if path else (None, 0)
+                samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError:
                 continue
-            digest = None if samples is None else fingerprint(samples, sample_rate)
-            if path is None or digest is None or digest in seen:
+            digest = fingerprint(samples, sample_rate)
+            if digest is None or digest in seen:
                 continue
             seen.add(digest)
             stem = "-".join(source.with_suffix("").parts[-2:]).replace(" ", "_")

@@ -39,9 +39,9 @@ def find_tracks(dataset: Path) -> list[Path]:
     """Audio files below `dataset`, in order of their names; raises DatasetError if there are none."""
     if not dataset.is_dir():
         raise DatasetError(f"{dataset} is not a folder: name a folder of music")
-    hidden = [part for part in (".debs", CACHE_FOLDER)]
+    hidden = {".debs", CACHE_FOLDER}
     paths = sorted(path for path in dataset.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
-    paths = [path for path in paths if not set(hidden) & set(path.relative_to(dataset).parts)]
+    paths = [path for path in paths if not hidden & set(path.relative_to(dataset).parts)]
     if not paths:
         raise DatasetError(f"{dataset} holds no audio; musex reads {', '.join(sorted(READABLE))}")
     return paths

@@ -36,7 +36,7 @@ def mel_filters(config: FeatureConfig = FEATURES) -> Array:
     rising = (bins[:, None] - edges[None, :-2]) / widths[None, :-1]
     falling = (edges[None, 2:] - bins[:, None]) / widths[None, 1:]
     filters = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
-    return filters.astype(np.float32)
+    return np.asarray(filters, np.float32)
 
 
 @cache
@@ -58,15 +58,12 @@ def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) 
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
-    """Features of a mono signal at the features' sample rate, one row per step: float32 (steps, width).
+def transform(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> tuple[Array, Array]:
+    """Log-mel in dB (frames, n_mels) and chroma (frames, n_chroma) of a mono signal at the features' sample rate.
 
-    A row holds the log-mel in dB (mean over the step's frames), the chroma (unit length) and the onset strength of
-    each frame (mean rise of the log-mel, dB). The last partial step is padded with silence.
+    Frame n is centred on the middle of its hop, so that a step's frames describe that step's samples; beyond the
+    signal there is silence.
     """
-    steps = max(1, -(-len(mono) // config.step_length))
-    frames = steps * config.frames_per_step
-    # Frame n is centred on the middle of its hop, so that a step's frames describe that step's samples.
     before = (config.n_fft - config.hop_length) // 2
     after = frames * config.hop_length + config.n_fft - before - len(mono)
     padded = np.pad(mono, (before, max(0, after)))
@@ -78,12 +75,22 @@ def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
     for start in range(0, frames, BLOCK_FRAMES):
         block = slice(start, start + BLOCK_FRAMES)
         magnitude = np.abs(np.fft.rfft(windows[block] * window)).astype(np.float32) * scale
-        power = magnitude**2
-        mel = power @ mel_filters(config)
+        mel = magnitude**2 @ mel_filters(config)
         log_mel[block] = 10.0 * np.log10(np.maximum(mel, 10 ** (config.floor_db / 10)))
         chroma[block] = magnitude @ chroma_filters(config)
-    rise = np.maximum(0.0, np.diff(log_mel, axis=0, prepend=log_mel[:1])).mean(axis=1)
+    return log_mel, chroma
+
+
+def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Features of a mono signal at the features' sample rate, one row per step: float32 (steps, width).
+
+    A row holds the log-mel in dB (mean over the step's frames), the chroma (unit length) and the onset strength of
+    each frame (mean rise of the log-mel, dB). The last partial step is padded with silence.
+    """
+    steps = max(1, -(-len(mono) // config.step_length))
     by_step = (steps, config.frames_per_step)
+    log_mel, chroma = transform(mono, steps * config.frames_per_step, config)
+    rise = np.maximum(0.0, np.diff(log_mel, axis=0, prepend=log_mel[:1])).mean(axis=1)
     chroma = chroma.reshape(*by_step, -1).mean(axis=1)
     chroma /= np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-6
     return np.concatenate([log_mel.reshape(*by_step, -1).mean(axis=1), chroma, rise.reshape(by_step)], axis=1)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,27 +79,49 @@ def load_model(path: str | Path | None = None) -> "Model":
     return Model(file, config, settings)
 
 
+class JoinHead:
+    """The exported join head: does a junction sound as if the music had been made so?"""
+
+    def __init__(self, path: Path) -> None:
+        self.runner = load_runner(path, {"window"})
+
+    def judge(self, window: Array) -> float:
+        """Log-odds that a junction, heard as `musex.joins.junction_window` (frames, n_mels), is real."""
+        return float(next(iter(self.runner(window=window[None].astype(np.float32)).values()))[0, 0])
+
+
+def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> Any:
+    """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
+        runner = interpreter.get_signature_runner("serving_default")
+        names = set(runner.get_input_details())
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ModelError(f"{path} cannot be loaded, it is damaged or no LiteRT model: {error}") from error
+    if names != inputs:
+        raise ModelError(f"{path} takes {sorted(names)}, not {sorted(inputs)}: it is not the network expected here")
+    return runner
+
+
 class Model:
     """An exported network. Calls are not thread-safe: use one model per thread."""
 
     def __init__(self, path: Path, config: PointerConfig, settings: dict[str, Any]) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         self.path, self.config, self.settings = path, config, settings
         self.name: str = settings.get("network", MODEL_NAME)
         content = path.read_bytes()
         self.sha256 = hashlib.sha256(content).hexdigest()
         if self.sha256 != settings.get("sha256", self.sha256):
             raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
-        try:
-            self.interpreter = Interpreter(model_content=content, num_threads=2)
-            self.runner = self.interpreter.get_signature_runner("serving_default")
-            names = set(self.runner.get_input_details())
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} cannot be loaded, it is damaged or no LiteRT model: {error}") from error
-        wanted = {"context", "context_mask", "memory", "memory_mask"}
-        if names != wanted:
-            raise ModelError(f"{path} takes {sorted(names)}, not {sorted(wanted)}: it is not a pointer network")
+        self.runner = load_runner(path, {"context", "context_mask", "memory", "memory_mask"}, content)
+
+    @cached_property
+    def join_head(self) -> JoinHead | None:
+        """The join head exported beside this model, if there is one."""
+        path = self.path.with_name("join.tflite")
+        return JoinHead(path) if path.exists() else None
 
     def listen(self, features: Array) -> Memory:
         """Take a song's features (steps, width) as memory."""
@@ -127,7 +150,7 @@ class Model:
         """Log-probabilities (steps, 3) of the network's logits."""
         shifted = logits - logits.max(axis=0)
         normal = shifted - np.log(np.exp(shifted).sum(axis=0))
-        return np.maximum(normal, IMPOSSIBLE).astype(np.float32)
+        return np.asarray(np.maximum(normal, IMPOSSIBLE), np.float32)
 
     def _pointer(self, starts: Array) -> Array:
         """Where each step of the horizon comes from: start j is at position j + t after t steps."""

@@ -23,7 +23,7 @@ except ImportError as error:
 
 Array = np.ndarray
 CLIP_SECONDS = INPUT_SECONDS + OUTPUT_SECONDS
-NETWORKS = {"paper": build_paper, "lstm": build_lstm}
+NETWORKS: dict[str, Callable[[], keras.Model]] = {"paper": build_paper, "lstm": build_lstm}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def load_clip(path: Path, cache: Path) -> Array | None:
     mono = np.load(file)
     if len(mono) < CLIP_SECONDS * RATE or mono.std() < 1e-6:
         return None
-    return ((mono - mono.mean()) / mono.std()).reshape(CLIP_SECONDS, RATE).astype(np.float32)
+    return np.asarray((mono - mono.mean()) / mono.std(), np.float32).reshape(CLIP_SECONDS, RATE)
 
 
 def load_clips(dataset: Path, count: int, *, seed: int) -> Array:
@@ -72,15 +72,15 @@ def load_clips(dataset: Path, count: int, *, seed: int) -> Array:
     return np.array(clips)
 
 
-class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
-    """Calls a function with (epoch, logs) at the end of each epoch."""
+class EpochEnd(keras.callbacks.Callback):
+    """Calls a function with the epoch's figures at its end."""
 
-    def __init__(self, on_epoch: Callable[[int, dict[str, float]], None]) -> None:
+    def __init__(self, on_epoch: Callable[[dict[str, float]], None]) -> None:
         super().__init__()
         self.on_epoch = on_epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.on_epoch(epoch, dict(logs or {}))
+        self.on_epoch({"epoch": epoch, **(logs or {})})
 
 
 def train_reference(
@@ -91,13 +91,14 @@ def train_reference(
     config: ReferenceConfig | None = None,
     epochs: int | None = None,
     resume: bool = False,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    seed: int = 0,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
     """Train `paper` or `lstm`; leaves `losses.csv`, `config.json` and `NETWORK.keras` in `run`, returns the last.
 
     The MSE of silence is 1.0 by the scaling of the clips.
     """
-    config = config or ReferenceConfig()
+    config = config or ReferenceConfig(seed=seed)
     run.mkdir(parents=True, exist_ok=True)
     if (run / "losses.csv").exists() and not resume:
         raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")

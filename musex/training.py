@@ -1,4 +1,4 @@
-"""Fit a network on a folder of music: cached features, checkpoints, resume, early stop, export."""
+"""Train a network on a folder of music: cached features, checkpoints, resume, early stop, export."""
 
 import csv
 import hashlib
@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ try:
     import keras
     import tensorflow as tf
 
+    from musex.join_training import JoinTrainingConfig, train_join
     from musex.networks.pointer import PointerTask, build_pointer
+    from musex.references import NETWORKS, train_reference
 except ImportError as error:
     raise MusexError("training needs TensorFlow: pip install 'musex[train]'") from error
 
@@ -72,6 +74,51 @@ def train(
     dataset: Path,
     run: Path,
     *,
+    network: str = "pointer",
+    validation: tuple[str, ...] = (),
+    resume: bool = False,
+    minutes: float | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    on_track: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> Path:
+    """Train a network on every song below `dataset`; returns the trained model's path in `run`.
+
+    `pointer` comes with its join head and is exported, ready for `load_model(run)`; `paper` and `lstm` are the
+    generative references. `validation` names folders of `dataset` to hold out; without it some are drawn by `seed`.
+    `minutes` bounds the fitting of `pointer`: its learning rate falls to its last value by then. With `resume` a
+    stopped run goes on from its last epoch.
+
+    Raises:
+        DatasetError: no usable music, or `run` holds another run and `resume` is not given.
+    """
+    if network in NETWORKS:
+        if minutes is not None:
+            raise DatasetError(f"{network} is trained by epochs, not minutes: give --epochs")
+        return train_reference(
+            dataset, run, network=network, epochs=epochs, resume=resume, seed=seed, on_epoch=on_epoch
+        )
+    config = TrainingConfig(seed=seed)
+    config = replace(config, epochs=epochs) if epochs else config
+    path = train_pointer(
+        dataset,
+        run,
+        config=config,
+        validation=validation,
+        resume=resume,
+        minutes=minutes,
+        on_track=on_track,
+        on_epoch=on_epoch,
+    )
+    train_join(dataset, run, config=JoinTrainingConfig(seed=seed), validation=validation, on_track=on_track)
+    return path
+
+
+def train_pointer(
+    dataset: Path,
+    run: Path,
+    *,
     model: PointerConfig | None = None,
     config: TrainingConfig | None = None,
     validation: tuple[str, ...] = (),
@@ -79,16 +126,9 @@ def train(
     resume: bool = False,
     minutes: float | None = None,
     on_track: Callable[[int, int], None] | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
-    """Train the pointer network on every song below `dataset`; returns the exported model's path in `run`.
-
-    `minutes` bounds the fitting: the learning rate falls to its last value by then. With `resume` a stopped run goes
-    on from its last epoch, to the same weights as if it had not been stopped.
-
-    Raises:
-        DatasetError: no usable music, or `run` holds another run and `resume` is not given.
-    """
+    """Train the pointer network alone, with any configuration; see `train`."""
     model, config = model or PointerConfig(), config or TrainingConfig()
     run.mkdir(parents=True, exist_ok=True)
     if (run / STATE_FILE).exists() and not resume:
@@ -121,7 +161,7 @@ def fit(
     config: TrainingConfig,
     *,
     minutes: float | None,
-    on_epoch: Callable[[Epoch], None] | None,
+    on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
     """Epochs until the end, the time or the patience runs out; leaves the best averaged weights in `task`."""
     first, best, best_epoch, spent = load_state(run / STATE_FILE, task)
@@ -150,7 +190,7 @@ def fit(
         row = Epoch(epoch, round(seconds, 1), rate, float(history.history["loss"][-1]), error, regret)
         append_row(run / LOG_FILE, row)
         if on_epoch:
-            on_epoch(row)
+            on_epoch(asdict(row))
     if (run / "best.weights.h5").exists():
         task.network.load_weights(run / "best.weights.h5")
 
@@ -273,6 +313,3 @@ def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:
     content = {"format": FORMAT_VERSION, "sha256": digest, **settings}
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return path
-
-
-__all__ = ["Epoch", "TrainingConfig", "train"]

@@ -15,7 +15,7 @@ from musex.features import analyse
 from musex.model import load_model, packaged_model
 
 pytest.importorskip("tensorflow")
-from musex.training import TrainingConfig, train
+from musex.training import TrainingConfig, train_pointer
 
 TINY = PointerConfig(embedding_channels=4, strip_channels=4, heads=2, mixture_channels=4, lags=(1, 5, 20))
 BRIEF = TrainingConfig(
@@ -51,7 +51,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    train(music, folder, model=TINY, config=BRIEF)
+    train_pointer(music, folder, model=TINY, config=BRIEF)
     return folder
 
 
@@ -61,7 +61,8 @@ def test_tracks_are_analysed_once_and_split_by_folder(music: Path) -> None:
     before = [track.cache.stat().st_mtime_ns for track in tracks]
     assert [track.cache.stat().st_mtime_ns for track in load_tracks(music)] == before
     learned, held = split_tracks(tracks)
-    assert learned and held
+    assert learned
+    assert held
     assert not {track.group for track in learned} & {track.group for track in held}
     learned, held = split_tracks(tracks, validation=("group0",))
     assert [track.group for track in held] == ["group0", "group0"]
@@ -113,12 +114,12 @@ def test_training_leaves_a_usable_model(run: Path) -> None:
 
 def test_a_run_is_not_overwritten(run: Path, music: Path) -> None:
     with pytest.raises(DatasetError, match="holds a run already"):
-        train(music, run, model=TINY, config=BRIEF)
+        train_pointer(music, run, model=TINY, config=BRIEF)
 
 
 def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_path: Path) -> None:
-    train(music, tmp_path, model=TINY, config=replace(BRIEF, epochs=1))
-    train(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+    train_pointer(music, tmp_path, model=TINY, config=replace(BRIEF, epochs=1))
+    train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
     with np.load(run / "state.npz") as whole, np.load(tmp_path / "state.npz") as resumed:
         for name in whole.files:
             if name != "progress":

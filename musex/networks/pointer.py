@@ -267,7 +267,8 @@ def build_pointer(config: PointerConfig) -> keras.Model:
     ahead = ops.pad(memory_mask, ((0, 0), (0, horizon)))[:, horizon:] * memory_mask
     compared = [*zip(heard[:3], known[:3], strict=True), (encoder(heard[3]), encoder(known[3]))]
     strips = [
-        RelativeDistance(config.lags, steps)(ours, context_mask, theirs, memory_mask, ahead) for ours, theirs in compared
+        RelativeDistance(config.lags, steps)(ours, context_mask, theirs, memory_mask, ahead)
+        for ours, theirs in compared
     ]
     distances = ops.concatenate(strips, axis=-1)
     described = ops.concatenate([distances, encoder(known[3])], axis=-1)
