@@ -65,7 +65,7 @@ def onset_strength(mono: Array, sample_rate: int, config: AlignmentConfig = ALIG
     windows = np.lib.stride_tricks.sliding_window_view(padded, config.onset_window)[::hop][: count + 1]
     window = np.hanning(config.onset_window).astype(np.float32)
     spectrum = np.log1p(np.float32(300.0) * np.abs(np.fft.rfft(windows * window)).astype(np.float32))
-    return np.maximum(np.diff(spectrum, axis=0), 0.0).mean(axis=1).astype(np.float32)
+    return np.asarray(np.maximum(np.diff(spectrum, axis=0), 0.0).mean(axis=1), np.float32)
 
 
 def flux_reference(samples: Array, sample_rate: int, *, excerpts: int = 60) -> Array:
@@ -87,7 +87,7 @@ def _correlations(fixed: Array, moving: Array) -> Array:
     energy = np.concatenate([[0.0], np.cumsum(moving.astype(np.float64) ** 2)])
     energy = energy[len(fixed) :] - energy[: -len(fixed)]
     floor = 1e-7 * float(energy.max(initial=0.0)) + 1e-12  # float32 noise in near silence is no agreement
-    return products / np.sqrt(np.maximum(energy, floor) * max(float(np.dot(fixed, fixed)), 1e-12))
+    return np.asarray(products / np.sqrt(np.maximum(energy, floor) * max(float(np.dot(fixed, fixed)), 1e-12)))
 
 
 def _follow_onsets(

@@ -213,7 +213,10 @@ class _Chain:
             to_go = CostToGo(edges, table_costs, limits, debt=debt, may_overrun=not self.own_ending)
             if np.isfinite(to_go(np.array(debt), np.array(0))):
                 return limits, edges, costs, to_go
-        raise DurationError(
+        raise self._unreachable()
+
+    def _unreachable(self) -> DurationError:
+        return DurationError(
             f"this song of {len(self.samples) / self.sample_rate:.1f} s cannot be played in "
             f"{self.target / self.sample_rate:.1f} s with its own start and ending; ask for a longer duration"
         )
@@ -269,7 +272,7 @@ class _Chain:
         self.position += frames
         self.played += frames
         if self.position > len(self.samples):
-            raise AssertionError("the path ran beyond the song's end")
+            raise self._unreachable()
 
     def _take(self, seam: Seam) -> None:
         """Jump, and count the edge and those beside it as used."""
@@ -294,11 +297,12 @@ class _Chain:
     def _choose(self, outlook: _Outlook, time: int) -> Seam | None:
         """The next jump within this horizon, aligned, or None to stay until its end."""
         here, left = self._step(self.position), outlook.horizon - time
-        after = self._value(self.debt, min(here + left, self.steps))
+        drift = self.limits.drift
+        after = self._value(self.debt, min(here + left + drift, self.steps))
         stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
         ready = math.ceil(self.seams[-1].enter / self.rate) + self.limits.gap if self.seams else 0
-        first = max(ready, here + 1, self.limits.first_leave)
-        last = min(here + left - 1, self.limits.last, self.steps - 1)
+        first = max(ready, here + drift, self.limits.first_leave)
+        last = min(here + left + drift - 1, self.limits.last, self.steps - 1)
         if not self.own_ending:
             last = min(last, here + int((self.target - self.played) / self.rate) - self.limits.gap)
         if first > last or (not self.seams and self.debt == 0):
@@ -312,7 +316,7 @@ class _Chain:
         config = self.config
         rows = slice(int(leaves[0]), int(leaves[-1]) + 1)
         targets = self.edges.targets[rows]
-        times = time + leaves - here
+        times = np.minimum(time + leaves - here, outlook.horizon)
         costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
         costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
         costs += config.reuse * self.uses[rows]
@@ -321,7 +325,7 @@ class _Chain:
             since = (leaves - self.seams[-1].enter / self.rate) / FEATURES.steps_per_second
             costs += config.soon * np.maximum(0.0, 1.0 - since / config.soon_seconds)[:, None]
         debts = self.debt - self.edges.distances[rows] * self.rate
-        after = self._value(debts, targets + self.limits.gap + 3)
+        after = self._value(debts, targets + self.limits.gap + self.limits.drift)
         if self.own_ending:  # the lag may take up the rest
             after = np.where(np.abs(debts) <= self.tolerance + self.rate, 0.0, after)
         return costs, after
@@ -376,7 +380,7 @@ class _Chain:
             round(leave * self.rate),
             round(int(self.edges.targets[leave, partner]) * self.rate),
             lags=lags,
-            slide=min(0.25, self.limits.gap / (4.0 * FEATURES.steps_per_second)),
+            slide=self.limits.slide,
             reference=self.reference,
         )
 

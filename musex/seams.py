@@ -1,5 +1,6 @@
 """Where a path may jump: the song's usable part, each step's best partners, and what it costs to end on time."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from musex.config import FEATURES, FeatureConfig
 Array = np.ndarray
 
 CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps
-EDGES_PER_CELL = 16  # and the best edges that leave within each
+EDGES_PER_CELL = 16  # and so many of the best edges that leave within each; more of a short song's
 TABLE_ENTRIES = 1 << 24  # 64 MiB of float32
 WINDOWS = {4: 0.3, 16: 0.4, 64: 0.3}  # steps compared around a jump, and their share in its cost
 
@@ -44,6 +45,16 @@ class Limits:
     def usable(self) -> int:
         return self.last - self.first_enter
 
+    @property
+    def slide(self) -> float:
+        """Seconds by which a cut may move along, so that it never meets its neighbours."""
+        return self.gap / 160.0
+
+    @property
+    def drift(self) -> int:
+        """Steps by which an aligned seam may lie beside the step it was planned at: its slide, lag and rounding."""
+        return math.ceil(self.slide * FEATURES.steps_per_second) + 3
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -62,19 +73,21 @@ class Edges:
     @cached_property
     def distances(self) -> Array:
         """Steps jumped back by (negative: forward), (steps, partners)."""
-        return np.arange(self.steps)[:, None] - self.targets
+        leaves: Array = np.arange(self.steps)[:, None]
+        return np.asarray(leaves - self.targets)
 
 
 def step_levels(features: Array, config: FeatureConfig = FEATURES) -> Array:
     """Level of each step in dB, float64 (steps,): the power mean over bands."""
     log_mel = features[:, : config.n_mels].astype(np.float64)
-    return 10.0 * np.log10(np.mean(10.0 ** (log_mel / 10.0), axis=1))
+    power = np.mean(10.0 ** (log_mel / 10.0), axis=1)
+    return np.asarray(10.0 * np.log10(power))
 
 
 def smooth(values: Array, width: int) -> Array:
     """Centred moving average, edges repeated: (n,) to (n,)."""
     padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
-    return np.convolve(padded, np.full(width, 1.0 / width), mode="valid")
+    return np.asarray(np.convolve(padded, np.full(width, 1.0 / width), mode="valid"))
 
 
 def find_region(features: Array) -> Region:
@@ -101,8 +114,8 @@ def limits_ladder(region: Region, steps: int) -> Iterator[Limits]:
     if steps >= 150:
         last = min(region.stop, steps - 10)
         yield Limits(region.start + 10, region.start + 10, last, 20, 20, 24)
-    yield Limits(10, 10, steps - 10, 8, 10, 32)
-    yield Limits(5, 5, steps - 5, 3, 5, 48)
+    yield Limits(10, 10, steps - 10, 8, 10, 64)
+    yield Limits(5, 5, steps - 5, 3, 5, 128)
 
 
 def comparison_rows(features: Array, config: FeatureConfig = FEATURES) -> Array:
@@ -231,15 +244,15 @@ class CostToGo:
             return np.pad(values, ((0, wanted), (0, 0)), constant_values=filler).reshape(self.cells, -1)
 
         cell_costs = by_cell(costs, np.inf)
-        kept = min(EDGES_PER_CELL, cell_costs.shape[1])
+        kept = min(max(EDGES_PER_CELL, 8192 // self.cells), cell_costs.shape[1])
         best = np.argpartition(cell_costs, kept - 1, axis=1)[:, :kept]
         self.edge_costs = np.take_along_axis(cell_costs, best, axis=1)
         self.edge_distances = np.take_along_axis(by_cell(edges.distances, 0), best, axis=1)
-        landing = self._cell(edges.targets + limits.gap + 3)  # an alignment moves a jump by up to 3 steps
+        landing = self._cell(edges.targets + limits.gap + limits.drift)
         self.edge_landings = np.take_along_axis(by_cell(landing, 0), best, axis=1)
 
     def _cell(self, positions: Array) -> Array:
-        return np.minimum(-(-positions // CELL_STEPS), self.cells)
+        return np.asarray(np.minimum(-(-positions // CELL_STEPS), self.cells))
 
     def _improve(self, first: int, stop: int) -> None:
         """Lower the rows of debts first … stop - 1 to what one jump and the table as it is allow."""

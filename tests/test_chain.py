@@ -1,0 +1,213 @@
+"""The chain's plans, with a small predictor that needs no file."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from musex.audio import Song
+from musex.chain import plan_song
+from musex.config import FEATURES, PointerConfig
+from musex.errors import DurationError, MusexError
+from musex.features import analyse
+from musex.plans import Plan
+from musex.seams import Limits, find_edges, find_region
+from musex.stitch import render
+
+RATE = 8000
+
+
+@dataclass(frozen=True)
+class Guess:
+    pointer: np.ndarray
+
+
+class MatchingModel:
+    """Expects what followed wherever the last 2 s were heard before."""
+
+    name, sha256 = "matching", "0" * 64
+
+    def listen(self, features: np.ndarray) -> np.ndarray:
+        log_mel = features[:, : FEATURES.n_mels] - features[:, : FEATURES.n_mels].mean(axis=0)
+        normal: np.ndarray = log_mel / (np.linalg.norm(log_mel, axis=1, keepdims=True) + 1e-6)
+        return normal
+
+    def predict(self, memory: np.ndarray, context: np.ndarray) -> Guess:
+        likeness = np.zeros(len(memory))
+        for age, position in enumerate(context[::-1][:20], start=1):
+            likeness[age:] += (memory @ memory[min(position, len(memory) - 1)])[: max(0, len(memory) - age)]
+        scores = likeness - np.log(np.exp(likeness - likeness.max()).sum()) - likeness.max()
+        pointer = np.full((PointerConfig().horizon_steps, len(memory)), -30.0, np.float32)
+        for step in range(min(len(pointer), len(memory))):
+            pointer[step, step:] = scores[: len(memory) - step]
+        return Guess(pointer)
+
+
+def compose(seconds: float, *, sample_rate: int = RATE, channels: int = 1, seed: int = 0) -> np.ndarray:
+    """Bars of random chords with a drum, an ending that rings out; float32 (frames, channels)."""
+    rng = np.random.default_rng(seed)
+    frames = round(seconds * sample_rate)
+    time = np.arange(frames) / sample_rate
+    chords = rng.choice([110.0, 146.8, 164.8, 220.0], size=int(seconds // 2) + 1)[(time // 2).astype(int)]
+    tone = np.sin(2 * np.pi * np.outer(time * chords, [1.0, 1.5, 2.0])).mean(axis=1)
+    drum = rng.standard_normal(frames) * np.exp(-30 * (time % 0.5))
+    fade = np.minimum(1.0, (seconds - time) / min(2.0, seconds / 4))
+    song: np.ndarray = ((0.4 * tone + 0.1 * drum) * fade)[:, None] * np.linspace(1.0, 0.7, channels)
+    return song.astype(np.float32)
+
+
+@functools.cache
+def song_of(seconds: float, *, sample_rate: int = RATE, channels: int = 1, seed: int = 0) -> Song:
+    return Song(compose(seconds, sample_rate=sample_rate, channels=channels, seed=seed), sample_rate)
+
+
+def plan_of(song: Song, seconds: float, **options: Any) -> Plan:
+    return plan_song(song, MatchingModel(), seconds=seconds, **options)
+
+
+def played(plan: Plan, song: Song) -> np.ndarray:
+    return np.concatenate(list(render(plan, song)))
+
+
+def check(plan: Plan, song: Song, seconds: float) -> None:
+    """All that holds for every plan that ends as the song does."""
+    assert abs(plan.seconds - seconds) <= 0.1
+    assert plan.seconds == plan.frames / song.sample_rate
+    output = played(plan, song)
+    assert output.shape == (plan.frames, song.channels)
+    assert output.dtype == np.float32
+    assert np.abs(output).max() <= np.abs(song.samples).max()
+    first = plan.seams[0].at - plan.seams[0].fade // 2 if plan.seams else plan.frames
+    last = plan.frames - plan.seams[-1].at - plan.seams[-1].fade // 2 if plan.seams else plan.frames
+    assert first > 0.2 * song.sample_rate
+    assert last > 0.2 * song.sample_rate
+    np.testing.assert_array_equal(output[:first], song.samples[:first])
+    np.testing.assert_array_equal(output[-last:], song.samples[-last:])
+    at = 0
+    halves = [0, *(seam.fade // 2 for seam in plan.seams), 0]
+    for number, span in enumerate(plan.spans):
+        start, stop = halves[number], span.frames - halves[number + 1]
+        source = song.samples[span.start + start : span.start + stop]
+        np.testing.assert_array_equal(output[at + start : at + stop], source)
+        at += span.frames
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    length=st.floats(5.0, 60.0).map(lambda seconds: round(seconds, 2)),
+    factor=st.floats(0.5, 6.0),
+    channels=st.sampled_from([1, 2]),
+    seed=st.integers(0, 3),
+)
+def test_any_song_reaches_any_duration(length: float, factor: float, channels: int, seed: int) -> None:
+    song = song_of(length, channels=channels, seed=seed)
+    seconds = max(length * factor, 4.0)
+    check(plan_of(song, seconds, seed=seed), song, seconds)
+
+
+@pytest.mark.parametrize("change", [-2.0, -0.5, 0.15, 0.3, 0.5, 1.0, 3.0])
+def test_small_changes_of_duration(change: float) -> None:
+    song = song_of(30.0)
+    check(plan_of(song, 30.0 + change), song, 30.0 + change)
+
+
+@pytest.mark.parametrize("length", [5.0, 7.3, 12.0])
+def test_a_short_song_is_extended_far(length: float) -> None:
+    song = song_of(length)
+    check(plan_of(song, 120.0), song, 120.0)
+
+
+def test_its_own_duration_leaves_the_song_alone() -> None:
+    song = song_of(20.0)
+    plan = plan_of(song, 20.05)
+    assert not plan.seams
+    np.testing.assert_array_equal(played(plan, song), song.samples)
+
+
+@pytest.mark.parametrize("ending", ["cut", "fade"])
+@pytest.mark.parametrize("seconds", [12.345, 75.2])
+def test_other_endings_last_exactly_as_long_as_asked(ending: str, seconds: float) -> None:
+    song = song_of(30.0)
+    plan = plan_of(song, seconds, ending=ending)
+    output = played(plan, song)
+    assert len(output) == round(seconds * RATE)
+    assert np.abs(output[-4:]).max() < 0.05
+    late = output[-4 * RATE : -3 * RATE]
+    assert np.sqrt(np.mean(late**2)) > 0.02
+
+
+def test_loop_is_refused_for_now() -> None:
+    with pytest.raises(MusexError, match="loop"):
+        plan_of(song_of(20.0), 60.0, ending="loop")
+
+
+def test_an_impossible_duration_is_refused() -> None:
+    with pytest.raises(DurationError, match="longer duration"):
+        plan_of(song_of(20.0), 0.5)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 90_000.0])
+def test_a_senseless_duration_is_refused(seconds: float) -> None:
+    with pytest.raises(DurationError, match="out of range"):
+        plan_of(song_of(20.0), seconds)
+
+
+def test_the_seed_fixes_the_plan() -> None:
+    song = song_of(40.0)
+    assert plan_of(song, 200.0, seed=1) == plan_of(song, 200.0, seed=1)
+    assert len({plan_of(song, 200.0, seed=seed).spans for seed in range(4)}) > 1
+
+
+def test_a_plan_read_back_plays_the_same(tmp_path: Path) -> None:
+    song = song_of(25.0, channels=2)
+    plan = plan_of(song, 80.0)
+    plan.save(tmp_path / "plan.json")
+    again = Plan.from_json((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert again == plan
+    np.testing.assert_array_equal(played(again, song), played(plan, song))
+
+
+def test_ten_minutes_do_not_get_stuck() -> None:
+    song = song_of(60.0)
+    plan = plan_of(song, 600.0)
+    check(plan, song, 600.0)
+    assert plan.predictions >= 60
+    assert min(span.frames for span in plan.spans) > 3.0 * RATE
+    edges = [(seam.leave, seam.leave - seam.enter) for seam in plan.seams]
+    for leave, distance in edges:
+        same = [abs(other - leave) <= RATE // 2 and abs(d - distance) <= RATE // 10 for other, d in edges]
+        assert sum(same) <= 4
+    heard = np.zeros(600)
+    for span in plan.spans:
+        heard[10 * span.start // RATE : 10 * span.stop // RATE] += 1
+    assert np.mean(heard > 0) > 0.9
+
+
+def test_progress_is_told() -> None:
+    told: list[float] = []
+    plan_of(song_of(20.0), 60.0, on_progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_the_region_leaves_intro_and_fade_out_aside() -> None:
+    song = compose(60.0, seed=1)
+    gain = np.interp(np.arange(len(song)) / RATE, [0, 2, 2.1, 8, 8.1, 50, 58, 60], [0, 0, 0.1, 0.1, 1, 1, 0, 0])
+    region = find_region(analyse((song * gain[:, None]).astype(np.float32), RATE))
+    assert region.start == pytest.approx(20, abs=2)
+    assert region.body_start == pytest.approx(80, abs=15)
+    assert region.body_stop == pytest.approx(540, abs=25)
+
+
+def test_edges_find_what_repeats() -> None:
+    rng = np.random.default_rng(0)
+    period = rng.standard_normal((150, FEATURES.width)).astype(np.float32)
+    features = np.abs(np.tile(period, (4, 1)))
+    edges = find_edges(features, Limits(10, 10, 590, 40, 40, 12))
+    best = np.take_along_axis(edges.distances, np.argmin(edges.costs, axis=1)[:, None], axis=1)[60:540, 0]
+    assert np.mean(best % 150 == 0) == 1.0
