@@ -31,7 +31,7 @@ def main(song_path: Path, folder: Path) -> None:
     extended.fade_out(3000).export(folder / "faded.wav", format="wav")
 
     # From file to file, in memory that does not grow with the length.
-    musex.extend_file(song_path, folder / "longer.mp3", seconds=300, model=model, force=True)
+    musex.extend_file(song_path, folder / "longer.mp3", seconds=150, model=model, force=True)
     print(f"wrote {folder / 'faded.wav'} and {folder / 'longer.mp3'}")
 
 

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -165,42 +164,19 @@ def train(
     quiet: QuietOption = False,
 ) -> None:
     """Train a network on a folder of music; `musex extend --model RUN` uses it at once."""
-    if network is not Network.pointer and minutes is not None:
-        raise typer.BadParameter("--minutes is for the pointer network: give --epochs")
-    on_epoch = None if quiet else _print_epoch
-    if network is Network.pointer:
-        from dataclasses import replace
+    from musex.training import train as fit
 
-        from musex.training import TrainingConfig
-        from musex.training import train as fit
-
-        config = replace(TrainingConfig(), seed=seed, **({} if epochs is None else {"epochs": epochs}))
-        with _progress(quiet) as on_progress:
-
-            def on_track(done: int, tracks: int) -> None:
-                if on_progress is not None:
-                    on_progress("Analysing", done / tracks)
-
-            fit(
-                dataset,
-                run,
-                config=config,
-                resume=resume,
-                minutes=minutes,
-                on_track=on_track,
-                on_epoch=None if on_epoch is None else lambda epoch: on_epoch(asdict(epoch)),
-            )
-    else:
-        from musex.references import ReferenceConfig, train_reference
-
-        train_reference(
+    with _progress(quiet) as on_progress:
+        fit(
             dataset,
             run,
             network=network.value,
-            config=ReferenceConfig(seed=seed),
-            epochs=epochs,
             resume=resume,
-            on_epoch=None if on_epoch is None else lambda epoch, logs: on_epoch({"epoch": epoch, **logs}),
+            minutes=minutes,
+            epochs=epochs,
+            seed=seed,
+            on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
+            on_epoch=None if quiet else _print_epoch,
         )
     if not quiet:
         use = f"; use it by `musex extend SONG --minutes 10 --model {run}`" if network is Network.pointer else ""

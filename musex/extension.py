@@ -171,7 +171,7 @@ def render_file(
     return plan, target
 
 
-def check_seconds(seconds: float) -> float:
+def check_seconds(seconds: Any) -> float:
     """Return the duration if it is one; raises DurationError for zero, negative, not finite, over 24 h."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float | np.number) or math.isnan(seconds):
         raise DurationError(f"a duration of {seconds!r} is not a number")

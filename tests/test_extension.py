@@ -1,0 +1,134 @@
+"""The public API: every form in which a song is taken and given back."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from pydub import AudioSegment
+
+import musex
+from musex.errors import AudioError, DurationError, MusexError
+from musex.extension import check_seconds, default_output
+
+RATE = 44_100
+SECONDS = 9.0
+
+
+@pytest.fixture(scope="module")
+def extended(wav_path: Path) -> musex.Extension:
+    return musex.extend(wav_path, seconds=SECONDS)
+
+
+def test_extension_knows_its_length_and_plan(extended: musex.Extension, samples: np.ndarray) -> None:
+    assert extended.seconds == pytest.approx(SECONDS, abs=0.1)
+    assert extended.samples.shape == (extended.plan.frames, 2)
+    assert extended.samples.dtype == np.float32
+    assert extended.sample_rate == RATE
+    assert extended.plan.seconds == pytest.approx(extended.seconds)
+    assert len(extended.plan.seams) == len(extended.plan.spans) - 1 > 0
+    assert extended.plan.predictions >= 1
+
+
+@pytest.mark.parametrize("form", [str, Path, musex.read_song])
+def test_paths_and_songs_give_the_same(
+    form: Callable[[Path], str | Path | musex.Song], wav_path: Path, extended: musex.Extension
+) -> None:
+    again = musex.extend(form(wav_path), seconds=SECONDS)
+    np.testing.assert_array_equal(again.samples, extended.samples)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+def test_arrays_of_every_type_give_the_same(dtype: type, wav_path: Path, extended: musex.Extension) -> None:
+    samples, _ = soundfile.read(wav_path, dtype=np.dtype(dtype).name)
+    again = musex.extend(samples, sample_rate=RATE, seconds=SECONDS)
+    np.testing.assert_allclose(again.samples, extended.samples, atol=1e-6)
+    assert again.plan.song["path"] is None
+
+
+def test_a_mono_array_stays_mono(samples: np.ndarray) -> None:
+    assert musex.extend(samples[:, 0], sample_rate=RATE, seconds=7).samples.shape[1] == 1
+
+
+def test_segments_go_in_and_come_out(wav_path: Path, extended: musex.Extension) -> None:
+    content, _ = soundfile.read(wav_path, dtype="int16")
+    segment = AudioSegment(content.tobytes(), frame_rate=RATE, sample_width=2, channels=2)
+    longer = musex.extend(segment, seconds=SECONDS).segment
+    assert (longer.frame_rate, longer.channels, longer.sample_width) == (RATE, 2, 2)
+    made = np.frombuffer(longer.raw_data, np.int16).reshape(-1, 2)
+    np.testing.assert_array_equal(made, np.rint(extended.samples * 32768).clip(-32768, 32767))
+
+
+def test_one_model_serves_many_calls(wav_path: Path, extended: musex.Extension) -> None:
+    model = musex.load_model()
+    for _ in range(2):
+        np.testing.assert_array_equal(musex.extend(wav_path, seconds=SECONDS, model=model).samples, extended.samples)
+
+
+def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: musex.Extension) -> None:
+    calls: list[tuple[str, float]] = []
+    output, plan_path = tmp_path / "out.wav", tmp_path / "plan.json"
+    plan = musex.extend_file(
+        wav_path,
+        output,
+        seconds=SECONDS,
+        plan_path=plan_path,
+        on_progress=lambda stage, done: calls.append((stage, done)),
+    )
+    assert plan == extended.plan
+    assert musex.Plan.from_json(plan_path.read_text()) == plan
+    made, _ = soundfile.read(output, dtype="float32")
+    np.testing.assert_allclose(made, extended.samples.clip(-1, 1), atol=1 / 32768)
+    assert list(dict.fromkeys(stage for stage, _ in calls)) == ["Reading", "Predicting", "Writing"]
+    assert calls[-1] == ("Writing", 1.0)
+    for stage in ("Predicting", "Writing"):
+        parts = [done for name, done in calls if name == stage]
+        assert parts == sorted(parts)
+        assert 0 <= parts[0] <= parts[-1] <= 1
+
+
+def test_what_the_user_should_know_is_logged(
+    samples: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "song.wav"
+    soundfile.write(path, np.repeat(samples[:, :1], 4, axis=1), RATE)
+    with caplog.at_level(logging.WARNING, "musex"):
+        musex.extend_file(path, tmp_path / "out.mp3", seconds=7)
+    assert "2 channels" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("song", "options", "message"),
+    [
+        (np.zeros((RATE * 6, 2)), {}, "does not say its sample rate"),
+        (np.zeros((RATE * 6, 2)), {"sample_rate": RATE}, "silence"),
+        ("song.mp3", {"sample_rate": RATE}, "sample_rate is for arrays"),
+        ("no-such-song.mp3", {}, "no such file"),
+        (7, {}, "a int is not a song"),
+    ],
+)
+def test_what_is_not_a_song(song: object, options: dict[str, int], message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        musex.extend(song, seconds=10, **options)  # type: ignore[arg-type]
+
+
+def test_an_unknown_ending(wav_path: Path) -> None:
+    with pytest.raises(MusexError, match="bang"):
+        musex.extend(wav_path, seconds=10, ending="bang")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401, "10", None, True])
+def test_what_is_not_a_duration(seconds: object, wav_path: Path) -> None:
+    with pytest.raises(DurationError, match="duration"):
+        musex.extend(wav_path, seconds=seconds)  # type: ignore[arg-type]
+
+
+def test_durations() -> None:
+    assert [check_seconds(value) for value in (1, 0.5, float(np.float32(2)), 86_400)] == [1.0, 0.5, 2.0, 86_400.0]
+
+
+def test_default_output() -> None:
+    names = [default_output(Path("a") / name).name for name in ("x.mp3", "x.FLAC", "x.wma", "x", "x.y.ogg")]
+    assert names == ["x-extended.mp3", "x-extended.FLAC", "x-extended.mp3", "x-extended.mp3", "x.y-extended.ogg"]

@@ -1,0 +1,112 @@
+"""The package: what importing it loads, what it exports, and the wheel."""
+
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import musex
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "numba", "scipy", "ai_edge_litert", "numpy", "pydub")
+
+
+def run_python(code: str, *arguments: str, path: Path = ROOT, cwd: Path = ROOT) -> str:
+    """Run code in a fresh interpreter that finds musex in `path`; returns what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_musex_loads_nothing_heavy() -> None:
+    loaded = run_python("import musex, sys, json; print(json.dumps(sorted(sys.modules)))")
+    assert not set(HEAVY) & set(json.loads(loaded))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["extend", "--help"], ["train", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, json\nfrom musex.__main__ import main\n"
+        "try: main()\nexcept SystemExit as end: print(json.dumps([end.code, *sorted(sys.modules)]))"
+    )
+    exit_code, *loaded = json.loads(run_python(code, *arguments).splitlines()[-1])
+    assert exit_code == 0
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_extending_loads_neither_tensorflow_nor_librosa_nor_matplotlib() -> None:
+    loaded = set(json.loads(run_python("import musex.extension, sys, json; print(json.dumps(sorted(sys.modules)))")))
+    assert not {"tensorflow", "keras", "librosa", "matplotlib", "numba", "pydub"} & loaded
+
+
+def test_help_takes_less_than_a_second() -> None:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        output = subprocess.run([sys.executable, "-m", "musex", "--help"], cwd=ROOT, capture_output=True, check=True)
+        times.append(time.perf_counter() - began)
+    assert min(times) < 1.0
+    for command in (b"extend", b"spectrogram", b"train", b"evaluate", b"render"):
+        assert command in output.stdout
+
+
+def test_version_stands_in_one_place() -> None:
+    printed = subprocess.run([sys.executable, "-m", "musex", "--version"], cwd=ROOT, capture_output=True, check=True)
+    assert printed.stdout.decode().split() == ["musex", musex.__version__]
+    assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
+
+
+def test_every_public_name_can_be_used_and_hides_no_module() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(musex.__path__)}
+    for name in musex.__all__:
+        assert getattr(musex, name) is not None
+        assert name in dir(musex)
+    assert not modules & set(musex.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'prolong'"):
+        musex.prolong  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.glob("musex-*.whl")
+    return path
+
+
+def test_wheel_holds_the_package_and_the_model(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(f"musex-{musex.__version__}.dist-info/METADATA").decode()
+        scripts = archive.read(f"musex-{musex.__version__}.dist-info/entry_points.txt").decode()
+    assert {"musex/py.typed", "musex/models/pointer.tflite", "musex/models/pointer.json"} <= names
+    assert all(name.startswith(("musex/", "musex-")) for name in names)
+    assert "musex = musex.__main__:main" in scripts
+    required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
+    assert not any("tensorflow" in line for line in required)
+
+
+def test_wheel_works_outside_the_checkout(wheel: Path, wav_path: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(installed)
+    code = (
+        "import sys, musex, musex.model\n"
+        "longer = musex.extend(sys.argv[1], seconds=8)\n"
+        "print(musex.__file__, musex.model.packaged_model(), longer.plan.model['name'], sep='\\n')"
+    )
+    package, model, name = run_python(code, str(wav_path), path=installed, cwd=tmp_path).splitlines()
+    assert Path(package).is_relative_to(installed)
+    assert Path(model).is_relative_to(installed)
+    assert name == "pointer"
