@@ -211,7 +211,7 @@ class _Chain:
             debt = round(self.debt / self.rate)
             table_costs = costs + np.float32(config.expected_seam)
             to_go = CostToGo(edges, table_costs, limits, debt=debt, may_overrun=not self.own_ending)
-            if np.isfinite(to_go(np.array(debt), np.array(0))):
+            if to_go.reaches(debt):
                 return limits, edges, costs, to_go
         raise self._unreachable()
 

@@ -14,6 +14,8 @@ Array = np.ndarray
 CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps
 EDGES_PER_CELL = 16  # and so many of the best edges that leave within each; more of a short song's
 TABLE_ENTRIES = 1 << 24  # 64 MiB of float32
+ODD_PARTNERS = 4  # of each step, whatever the beat, so that every duration can be reached
+ODD_CYCLE = 17  # steps: after so many every distance had its turn
 WINDOWS = {4: 0.3, 16: 0.4, 64: 0.3}  # steps compared around a jump, and their share in its cost
 
 
@@ -163,6 +165,29 @@ def _block_costs(rows: Array, squares: Array, first: int, count: int) -> Array:
     return costs
 
 
+def _lowest(costs: Array, count: int) -> tuple[Array, Array]:
+    """Columns and values of the lowest `count` in each row."""
+    columns = np.argpartition(costs, count - 1, axis=1)[:, :count]
+    return columns, np.take_along_axis(costs, columns, axis=1)
+
+
+def _best_partners(found: Array, distances: Array, limits: Limits, kept: int) -> tuple[Array, Array]:
+    """Columns and costs of the best partners in each row of `found`, (rows, steps) to (rows, kept) each.
+
+    Neighbours of a good partner are no choice of their own, so only the best of them stay. In music with a steady
+    beat that leaves whole beats only, and few durations would be reached exactly: a few partners at distances that
+    differ from row to row are kept as well.
+    """
+    if limits.distance < 20:
+        return _lowest(found, kept)
+    ranked = found.copy()
+    ranked[:, 1:-1][found[:, 1:-1] > np.minimum(found[:, :-2], found[:, 2:])] = np.inf
+    best, best_costs = _lowest(ranked, kept - ODD_PARTNERS)
+    found[(distances + 7 * distances[:, :1]) % ODD_CYCLE != 0] = np.inf
+    others, other_costs = _lowest(found, ODD_PARTNERS)
+    return np.concatenate([best, others], axis=1), np.concatenate([best_costs, other_costs], axis=1)
+
+
 def find_edges(features: Array, limits: Limits) -> Edges:
     """The best partners of each step, by how alike ±0.2, ±0.8 and ±3.2 s around both places sound.
 
@@ -176,24 +201,19 @@ def find_edges(features: Array, limits: Limits) -> Edges:
     half = max(WINDOWS) // 2
     rows = np.pad(comparison_rows(features), ((half, half), (0, 0)), mode="edge")
     squares = np.sum(rows**2, axis=1)
-    partners = min(limits.partners, steps)
-    targets = np.zeros((steps, partners), np.int64)
-    costs = np.full((steps, partners), np.inf, np.float32)
-    columns = np.arange(steps)
+    kept = min(limits.partners + ODD_PARTNERS, steps)
+    targets = np.zeros((steps, kept), np.int64)
+    costs = np.full((steps, kept), np.inf, np.float32)
     block = int(np.clip((1 << 20) // steps, 32, 256))
     for first in range(limits.first_leave, min(limits.last, steps - 1) + 1, block):
         count = min(block, limits.last + 1 - first, steps - first)
         found = _block_costs(rows, squares, first, count)
-        if limits.distance >= 20:  # neighbours of a good partner are no choice of their own
-            least = found.copy()
-            least[:, 1:-1] = np.minimum(np.minimum(found[:, :-2], found[:, 2:]), found[:, 1:-1])
-            found[found > least] = np.inf
         found[:, : limits.first_enter] = np.inf
         found[:, limits.last + 1 :] = np.inf
-        found[np.abs(columns[None, :] - (first + np.arange(count))[:, None]) < limits.distance] = np.inf
-        best = np.argpartition(found, partners - 1, axis=1)[:, :partners]
-        targets[first : first + count] = best
-        costs[first : first + count] = np.take_along_axis(found, best, axis=1)
+        distances = first + np.arange(count)[:, None] - np.arange(steps)
+        found[np.abs(distances) < limits.distance] = np.inf
+        block_rows = slice(first, first + count)
+        targets[block_rows], costs[block_rows] = _best_partners(found, distances, limits, kept)
     return Edges(targets, costs)
 
 
@@ -262,6 +282,13 @@ class CostToGo:
         best = np.minimum.accumulate(best[:, ::-1], axis=1)[:, ::-1]
         rows = self.table[first - self.low : stop - self.low, :-1]
         np.minimum(rows, best, out=rows)
+
+    def reaches(self, debt: int) -> bool:
+        """Whether there is a way from the song's start, whatever the debt is once the table knows it exactly."""
+        if debt <= self.high:
+            return bool(np.isfinite(self(np.array(debt), np.array(0))))
+        exact = self.table[max(self.high - self.cells * CELL_STEPS, 0) - self.low :]
+        return bool(np.all(np.isfinite(exact[:, : self.cells // 2])))
 
     def __call__(self, debts: Array, positions: Array | None, *, cells: Array | None = None) -> Array:
         """Cost from `positions` on with `debts` steps to pay, broadcast together; infinite where there is no way."""
