@@ -240,7 +240,7 @@ class _Recording:
 
 def _read_by_soundfile(path: Path) -> Song | None:
     """Decode with libsndfile; None if it does not know the format."""
-    with _muted_stderr():
+    with muted_stderr():
         try:
             file = soundfile.SoundFile(path)
         except (soundfile.LibsndfileError, TypeError):
@@ -292,7 +292,7 @@ _mute_saved = -1
 
 
 @contextmanager
-def _muted_stderr() -> Iterator[None]:
+def muted_stderr() -> Iterator[None]:
     """Keep libmpg123, which writes notes on damaged files straight to file descriptor 2, from doing so."""
     global _mute_depth, _mute_saved
     with _mute_lock:

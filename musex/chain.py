@@ -18,6 +18,7 @@ from musex.alignment import align_seam, flux_reference
 from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.features import analyse
+from musex.joins import JoinHeadLike, seam_log_odds
 from musex.plans import Plan, Seam, Span
 from musex.seams import CostToGo, Edges, Limits, Region, find_edges, find_region, limits_ladder
 from musex.stitch import FADE_OUT_SECONDS, SongLike
@@ -49,7 +50,9 @@ class SearchConfig:
     rhythm: float = 0.03  # each millisecond between both sides' attacks
     level: float = 0.08  # each dB of level step above 1
     flux: float = 0.04  # each percent of flux above the 80th
-    expected_seam: float = 0.4  # the four above, before the seam is aligned
+    join: float = 0.15  # each nat by which the join head takes a seam for a splice …
+    join_cap: float = 4.0  # … up to so many
+    expected_seam: float = 0.4  # the five above, before the seam is aligned
     alignments: int = 8  # tried for one decision
     noise: float = 0.06  # scale of the seed's Gumbel noise on each edge
 
@@ -71,6 +74,8 @@ class ModelLike(Protocol):
     def name(self) -> str: ...
     @property
     def sha256(self) -> str: ...
+    @property
+    def join_head(self) -> JoinHeadLike | None: ...
     def listen(self, features: Array) -> Any: ...
     def predict(self, memory: Any, context: Array) -> PredictionLike: ...
 
@@ -385,10 +390,12 @@ class _Chain:
         )
 
     def _seam_cost(self, seam: Seam) -> float:
-        """How badly a seam joins, by its measures."""
-        config = self.config
+        """How badly a seam joins, by its measures and by the join head."""
+        config, head = self.config, self.model.join_head
+        odds = seam_log_odds(head, self.samples, self.sample_rate, seam) if head else 0.0
         return (
-            config.disagreement * (1.0 - max(seam.correlation, 0.0))
+            config.join * min(max(-odds, 0.0), config.join_cap)
+            + config.disagreement * (1.0 - max(seam.correlation, 0.0))
             + config.rhythm * min(seam.rhythm_ms, 50.0)
             + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)
             + config.flux * max(seam.flux_percentile - 80.0, 0.0)

@@ -6,12 +6,13 @@ give themselves away by the missing overlap.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from musex.alignment import align_seam, flux_reference
 from musex.config import FEATURES, FeatureConfig
-from musex.features import analyse_mono, transform
+from musex.features import analyse_mono, to_mono, transform
 from musex.plans import Seam
 from musex.stitch import crossfade
 
@@ -20,6 +21,12 @@ Array = np.ndarray
 REACH_SECONDS = 1.5  # heard on both sides of a junction
 LEAST_DISTANCE_STEPS = 40  # between the sides of a splice
 KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random")
+
+
+class JoinHeadLike(Protocol):
+    """What judges junctions: `musex.model.JoinHead`."""
+
+    def judge(self, window: Array) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,16 @@ def splice(samples: Array, seam: Seam, reach: int) -> Array:
     before = samples[seam.leave - reach : seam.leave - half]
     after = samples[seam.enter + half : seam.enter + reach]
     return np.concatenate([before, crossfade(samples, seam), after])
+
+
+def seam_log_odds(head: JoinHeadLike, samples: Array, sample_rate: int, seam: Seam) -> float:
+    """The join head's log-odds that a seam, rendered, is real; 0 (undecided) within 1.5 s of the song's ends."""
+    reach = round(REACH_SECONDS * sample_rate)
+    if min(seam.leave, seam.enter) < reach or max(seam.leave, seam.enter) + reach > len(samples):
+        return 0.0
+    mono = to_mono(splice(samples, seam, reach), sample_rate)
+    wanted = 2 * round(REACH_SECONDS * FEATURES.sample_rate)
+    return head.judge(junction_window(np.pad(mono, (0, max(0, wanted - len(mono))))[:wanted]))
 
 
 def beat_steps(features: Array, config: FeatureConfig = FEATURES) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from musex.audio import muted_stderr
 from musex.config import FeatureConfig, PointerConfig
 from musex.errors import ModelError
 
@@ -95,7 +96,8 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> A
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
+        with muted_stderr():  # LiteRT announces its delegates there
+            interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
         runner = interpreter.get_signature_runner("serving_default")
         names = set(runner.get_input_details())
     except (ValueError, RuntimeError, OSError) as error:

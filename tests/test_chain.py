@@ -32,6 +32,8 @@ class MatchingModel:
 
     name, sha256 = "matching", "0" * 64
 
+    join_head = None
+
     def listen(self, features: np.ndarray) -> np.ndarray:
         log_mel = features[:, : FEATURES.n_mels] - features[:, : FEATURES.n_mels].mean(axis=0)
         normal: np.ndarray = log_mel / (np.linalg.norm(log_mel, axis=1, keepdims=True) + 1e-6)

@@ -1,0 +1,63 @@
+"""Junctions: what the join head hears, and that the examples are what they say."""
+
+import numpy as np
+import pytest
+
+from musex.alignment import align_seam
+from musex.config import FEATURES
+from musex.features import analyse_mono
+from musex.joins import KINDS, beat_steps, best_match, draw_junctions, junction_window, seam_log_odds, splice
+from musex.model import load_model
+
+RATE = FEATURES.sample_rate
+
+
+@pytest.fixture(scope="module")
+def pulse() -> np.ndarray:
+    """30 s of noise bursts, two a second, each of four in its own colour."""
+    random = np.random.default_rng(0)
+    burst = np.exp(-12 * np.arange(RATE // 2) / RATE)
+    bursts = [burst * np.sin(2 * np.pi * hertz * np.arange(RATE // 2) / RATE) for hertz in (200, 400, 900, 1500)]
+    song = np.concatenate([bursts[number % 4] for number in range(60)])
+    return (0.4 * song + 0.005 * random.standard_normal(len(song))).astype(np.float32)
+
+
+def test_a_window_does_not_hear_how_loud_it_is(pulse: np.ndarray) -> None:
+    part = pulse[: 3 * RATE]
+    assert junction_window(part).shape == (150, FEATURES.n_mels)
+    np.testing.assert_allclose(junction_window(part), junction_window(2 * part), atol=0.02)
+
+
+def test_the_beat_is_found(pulse: np.ndarray) -> None:
+    assert beat_steps(analyse_mono(pulse)) == pytest.approx(5.0, abs=0.2)
+
+
+def test_the_best_match_is_the_same_place_of_the_pattern(pulse: np.ndarray) -> None:
+    rows = analyse_mono(pulse)[:, : FEATURES.n_mels]
+    assert (best_match(rows, 150, 25) - 150) % 20 in (0, 1, 19)
+
+
+def test_a_splice_is_the_song_away_from_its_middle(pulse: np.ndarray) -> None:
+    samples = pulse[:, None]
+    seam = align_seam(samples, RATE, 10 * RATE, 14 * RATE)
+    reach = round(1.5 * RATE)
+    joined, half = splice(samples, seam, reach), seam.fade // 2
+    assert joined.shape == (2 * reach, 1)
+    np.testing.assert_array_equal(joined[: reach - half], samples[seam.leave - reach : seam.leave - half])
+    np.testing.assert_array_equal(joined[reach + half :], samples[seam.enter + half : seam.enter + reach])
+
+
+def test_each_kind_is_drawn_as_often(pulse: np.ndarray) -> None:
+    drawn = list(draw_junctions(pulse, 3, seed=1))
+    assert [sum(junction.kind == kind for junction in drawn) for kind in range(len(KINDS))] == [3] * len(KINDS)
+    assert not list(draw_junctions(pulse[: 10 * RATE], 3, seed=1))  # too short
+
+
+def test_the_packaged_head_prefers_the_beat(pulse: np.ndarray) -> None:
+    head = load_model().join_head
+    assert head is not None
+    samples = pulse[:, None]
+    good = align_seam(samples, RATE, 10 * RATE, 14 * RATE)
+    off = align_seam(samples, RATE, 10 * RATE, 14 * RATE + RATE // 4, lags=(0, 1))
+    assert seam_log_odds(head, samples, RATE, good) > seam_log_odds(head, samples, RATE, off)
+    assert seam_log_odds(head, samples[: 14 * RATE], RATE, good) == 0.0
