@@ -293,7 +293,7 @@ _mute_saved = -1
 
 @contextmanager
 def muted_stderr() -> Iterator[None]:
-    """Keep libmpg123, which writes notes on damaged files straight to file descriptor 2, from doing so."""
+    """Keep libraries that write notes straight to file descriptor 2 (libmpg123, LiteRT) from doing so."""
     global _mute_depth, _mute_saved
     with _mute_lock:
         if _mute_depth == 0:

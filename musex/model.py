@@ -88,7 +88,9 @@ class JoinHead:
 
     def judge(self, window: Array) -> float:
         """Log-odds that a junction, heard as `musex.joins.junction_window` (frames, n_mels), is real."""
-        return float(next(iter(self.runner(window=window[None].astype(np.float32)).values()))[0, 0])
+        with muted_stderr():
+            outputs = self.runner(window=window[None].astype(np.float32))
+        return float(next(iter(outputs.values()))[0, 0])
 
 
 def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> Any:
@@ -96,8 +98,7 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> A
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with muted_stderr():  # LiteRT announces its delegates there
-            interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
+        interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
         runner = interpreter.get_signature_runner("serving_default")
         names = set(runner.get_input_details())
     except (ValueError, RuntimeError, OSError) as error:
@@ -144,7 +145,8 @@ class Model:
         context = np.pad(heard, ((steps - len(heard), 0), (0, 0)))
         mask = np.pad(np.ones(len(heard), np.float32), (steps - len(heard), 0))
         inputs = {"context": context[None], "context_mask": mask[None]}
-        outputs = self.runner(memory=memory.padded, memory_mask=memory.mask, **inputs)
+        with muted_stderr():  # LiteRT announces its delegates there
+            outputs = self.runner(memory=memory.padded, memory_mask=memory.mask, **inputs)
         starts = self._starts(outputs["starts"][0][: len(memory.features)].astype(np.float64))
         return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
 
