@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,14 @@ class Track:
     @property
     def features(self) -> Array:
         """Features (steps, width), float16, mapped from disk."""
-        mapped: Array = np.load(self.cache, mmap_mode="r")
-        return mapped
+        return map_features(self.cache)
+
+
+@cache
+def map_features(file: Path) -> Array:
+    """A cached array, mapped from disk once: each further mapping would count as memory again."""
+    mapped: Array = np.load(file, mmap_mode="r")
+    return mapped
 
 
 def find_tracks(dataset: Path) -> list[Path]:
@@ -48,11 +55,11 @@ def find_tracks(dataset: Path) -> list[Path]:
 
 
 def load_tracks(
-    dataset: Path, *, cache: Path | None = None, on_track: Callable[[int, int], None] | None = None
+    dataset: Path, *, cache_folder: Path | None = None, on_track: Callable[[int, int], None] | None = None
 ) -> list[Track]:
     """Analyse every track of `dataset` that is not in the cache yet; unreadable and silent files are left out."""
     paths = find_tracks(dataset)
-    folder = cache or dataset / CACHE_FOLDER
+    folder = cache_folder or dataset / CACHE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     tracks = []
     for number, path in enumerate(paths):

@@ -139,7 +139,7 @@ def evaluate(
     models: dict[str, Model] | None = None,
     points: int = 3,
     seed: int = 0,
-    cache: Path | None = None,
+    cache_folder: Path | None = None,
     on_point: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Measure models and plain predictors on the same points of every track of `dataset`.
@@ -150,7 +150,7 @@ def evaluate(
     """
     models = {"musex": load_model()} if models is None else models
     config = next(iter(models.values())).config if models else PointerConfig()
-    tracks = load_tracks(dataset, cache=cache) if isinstance(dataset, Path) else list(dataset)
+    tracks = load_tracks(dataset, cache_folder=cache_folder) if isinstance(dataset, Path) else list(dataset)
     drawn = draw_points(tracks, config, points=points, seed=seed)
     if not drawn:
         raise DatasetError("no track is longer than 50 s: evaluation predicts 10 s from at least 40 s")

@@ -122,7 +122,7 @@ def train_pointer(
     model: PointerConfig | None = None,
     config: TrainingConfig | None = None,
     validation: tuple[str, ...] = (),
-    cache: Path | None = None,
+    cache_folder: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
     on_track: Callable[[int, int], None] | None = None,
@@ -133,7 +133,7 @@ def train_pointer(
     run.mkdir(parents=True, exist_ok=True)
     if (run / STATE_FILE).exists() and not resume:
         raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")
-    tracks = load_tracks(dataset, cache=cache, on_track=on_track)
+    tracks = load_tracks(dataset, cache_folder=cache_folder, on_track=on_track)
     learned, held = split_tracks(tracks, validation=validation, seed=config.seed)
     settings = describe(model, config) | describe_split(learned, held)
     (run / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
