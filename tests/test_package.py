@@ -90,7 +90,8 @@ def test_wheel_holds_the_package_and_the_model(wheel: Path) -> None:
         names = set(archive.namelist())
         metadata = archive.read(f"musex-{musex.__version__}.dist-info/METADATA").decode()
         scripts = archive.read(f"musex-{musex.__version__}.dist-info/entry_points.txt").decode()
-    assert {"musex/py.typed", "musex/models/pointer.tflite", "musex/models/pointer.json"} <= names
+    models = {f"musex/models/{path.name}" for suffix in ("tflite", "json") for path in ROOT.glob(f"models/*.{suffix}")}
+    assert {"musex/py.typed", "musex/models/pointer.tflite", *models} <= names
     assert all(name.startswith(("musex/", "musex-")) for name in names)
     assert "musex = musex.__main__:main" in scripts
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
