@@ -45,7 +45,7 @@ class TrainingConfig:
     """How a network is fitted; what it is stands in its own configuration."""
 
     batch_size: int = 8
-    steps_per_epoch: int = 300
+    steps_per_epoch: int = 200  # at most; fewer where that would draw more than a window for every 10 s of music
     epochs: int = 40
     learning_rate: float = 1.5e-3
     last_learning_rate: float = 5e-5
@@ -167,6 +167,7 @@ def fit(
     first, best, best_epoch, spent = load_state(run / STATE_FILE, task)
     examine = validation_batches(held, task.config, config)
     started = time.monotonic() - spent
+    steps = count_steps(learned, task.config, config)
     for epoch in range(first, config.epochs):
         elapsed = time.monotonic() - started
         progress = max(epoch / config.epochs, elapsed / 60 / minutes if minutes else 0.0)
@@ -178,8 +179,8 @@ def fit(
         warm_up = min(1.0, (epoch + 1) / 2)
         task.optimizer.learning_rate = rate * warm_up
         windows = draw_windows(learned, task.config, config.memory_steps, config.seed * 100_003 + epoch)
-        batches = batch_windows(windows, task.config, config.batch_size, config.memory_steps, config.steps_per_epoch)
-        history = task.fit(batches, epochs=1, verbose=0, shuffle=False, steps_per_epoch=config.steps_per_epoch)
+        batches = batch_windows(windows, task.config, config.batch_size, config.memory_steps, steps)
+        history = task.fit(batches, epochs=1, verbose=0, shuffle=False, steps_per_epoch=steps)
         with averaged_weights(task):
             error, regret = task.examine(examine)
             if error < best:
@@ -193,6 +194,12 @@ def fit(
             on_epoch(asdict(row))
     if (run / "best.weights.h5").exists():
         task.network.load_weights(run / "best.weights.h5")
+
+
+def count_steps(learned: list[Track], model: PointerConfig, config: TrainingConfig) -> int:
+    """Batches in an epoch."""
+    horizons = sum(len(track.features) for track in learned) / model.horizon_steps
+    return max(1, min(config.steps_per_epoch, round(horizons / config.batch_size)))
 
 
 class averaged_weights:  # noqa: N801 - used as a context manager

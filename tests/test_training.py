@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from musex import cli
 from musex.config import PointerConfig
 from musex.dataset import load_tracks, past_window, split_tracks, training_window
 from musex.errors import DatasetError, ModelError
@@ -147,6 +148,19 @@ def test_the_exported_file_equals_the_network(tmp_path: Path) -> None:
     difference = exported.starts - (starts - starts.max(axis=0))
     likely = exported.starts > -20
     assert np.ptp(difference[:, 0][likely[:, 0]]) < 1e-3
+
+
+@pytest.mark.parametrize("network", ["pointer", "paper", "lstm"])
+def test_the_command_trains_each_network(network: str, music: Path, tmp_path: Path) -> None:
+    options = ["--network", network, "--epochs", "1", "--quiet"]
+    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), *options]) == 0
+    assert len((tmp_path / "run" / "losses.csv").read_text().splitlines()) == 2
+    if network == "pointer":
+        model = load_model(tmp_path / "run")
+        assert model.join_head is not None
+    else:
+        assert (tmp_path / "run" / f"{network}.keras").stat().st_size > 1e7
+    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), *options]) == 1  # another run is there
 
 
 def test_damaged_models_are_refused(run: Path, tmp_path: Path) -> None:
