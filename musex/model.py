@@ -88,8 +88,7 @@ class JoinHead:
 
     def judge(self, window: Array) -> float:
         """Log-odds that a junction, heard as `musex.joins.junction_window` (frames, n_mels), is real."""
-        with muted_stderr():
-            outputs = self.runner(window=window[None].astype(np.float32))
+        outputs = run(self.runner, window=window[None].astype(np.float32))
         return float(next(iter(outputs.values()))[0, 0])
 
 
@@ -106,6 +105,16 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> A
     if names != inputs:
         raise ModelError(f"{path} takes {sorted(names)}, not {sorted(inputs)}: it is not the network expected here")
     return runner
+
+
+def run(runner: Any, **inputs: Array) -> dict[str, Array]:
+    """Run an exported function; raises ModelError if it holds what LiteRT cannot run."""
+    try:
+        with muted_stderr():  # LiteRT announces its delegates there
+            outputs: dict[str, Array] = runner(**inputs)
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"the model cannot be run: {error}") from error
+    return outputs
 
 
 class Model:
@@ -145,8 +154,7 @@ class Model:
         context = np.pad(heard, ((steps - len(heard), 0), (0, 0)))
         mask = np.pad(np.ones(len(heard), np.float32), (steps - len(heard), 0))
         inputs = {"context": context[None], "context_mask": mask[None]}
-        with muted_stderr():  # LiteRT announces its delegates there
-            outputs = self.runner(memory=memory.padded, memory_mask=memory.mask, **inputs)
+        outputs = run(self.runner, memory=memory.padded, memory_mask=memory.mask, **inputs)
         starts = self._starts(outputs["starts"][0][: len(memory.features)].astype(np.float64))
         return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
 
