@@ -155,6 +155,10 @@ def train(
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
     network: Annotated[Network, typer.Option(help="Which network.")] = Network.pointer,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option("--validation", metavar="FOLDER", help="A folder of DATASET to hold out; may be given again."),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. [default: when it has learned]"),
@@ -171,6 +175,7 @@ def train(
             dataset,
             run,
             network=network.value,
+            validation=tuple(validation or ()),
             resume=resume,
             minutes=minutes,
             epochs=epochs,
