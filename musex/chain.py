@@ -20,7 +20,7 @@ from musex.errors import DurationError, MusexError
 from musex.features import analyse
 from musex.joins import JoinHeadLike, seam_log_odds
 from musex.plans import Plan, Seam, Span
-from musex.seams import CostToGo, Edges, Limits, Region, find_edges, find_region, limits_ladder
+from musex.seams import CostToGo, Limits, find_edges, find_region, limits_ladder
 from musex.stitch import FADE_OUT_SECONDS, SongLike
 
 Array = np.ndarray
@@ -184,50 +184,52 @@ class _Chain:
         self.steps = len(features)
         self.memory = model.listen(features)
         self.own_ending = ending == "outro"
-        region = find_region(features)
-        self.stop = len(song.samples) if self.own_ending else min(len(song.samples), round(region.stop * self.rate))
+        self.features, self.region, self.seed = features, find_region(features), seed
+        stop = len(song.samples) if self.own_ending else round(self.region.stop * self.rate)
+        self.stop = min(len(song.samples), stop)
         self.reference = flux_reference(song.samples, song.sample_rate)
-        self.position = self.played = self.predictions = 0
-        self.seams: list[Seam] = []
-        self.aligned: dict[tuple[int, int], Seam] = {}
-        self.heat = np.zeros(self.steps)
-        self.context = np.zeros(0, np.int64)
-        self.limits, self.edges, self.costs, self.to_go = self._prepare(features, region, seed)
-        self.uses = np.zeros(self.costs.shape, np.int16)
-        self.last_used = np.zeros(self.costs.shape, bool)
-        self.seam_costs = np.full(self.costs.shape, config.expected_seam)
 
     @property
     def debt(self) -> int:
         """Samples to be played more than the song still has."""
         return self.target - self.played - (self.stop - self.position)
 
-    def _prepare(self, features: Array, region: Region, seed: int) -> tuple[Limits, Edges, Array, CostToGo]:
-        """Edges under the strictest limits with which the duration can be reached."""
-        config = self.config
-        for limits in limits_ladder(region, self.steps):
-            if limits.usable < limits.distance + 1:
-                continue
-            edges = find_edges(features, limits)
-            back = np.exp(-np.abs(edges.distances) / (config.back_seconds * FEATURES.steps_per_second))
-            back = np.where(edges.distances > 0, config.back * back, 0.0)
-            noise = np.random.default_rng(seed).gumbel(size=edges.costs.shape) * config.noise
-            costs = np.maximum(config.jump + config.likeness * edges.costs + back - noise, 0.1).astype(np.float32)
-            debt = round(self.debt / self.rate)
-            table_costs = costs + np.float32(config.expected_seam)
-            to_go = CostToGo(edges, table_costs, limits, debt=debt, may_overrun=not self.own_ending)
-            if to_go.reaches(debt):
-                return limits, edges, costs, to_go
-        raise self._unreachable()
-
-    def _unreachable(self) -> DurationError:
-        return DurationError(
+    def run(self, on_progress: Callable[[float], None] | None) -> None:
+        """Plan the output under the strictest limits that reach the duration."""
+        for limits in limits_ladder(self.region, self.steps):
+            if limits.usable > limits.distance and self._start(limits) and self._chain(on_progress):
+                return
+        raise DurationError(
             f"this song of {len(self.samples) / self.sample_rate:.1f} s cannot be played in "
             f"{self.target / self.sample_rate:.1f} s with its own start and ending; ask for a longer duration"
         )
 
-    def run(self, on_progress: Callable[[float], None] | None) -> None:
-        """Chain predictions until the output is planned."""
+    def _start(self, limits: Limits) -> bool:
+        """Find the edges that `limits` allow and begin anew; False if the duration cannot be reached with them."""
+        config = self.config
+        self.position = self.played = self.predictions = 0
+        self.seams: list[Seam] = []
+        self.aligned: dict[tuple[int, int], Seam] = {}
+        self.priced: dict[Seam, float] = {}
+        self.heat = np.zeros(self.steps)
+        self.context = np.zeros(0, np.int64)
+        self.limits, self.edges = limits, find_edges(self.features, limits)
+        distances = self.edges.distances
+        recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
+        noise = np.random.default_rng(self.seed).gumbel(size=distances.shape) * config.noise
+        costs = config.jump + config.likeness * self.edges.costs - noise
+        costs += np.where(distances > 0, config.back * recent, 0.0)
+        self.costs = np.maximum(costs, 0.1).astype(np.float32)
+        self.uses = np.zeros(costs.shape, np.int16)
+        self.last_used = np.zeros(costs.shape, bool)
+        self.seam_costs = np.full(costs.shape, config.expected_seam, np.float32)
+        debt = round(self.debt / self.rate)
+        table_costs = self.costs + self.seam_costs
+        self.to_go = CostToGo(self.edges, table_costs, limits, debt=debt, may_overrun=not self.own_ending)
+        return self.to_go.reaches(debt)
+
+    def _chain(self, on_progress: Callable[[float], None] | None) -> bool:
+        """Chain predictions until the output is planned; False if the path runs into the song's end too early."""
         most = PointerConfig().horizon_steps
         while (left := self._left()) > 0:
             horizon = min(most, math.ceil(left / self.rate))
@@ -241,8 +243,11 @@ class _Chain:
                 time += max(1, round((seam.leave - self.position) / self.rate))
                 self._play(seam.leave - self.position)
                 self._take(seam)
+            if self.position > self.stop:
+                return False
             if on_progress:
                 on_progress(min(1.0, self.played / self.target))
+        return True
 
     def _left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
@@ -276,8 +281,6 @@ class _Chain:
         self.context = np.concatenate([self.context, np.arange(start, stop)])[-PointerConfig().context_steps :]
         self.position += frames
         self.played += frames
-        if self.position > len(self.samples):
-            raise self._unreachable()
 
     def _take(self, seam: Seam) -> None:
         """Jump, and count the edge and those beside it as used."""
@@ -391,6 +394,11 @@ class _Chain:
 
     def _seam_cost(self, seam: Seam) -> float:
         """How badly a seam joins, by its measures and by the join head."""
+        if seam not in self.priced:
+            self.priced[seam] = self._price(seam)
+        return self.priced[seam]
+
+    def _price(self, seam: Seam) -> float:
         config, head = self.config, self.model.join_head
         odds = seam_log_odds(head, self.samples, self.sample_rate, seam) if head else 0.0
         return (

@@ -11,11 +11,13 @@ from musex.config import FEATURES, FeatureConfig
 
 Array = np.ndarray
 
-CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps
-EDGES_PER_CELL = 16  # and so many of the best edges that leave within each; more of a short song's
+CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps, …
+MOST_CELLS = 720  # … or to as many as make the song this many
+EDGES_PER_CELL = 20  # and so many of the best edges that leave within each; more of a short song's
 TABLE_ENTRIES = 1 << 24  # 64 MiB of float32
 ODD_PARTNERS = 4  # of each step, whatever the beat, so that every duration can be reached
 ODD_CYCLE = 17  # steps: after so many every distance had its turn
+ODD_REACH = 300  # steps: short jumps, to make up for what long ones leave
 WINDOWS = {4: 0.3, 16: 0.4, 64: 0.3}  # steps compared around a jump, and their share in its cost
 
 
@@ -46,6 +48,11 @@ class Limits:
     @property
     def usable(self) -> int:
         return self.last - self.first_enter
+
+    @property
+    def keeps_odd(self) -> bool:
+        """Whether the last few partners of each step are some off the beat; loose limits have all kinds anyway."""
+        return self.distance >= 20
 
     @property
     def slide(self) -> float:
@@ -175,17 +182,21 @@ def _best_partners(found: Array, distances: Array, limits: Limits, kept: int) ->
     """Columns and costs of the best partners in each row of `found`, (rows, steps) to (rows, kept) each.
 
     Neighbours of a good partner are no choice of their own, so only the best of them stay. In music with a steady
-    beat that leaves whole beats only, and few durations would be reached exactly: a few partners at distances that
-    differ from row to row are kept as well.
+    beat that leaves whole beats only, and few durations would be reached exactly: a few near partners at distances
+    that differ from row to row are kept as well.
     """
-    if limits.distance < 20:
+    if not limits.keeps_odd:
         return _lowest(found, kept)
-    ranked = found.copy()
-    ranked[:, 1:-1][found[:, 1:-1] > np.minimum(found[:, :-2], found[:, 2:])] = np.inf
-    best, best_costs = _lowest(ranked, kept - ODD_PARTNERS)
-    found[(distances + 7 * distances[:, :1]) % ODD_CYCLE != 0] = np.inf
-    others, other_costs = _lowest(found, ODD_PARTNERS)
-    return np.concatenate([best, others], axis=1), np.concatenate([best_costs, other_costs], axis=1)
+    reach = limits.distance + ODD_REACH
+    start = max(0, int(distances[0, 0]) - reach)
+    near = slice(start, int(distances[-1, 0]) + reach + 1)
+    its_turn = (distances[:, near] + 7 * distances[:, :1]) % ODD_CYCLE == 0
+    odd = np.where(its_turn & (np.abs(distances[:, near]) <= reach), found[:, near], np.inf)
+    others, other_costs = _lowest(odd, ODD_PARTNERS)
+    beside = np.minimum(found[:, :-2], found[:, 2:])
+    found[:, 1:-1][found[:, 1:-1] > beside] = np.inf
+    best, best_costs = _lowest(found, kept - ODD_PARTNERS)
+    return np.concatenate([best, others + start], axis=1), np.concatenate([best_costs, other_costs], axis=1)
 
 
 def find_edges(features: Array, limits: Limits) -> Edges:
@@ -239,7 +250,8 @@ class CostToGo:
             may_overrun: whether a negative debt is as good as none (the output is cut, not ended).
         """
         steps = edges.steps
-        self.cells = -(-steps // CELL_STEPS)
+        self.cell_steps = max(CELL_STEPS, -(-steps // MOST_CELLS))
+        self.cells = -(-steps // self.cell_steps)
         margin = int(np.clip(steps, 120, 600))
         most = max(margin, TABLE_ENTRIES // (self.cells + 1) - 2 * margin)
         self.low = 0 if may_overrun else min(debt, 0) - margin
@@ -257,22 +269,28 @@ class CostToGo:
                     self._improve(max(row - stretch + 1, self.low), row + 1)
 
     def _keep_best(self, edges: Edges, costs: Array, limits: Limits) -> None:
-        """Keep the best edges that leave within each cell: (cells, edges) arrays."""
-        wanted = self.cells * CELL_STEPS - edges.steps
-
-        def by_cell(values: Array, filler: float) -> Array:
-            return np.pad(values, ((0, wanted), (0, 0)), constant_values=filler).reshape(self.cells, -1)
-
-        cell_costs = by_cell(costs, np.inf)
-        kept = min(max(EDGES_PER_CELL, 8192 // self.cells), cell_costs.shape[1])
-        best = np.argpartition(cell_costs, kept - 1, axis=1)[:, :kept]
-        self.edge_costs = np.take_along_axis(cell_costs, best, axis=1)
-        self.edge_distances = np.take_along_axis(by_cell(edges.distances, 0), best, axis=1)
-        landing = self._cell(edges.targets + limits.gap + limits.drift)
-        self.edge_landings = np.take_along_axis(by_cell(landing, 0), best, axis=1)
+        """Keep the best edges that leave within each cell, a third of them off the beat: (cells, edges) arrays."""
+        wanted = self.cells * self.cell_steps - edges.steps
+        partners = costs.shape[1]
+        kept = max(EDGES_PER_CELL, 8192 // self.cells)
+        parts = [(0, partners, kept)]
+        if limits.keeps_odd:
+            parts = [(0, partners - ODD_PARTNERS, kept - kept // 3), (partners - ODD_PARTNERS, partners, kept // 3)]
+        landings = self._cell(edges.targets + limits.gap + limits.drift)
+        found: list[list[Array]] = []
+        for first, stop, count in parts:
+            values = []
+            for array, filler in ((costs, np.inf), (edges.distances, 0), (landings, 0)):
+                padded = np.pad(array[:, first:stop], ((0, wanted), (0, 0)), constant_values=filler)
+                values.append(padded.reshape(self.cells, -1))
+            best, best_costs = _lowest(values[0], min(count, values[0].shape[1]))
+            found.append([best_costs, *(np.take_along_axis(array, best, axis=1) for array in values[1:])])
+        self.edge_costs, self.edge_distances, self.edge_landings = (
+            np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)
+        )
 
     def _cell(self, positions: Array) -> Array:
-        return np.asarray(np.minimum(-(-positions // CELL_STEPS), self.cells))
+        return np.asarray(np.minimum(-(-positions // self.cell_steps), self.cells))
 
     def _improve(self, first: int, stop: int) -> None:
         """Lower the rows of debts first … stop - 1 to what one jump and the table as it is allow."""
@@ -287,8 +305,8 @@ class CostToGo:
         """Whether there is a way from the song's start, whatever the debt is once the table knows it exactly."""
         if debt <= self.high:
             return bool(np.isfinite(self(np.array(debt), np.array(0))))
-        exact = self.table[max(self.high - self.cells * CELL_STEPS, 0) - self.low :]
-        return bool(np.all(np.isfinite(exact[:, : self.cells // 2])))
+        exact = self.table[max(self.high - self.cells * self.cell_steps, 0) - self.low :]
+        return bool(np.mean(np.isfinite(exact[:, : self.cells // 2])) > 0.99)
 
     def __call__(self, debts: Array, positions: Array | None, *, cells: Array | None = None) -> Array:
         """Cost from `positions` on with `debts` steps to pay, broadcast together; infinite where there is no way."""
