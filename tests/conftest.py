@@ -1,11 +1,15 @@
 """Songs made with NumPy, for all tests."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+# Started in the background of a shell, a process ignores Ctrl-C, and so would every `musex` that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def synthesise(seconds: float = 6.0, sample_rate: int = 44_100, channels: int = 2, seed: int = 0) -> np.ndarray:
