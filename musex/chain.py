@@ -19,6 +19,7 @@ from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.features import analyse
 from musex.joins import JoinHeadLike, seam_log_odds
+from musex.outlook import Outlook, look_ahead
 from musex.plans import Plan, Seam, Span
 from musex.seams import CostToGo, Limits, find_edges, find_region, limits_ladder
 from musex.stitch import FADE_OUT_SECONDS, SongLike
@@ -38,8 +39,10 @@ class SearchConfig:
     pointer: float = 1.0  # a horizon that the pointer does not expect at all
     pointer_cap: float = 8.0  # nats below the best place that count as not at all
     heard: float = 0.6  # a horizon that was heard just before, once
-    heard_again: float = 1.5  # and more than once
+    heard_again: float = 2.0  # and what is above half of that: more than once
     heard_seconds: float = 40.0  # fading with how long ago
+    brief: float = 1.0  # a jump right at the start, or to right before the ending …
+    brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
     soon: float = 1.0  # a jump right after another …
     soon_seconds: float = 8.0  # … fading until this long after it
     reuse: float = 0.7  # each use of an edge (or one beside it) before
@@ -48,7 +51,7 @@ class SearchConfig:
     forbidden: float = 50.0  # finite: taken where nothing else reaches the end
     disagreement: float = 0.5  # a seam whose sides do not correlate at all
     rhythm: float = 0.03  # each millisecond between both sides' attacks
-    level: float = 0.08  # each dB of level step above 1
+    level: float = 0.12  # each dB of level step above 1
     flux: float = 0.04  # each percent of flux above the 80th
     join: float = 0.15  # each nat by which the join head takes a seam for a splice …
     join_cap: float = 4.0  # … up to so many
@@ -152,24 +155,6 @@ def _spans(seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]:
     return tuple(Span(start, stop) for start, stop in zip(starts, stops, strict=True))
 
 
-@dataclass(frozen=True)
-class _Outlook:
-    """What a prediction and the past say about the places ahead: costs of playing from (t, p) to the horizon's end.
-
-    `expected` is (horizon + 1, steps + horizon + 1), summed along diagonals; `heard` is (steps + horizon + 1,), summed.
-    """
-
-    expected: Array
-    heard: Array
-    horizon: int
-
-    def playing(self, time: int | Array, position: Array | int, stop_time: int | Array) -> Array:
-        """Cost of playing on from `position` at `time` until `stop_time`, steps of the horizon."""
-        length = stop_time - time
-        pointed = self.expected[time, position] - self.expected[stop_time, position + length]
-        return np.asarray(pointed + self.heard[position + length] - self.heard[position])
-
-
 class _Chain:
     """The state of one plan while it grows; positions in samples of the song unless they say steps."""
 
@@ -219,6 +204,9 @@ class _Chain:
         noise = np.random.default_rng(self.seed).gumbel(size=distances.shape) * config.noise
         costs = config.jump + config.likeness * self.edges.costs - noise
         costs += np.where(distances > 0, config.back * recent, 0.0)
+        brief = min(config.brief_seconds * FEATURES.steps_per_second, self.steps / 6)
+        costs += config.brief * np.maximum(0.0, 1.0 - np.arange(self.steps) / brief)[:, None]
+        costs += config.brief * np.maximum(0.0, 1.0 - (self.steps - self.edges.targets) / brief)
         self.costs = np.maximum(costs, 0.1).astype(np.float32)
         self.uses = np.zeros(costs.shape, np.int16)
         self.last_used = np.zeros(costs.shape, bool)
@@ -258,20 +246,13 @@ class _Chain:
     def _step(self, position: float) -> int:
         return min(round(position / self.rate), self.steps)
 
-    def _predict(self, horizon: int) -> _Outlook:
+    def _predict(self, horizon: int) -> Outlook:
         """Ask the model what should come after what was just played."""
-        config = self.config
         pointer = self.model.predict(self.memory, self.context).pointer[:horizon]
         self.predictions += 1
-        below = np.minimum(pointer.max(axis=1, keepdims=True) - pointer, config.pointer_cap)
-        unexpected = below * (config.pointer / (config.pointer_cap * PointerConfig().horizon_steps))
-        expected = np.zeros((horizon + 1, self.steps + horizon + 1), np.float32)
-        for time in range(horizon - 1, -1, -1):
-            expected[time, : self.steps] = unexpected[time] + expected[time + 1, 1 : self.steps + 1]
-        heard = config.heard * self.heat + config.heard_again * np.maximum(self.heat - 1.0, 0.0)
-        heard = np.concatenate([[0.0], np.cumsum(heard), np.zeros(horizon)]) / PointerConfig().horizon_steps
-        heard[self.steps + 1 :] = heard[self.steps]
-        return _Outlook(expected, heard, horizon)
+        config = self.config
+        heard = config.heard * self.heat + config.heard_again * np.maximum(self.heat - 0.5, 0.0)
+        return look_ahead(pointer, heard, weight=config.pointer, cap=config.pointer_cap)
 
     def _play(self, frames: int) -> None:
         """Play on without a cut, and remember it."""
@@ -302,7 +283,7 @@ class _Chain:
             rows = np.where(np.abs(debts) <= self.tolerance, 0, rows)
         return self.to_go(rows, np.asarray(positions))
 
-    def _choose(self, outlook: _Outlook, time: int) -> Seam | None:
+    def _choose(self, outlook: Outlook, time: int) -> Seam | None:
         """The next jump within this horizon, aligned, or None to stay until its end."""
         here, left = self._step(self.position), outlook.horizon - time
         drift = self.limits.drift
@@ -319,7 +300,7 @@ class _Chain:
         costs, after = self._weigh(outlook, time, here, leaves)
         return self._best_aligned(leaves, costs, after, stay)
 
-    def _weigh(self, outlook: _Outlook, time: int, here: int, leaves: Array) -> tuple[Array, Array]:
+    def _weigh(self, outlook: Outlook, time: int, here: int, leaves: Array) -> tuple[Array, Array]:
         """Cost of each jump from `leaves` without its seam, and the cost to go after it: both (leaves, partners)."""
         config = self.config
         rows = slice(int(leaves[0]), int(leaves[-1]) + 1)
@@ -327,6 +308,7 @@ class _Chain:
         times = np.minimum(time + leaves - here, outlook.horizon)
         costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
         costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
+        costs += outlook.beyond(targets, times[:, None], here, time)
         costs += config.reuse * self.uses[rows]
         costs += config.forbidden * ((self.uses[rows] >= config.most_uses) | self.last_used[rows])
         if self.seams:
