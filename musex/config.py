@@ -62,5 +62,6 @@ class PointerConfig:
 
 
 FEATURES = FeatureConfig()
+POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 SHORTEST_SONG_SECONDS = 5.0
 LONGEST_OUTPUT_SECONDS = 24 * 3600.0

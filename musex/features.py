@@ -1,5 +1,6 @@
 """What the network hears: log-mel, chroma and onset strength. The same NumPy code serves training and inference."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -58,8 +59,8 @@ def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) 
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def transform(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> tuple[Array, Array]:
-    """Log-mel in dB (frames, n_mels) and chroma (frames, n_chroma) of a mono signal at the features' sample rate.
+def magnitudes(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> Iterator[tuple[slice, Array]]:
+    """Magnitude spectra (frames of the block, n_fft // 2 + 1) of a mono signal, block by block.
 
     Frame n is centred on the middle of its hop, so that a step's frames describe that step's samples; beyond the
     signal there is silence.
@@ -70,15 +71,20 @@ def transform(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> tup
     windows = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length][:frames]
     window = np.hanning(config.n_fft + 1)[:-1].astype(np.float32)
     scale = 2.0 / window.sum()
-    log_mel = np.empty((frames, config.n_mels), np.float32)
-    chroma = np.empty((frames, config.n_chroma), np.float32)
     for start in range(0, frames, BLOCK_FRAMES):
         block = slice(start, start + BLOCK_FRAMES)
-        magnitude = np.abs(np.fft.rfft(windows[block] * window)).astype(np.float32) * scale
-        mel = magnitude**2 @ mel_filters(config)
-        log_mel[block] = 10.0 * np.log10(np.maximum(mel, 10 ** (config.floor_db / 10)))
-        chroma[block] = magnitude @ chroma_filters(config)
-    return log_mel, chroma
+        yield block, np.abs(np.fft.rfft(windows[block] * window)).astype(np.float32) * scale
+
+
+def to_log_mel(magnitude: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Log-mel in dB (frames, n_mels) of magnitude spectra."""
+    mel = magnitude**2 @ mel_filters(config)
+    return np.asarray(10.0 * np.log10(np.maximum(mel, 10 ** (config.floor_db / 10))))
+
+
+def log_mel_frames(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> Array:
+    """Log-mel in dB (frames, n_mels) of a mono signal at the features' sample rate; see `magnitudes`."""
+    return np.concatenate([to_log_mel(magnitude, config) for _, magnitude in magnitudes(mono, frames, config)])
 
 
 def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
@@ -89,7 +95,12 @@ def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
     """
     steps = max(1, -(-len(mono) // config.step_length))
     by_step = (steps, config.frames_per_step)
-    log_mel, chroma = transform(mono, steps * config.frames_per_step, config)
+    frames = steps * config.frames_per_step
+    log_mel = np.empty((frames, config.n_mels), np.float32)
+    chroma = np.empty((frames, config.n_chroma), np.float32)
+    for block, magnitude in magnitudes(mono, frames, config):
+        log_mel[block] = to_log_mel(magnitude, config)
+        chroma[block] = magnitude @ chroma_filters(config)
     rise = np.maximum(0.0, np.diff(log_mel, axis=0, prepend=log_mel[:1])).mean(axis=1)
     chroma = chroma.reshape(*by_step, -1).mean(axis=1)
     chroma /= np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-6

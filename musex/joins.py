@@ -12,7 +12,7 @@ import numpy as np
 
 from musex.alignment import align_seam, flux_reference
 from musex.config import FEATURES, FeatureConfig
-from musex.features import analyse_mono, to_mono, transform
+from musex.features import analyse_mono, log_mel_frames, to_mono
 from musex.plans import Seam
 from musex.stitch import crossfade
 
@@ -40,7 +40,7 @@ class Junction:
 def junction_window(mono: Array, config: FeatureConfig = FEATURES) -> Array:
     """What the join head hears of 3 s of audio around a junction: (frames, n_mels), each band's mean removed."""
     frames = len(mono) // config.hop_length
-    log_mel, _ = transform(mono, frames, config)
+    log_mel = log_mel_frames(mono, frames, config)
     return np.asarray((log_mel - log_mel.mean(axis=0)) / 10.0, np.float32)
 
 

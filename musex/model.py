@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from musex.audio import muted_stderr
-from musex.config import FeatureConfig, PointerConfig
+from musex.config import POINTER_SECONDS, FeatureConfig, PointerConfig
 from musex.errors import ModelError
 
 Array = np.ndarray
 
 MODEL_NAME = "pointer"
 FORMAT_VERSION = 1
-POINTER_SECONDS = (2, 5, 10)  # the pointer's distributions: what fits the next 2, 5 and 10 s
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
 
 

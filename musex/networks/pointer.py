@@ -15,9 +15,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from musex.config import PointerConfig
+from musex.config import POINTER_SECONDS, PointerConfig
 
-POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 FAR = 1e9
 
 
