@@ -48,9 +48,13 @@ class PointerConfig:
     lags: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)  # match windows, steps
     embedding_channels: int = 32
     strip_channels: int = 32
-    heads: int = 6
+    sharpness: tuple[float, ...] = (30.0, 15.0, 10.0, 6.0, 4.0, 2.0)  # of the heads at first
     mixture_channels: int = 24
     dropout: float = 0.1
+
+    @property
+    def heads(self) -> int:
+        return len(self.sharpness)
 
     @property
     def context_steps(self) -> int:

@@ -68,7 +68,7 @@ def load_model(path: str | Path | None = None) -> "Model":
         settings = json.loads(description.read_text(encoding="utf-8"))
         version, content = settings.get("format"), dict(settings["model"])
         content["features"] = FeatureConfig(**content["features"])
-        content["lags"] = tuple(content["lags"])
+        content["lags"], content["sharpness"] = tuple(content["lags"]), tuple(content["sharpness"])
         config = PointerConfig(**content)
     except FileNotFoundError as error:
         raise ModelError(f"no {description.name} beside {file}: a model is both files") from error

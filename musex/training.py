@@ -45,8 +45,8 @@ class TrainingConfig:
     """How a network is fitted; what it is stands in its own configuration."""
 
     batch_size: int = 8
-    steps_per_epoch: int = 200  # at most; fewer where that would draw more than a window for every 10 s of music
-    epochs: int = 40
+    steps_per_epoch: int = 400  # at most; fewer where that would draw more than a window for every 10 s of music
+    epochs: int = 80
     learning_rate: float = 1.5e-3
     last_learning_rate: float = 5e-5
     weight_decay: float = 1e-3

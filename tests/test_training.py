@@ -18,7 +18,9 @@ from musex.model import load_model, packaged_model
 pytest.importorskip("tensorflow")
 from musex.training import TrainingConfig, train_pointer
 
-TINY = PointerConfig(embedding_channels=4, strip_channels=4, heads=2, mixture_channels=4, lags=(1, 5, 20))
+TINY = PointerConfig(
+    embedding_channels=4, strip_channels=4, sharpness=(30.0, 10.0), mixture_channels=4, lags=(1, 5, 20)
+)
 BRIEF = TrainingConfig(
     batch_size=2, steps_per_epoch=2, epochs=2, memory_steps=300, validation_memory_steps=400, validation_points=1
 )

@@ -57,12 +57,40 @@ class Views(layers.Layer):
         return {**super().get_config(), "n_mels": self.n_mels, "n_chroma": self.n_chroma}
 
 
-@keras.saving.register_keras_serializable("musex")
-class Diagonal(layers.Layer):
-    """Sums along the diagonals of context against memory, for every lag window.
+def along_diagonals(similarity: Any, windows: Any) -> Any:
+    """Sums along diagonals: (B, T, N + T) and weights (W, T) to (B, W, N), entry j summing similarity[t, j + t]."""
+    steps, width = windows.shape[1], ops.shape(similarity)[2]
+    # Rows read back one longer: row t moves left by t.
+    flat = ops.pad(ops.reshape(similarity, (-1, steps * width)), ((0, 0), (0, steps)))
+    moved = ops.reshape(flat, (-1, steps, width + 1))
+    return ops.matmul(ops.convert_to_tensor(windows), moved)[:, :, : width - steps]
 
-    Input: similarity (B, context, N) of context step i and memory step n. Output: (B, lags, N); entry [l, j] sums the
-    similarities of context[-1 - k] and memory[j - 1 - k] over k < lags[l].
+
+def squared_distances(ours: Any, our_mask: Any, theirs: Any, their_mask: Any) -> Any:
+    """Squared distances (B, T, N) of rows (B, T, D) and (B, N, D), zero where either is masked, by one product."""
+    ours_square = ops.sum(ops.square(ours), axis=2, keepdims=True)
+    theirs_square = ops.sum(ops.square(theirs), axis=2, keepdims=True)
+    left = ops.concatenate([-2.0 * ours, ours_square, ops.ones_like(ours_square)], axis=2)
+    right = ops.concatenate([theirs, ops.ones_like(theirs_square), theirs_square], axis=2)
+    left, right = left * ops.expand_dims(our_mask, 2), right * ops.expand_dims(their_mask, 2)
+    return ops.matmul(left, ops.transpose(right, (0, 2, 1)))
+
+
+def above_best(distance: Any, candidates: Any, floor: float) -> Any:
+    """How much farther than the best candidate, in parts of its distance: (B, W, N) to (B, N, W), at most 8."""
+    masked = ops.where(ops.expand_dims(candidates, 1) > 0.5, distance, FAR * ops.ones_like(distance))
+    best = ops.minimum(ops.min(masked, axis=2, keepdims=True), 100.0)
+    relative = ops.minimum((distance - best) / (best + floor), 8.0)
+    return ops.transpose(relative, (0, 2, 1))
+
+
+@keras.saving.register_keras_serializable("musex")
+class PastDistance(layers.Layer):
+    """How unlike the end of the context is what preceded each memory position, along the diagonal.
+
+    Input: views of the context, each (B, 200, D), its mask, views of the memory, each (B, N, D), its mask, candidates
+    (B, N). Output: root mean square distances over every lag window, 0 at the best candidate, 1 where they are twice
+    as large: (B, N, views * lags).
     """
 
     def __init__(self, lags: tuple[int, ...], context_steps: int, **kwargs: Any) -> None:
@@ -70,51 +98,52 @@ class Diagonal(layers.Layer):
         self.lags, self.context_steps = tuple(lags), context_steps
         self.windows = np.array([np.arange(context_steps) < lag for lag in lags], np.float32)
 
-    def call(self, similarity: Any) -> Any:
-        steps, total = self.context_steps, ops.shape(similarity)[2]
-        newest_first = ops.flip(similarity, axis=1)
-        # Rows padded by `steps` and read back one shorter: row k moves right by k.
-        padded = ops.pad(newest_first, ((0, 0), (0, 0), (0, steps)))
-        flat = ops.reshape(padded, (-1, steps * (total + steps)))[:, : steps * (total + steps - 1)]
-        skewed = ops.reshape(flat, (-1, steps, total + steps - 1))[:, :, :total]
-        sums = ops.matmul(ops.convert_to_tensor(self.windows), skewed)
-        return ops.pad(sums, ((0, 0), (0, 0), (1, 0)))[:, :, :total]
+    def call(self, context: list[Any], context_mask: Any, memory: list[Any], memory_mask: Any, candidates: Any) -> Any:
+        reach = ((0, 0), (0, self.context_steps))
+        ours_mask = ops.flip(context_mask, axis=1)
+        theirs_mask = ops.pad(ops.flip(memory_mask, axis=1), reach)
+        pairs = ops.matmul(ops.expand_dims(ours_mask, 2), ops.expand_dims(theirs_mask, 1))
+        count = along_diagonals(pairs, self.windows)
+        strips = []
+        for ours, theirs in zip(context, memory, strict=True):
+            backwards = ops.pad(ops.flip(theirs, axis=1), (*reach, (0, 0)))
+            squared = squared_distances(ops.flip(ours, axis=1), ours_mask, backwards, theirs_mask)
+            total = along_diagonals(squared, self.windows)
+            distance = ops.sqrt(ops.maximum(total, 0.0) / ops.maximum(count, 1.0) + 1e-4)
+            # A candidate with little of the window in the memory is not better for it.
+            distance = ops.where(count > 0.5, distance, 10.0 * ops.ones_like(distance))
+            # Entry n is about what ends with memory position N - 1 - n; nothing precedes the first.
+            before = ops.pad(ops.flip(distance, axis=2), ((0, 0), (0, 0), (1, 0)), constant_values=10.0)[:, :, :-1]
+            strips.append(above_best(before, candidates, 0.05))
+        return ops.concatenate(strips, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "lags": self.lags, "context_steps": self.context_steps}
 
 
 @keras.saving.register_keras_serializable("musex")
-class RelativeDistance(layers.Layer):
-    """Root mean square distance over each diagonal window, relative to the best candidate's.
+class AheadDistance(layers.Layer):
+    """How unlike the prediction is the memory played on from each position, over the next 2, 5 and 10 s.
 
-    Input: context (B, 200, D), its mask, memory (B, N, D), its mask, candidates (B, N).
-    Output: (B, N, lags), 0 at the best candidate, 1 where the distance is twice as large.
+    Input: prediction (B, horizon, D), memory (B, N, D), its mask, candidates (B, N). Output: (B, N, spans), mean
+    distance of the steps, 0 at the best candidate, 1 where it is twice as large. The choice whose expected error is
+    least lies near the expectation.
     """
 
-    def __init__(self, lags: tuple[int, ...], context_steps: int, **kwargs: Any) -> None:
+    def __init__(self, horizon_steps: int, spans: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.lags, self.context_steps = tuple(lags), context_steps
-        self.diagonal = Diagonal(lags, context_steps)
+        self.horizon_steps, self.spans = horizon_steps, tuple(spans)
+        self.windows = np.array([(np.arange(horizon_steps) < span) / span for span in spans], np.float32)
 
-    def call(self, context: Any, context_mask: Any, memory: Any, memory_mask: Any, candidates: Any) -> Any:
-        pairs = ops.expand_dims(context_mask, 2) * ops.expand_dims(memory_mask, 1)
-        product = ops.matmul(context, ops.transpose(memory, (0, 2, 1)))
-        size = ops.sum(ops.square(context), axis=2, keepdims=True) + ops.expand_dims(
-            ops.sum(ops.square(memory), axis=2), 1
-        )
-        total = self.diagonal((size - 2.0 * product) * pairs)
-        count = self.diagonal(pairs)
-        distance = ops.sqrt(ops.maximum(total, 0.0) / ops.maximum(count, 1.0) + 1e-4)
-        # A candidate with little of the window in the memory is not better for it.
-        distance = ops.where(count > 0.5, distance, 10.0 * ops.ones_like(distance))
-        masked = ops.where(ops.expand_dims(candidates, 1) > 0.5, distance, FAR * ops.ones_like(distance))
-        best = ops.minimum(ops.min(masked, axis=2, keepdims=True), 100.0)
-        relative = ops.minimum(distance / (best + 0.05) - best / (best + 0.05), 8.0)
-        return ops.transpose(relative, (0, 2, 1))
+    def call(self, predicted: Any, memory: Any, memory_mask: Any, candidates: Any) -> Any:
+        reach = ((0, 0), (0, self.horizon_steps))
+        theirs, theirs_mask = ops.pad(memory, (*reach, (0, 0))), ops.pad(memory_mask, reach)
+        squared = squared_distances(predicted, ops.ones_like(predicted[..., 0]), theirs, theirs_mask)
+        distance = ops.sqrt(ops.maximum(squared, 0.0) / predicted.shape[2] + 1e-4)
+        return above_best(along_diagonals(distance, self.windows), candidates, 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "lags": self.lags, "context_steps": self.context_steps}
+        return {**super().get_config(), "horizon_steps": self.horizon_steps, "spans": self.spans}
 
 
 @keras.saving.register_keras_serializable("musex")
@@ -159,22 +188,23 @@ class Copy(layers.Layer):
     def call(self, logits: Any, rows: Any, mask: Any) -> tuple[Any, Any]:
         total, n_mels = ops.shape(rows)[1], rows.shape[2]
         block, heads = self.block_steps, self.heads
-        ahead = ops.pad(rows, ((0, 0), (0, self.horizon_steps), (0, 0)))
+        ahead = ops.pad(rows, ((0, 0), (0, block), (0, 0)))
         unfolded = ops.concatenate([ahead[:, i : i + total] for i in range(block)], axis=2)  # (B, N, block * n_mels)
+        unfolded = ops.concatenate([unfolded, ops.square(unfolded)], axis=2)
         reach = ops.pad(mask, ((0, 0), (0, self.horizon_steps)))
-        means, deviations = [], []
+        by_head = ops.transpose(logits, (0, 2, 1))
+        moved = []
         for number in range(self.blocks):
             shift = number * block
             valid = reach[:, shift + block - 1 : shift + block - 1 + total] * mask
-            sharp = ops.exp(self.sharpness[number])
-            weights = ops.softmax(logits * sharp - FAR * ops.expand_dims(1.0 - valid, 2), axis=1)
-            moved = ops.pad(ops.transpose(weights, (0, 2, 1)), ((0, 0), (0, 0), (shift, 0)))[:, :, :total]
-            mean = ops.reshape(ops.matmul(moved, unfolded), (-1, heads, block, n_mels))
-            square = ops.reshape(ops.matmul(moved, ops.square(unfolded)), (-1, heads, block, n_mels))
-            means.append(mean)
-            deviations.append(ops.sqrt(ops.maximum(square - ops.square(mean), 0.0) + 1e-3))
-        join = [ops.transpose(ops.concatenate(parts, axis=2), (0, 2, 3, 1)) for parts in (means, deviations)]
-        return join[0], join[1]
+            sharp = ops.expand_dims(ops.exp(self.sharpness[number]), 1)
+            weights = ops.softmax(by_head * sharp - FAR * ops.expand_dims(1.0 - valid, 1), axis=2)
+            moved.append(ops.pad(weights, ((0, 0), (0, 0), (shift, 0)))[:, :, :total])
+        copied = ops.matmul(ops.concatenate(moved, axis=1), unfolded)
+        parts = ops.reshape(copied, (-1, self.blocks, heads, 2, block, n_mels))
+        parts = ops.reshape(ops.transpose(parts, (0, 3, 1, 4, 5, 2)), (-1, 2, self.horizon_steps, n_mels, heads))
+        mean, square = parts[:, 0], parts[:, 1]
+        return mean, ops.sqrt(ops.maximum(square - ops.square(mean), 0.0) + 1e-3)
 
     def get_config(self) -> dict[str, Any]:
         sizes = {"horizon_steps": self.horizon_steps, "block_steps": self.block_steps, "heads": self.heads}
@@ -211,14 +241,14 @@ class Hold(layers.Layer):
         return {**super().get_config(), "horizon_steps": self.horizon_steps, "spans": self.spans}
 
 
-def match_prior(strips: int, lags: tuple[int, ...], heads: int) -> np.ndarray:
-    """Initial weights (strips * lags, heads + pointers): sharp to blurred matching of log-mel over the last 2 s.
+def match_prior(columns: int, matched: dict[int, list[float]]) -> np.ndarray:
+    """Initial weights (columns, outputs) of relative distances: `matched` columns as given, the others next to none.
 
-    1 / 0.1 on the relative distance of the 2 s window is *averaged nearest contexts*.
+    1 / 0.1 on the log-mel's distance over the last 2 s is *averaged nearest contexts*.
     """
-    weights = np.full((strips * len(lags), heads + len(POINTER_SECONDS)), 1e-2, np.float32)
-    sharpness = [30.0, 15.0, 10.0, 6.0, 4.0, 2.0][:heads] + [10.0] * max(0, heads - 6) + [15.0, 12.0, 10.0]
-    weights[lags.index(20)] = sharpness
+    weights = np.full((columns, len(next(iter(matched.values())))), 1e-2, np.float32)
+    for column, values in matched.items():
+        weights[column] = values
     return weights
 
 
@@ -264,28 +294,37 @@ def build_pointer(config: PointerConfig) -> keras.Model:
     heard, known = views(context, context_mask, mean, deviation), views(memory, memory_mask, mean, deviation)
     encoder = embed(width, config, "embed")
     ahead = ops.pad(memory_mask, ((0, 0), (0, horizon)))[:, horizon:] * memory_mask
-    compared = [*zip(heard[:3], known[:3], strict=True), (encoder(heard[3]), encoder(known[3]))]
-    strips = [
-        RelativeDistance(config.lags, steps)(ours, context_mask, theirs, memory_mask, ahead)
-        for ours, theirs in compared
-    ]
-    distances = ops.concatenate(strips, axis=-1)
+    mel = known[3][..., :n_mels]
+    distances = PastDistance(config.lags, steps)(
+        [*heard[:3], encoder(heard[3])], context_mask, [*known[:3], encoder(known[3])], memory_mask, ahead
+    )
     described = ops.concatenate([distances, encoder(known[3])], axis=-1)
     hidden = layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(described)
     hidden = layers.Dropout(config.dropout)(hidden)
     hidden = layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(hidden)
-    prior = match_prior(len(strips), config.lags, config.heads)
-    logits = StartLogits(prior)(distances, layers.Dense(prior.shape[1])(hidden))
+    recent = config.lags.index(20)  # the log-mel's last 2 s
+    prior = match_prior(distances.shape[-1], {recent: list(config.sharpness)})
+    logits = StartLogits(prior)(distances, layers.Dense(config.heads)(hidden))
 
-    copied, spread = Copy(horizon, config.features.steps_per_second, config.heads)(
-        logits[..., : config.heads], known[3][..., :n_mels], memory_mask
-    )
+    copied, spread = Copy(horizon, config.features.steps_per_second, config.heads)(logits, mel, memory_mask)
     held, place = Hold(horizon, (steps, 20, 2))(heard[3][..., :n_mels], context_mask, deviation)
     mixed = mix(layers.Concatenate()([copied, held]), layers.Concatenate()([spread, place]), config)
-    log_mel = layers.Add()([layers.Multiply()([mixed, deviation]), mean])
+    predicted = layers.Multiply()([mixed, deviation])
+    log_mel = layers.Add()([predicted, mean])
+
+    spans = tuple(seconds * config.features.steps_per_second for seconds in POINTER_SECONDS)
+    expected = AheadDistance(horizon, spans)(ops.stop_gradient(predicted), mel * deviation, memory_mask, ahead)
+    judged = ops.concatenate([distances, expected], axis=-1)
+    first = distances.shape[-1]
+    likely = {first + span: [10.0 * (span == other) for other in range(len(spans))] for span in range(len(spans))}
+    prior = match_prior(judged.shape[-1], {recent: [3.0] * len(spans), **likely})
+    weighed = layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(
+        ops.concatenate([hidden, expected], axis=-1)
+    )
+    starts = StartLogits(prior)(judged, layers.Dense(len(spans))(layers.Dropout(config.dropout)(weighed)))
     return keras.Model(
         {"context": context, "context_mask": context_mask, "memory": memory, "memory_mask": memory_mask},
-        {"log_mel": layers.Identity(name="log_mel")(log_mel), "starts": logits[..., config.heads :]},
+        {"log_mel": layers.Identity(name="log_mel")(log_mel), "starts": layers.Identity(name="starts")(starts)},
         name="pointer",
     )
 
@@ -297,8 +336,7 @@ class PointerTask(keras.Model):
         super().__init__(name="pointer_task")
         self.network, self.config = network, config
         self.normalise = Normalise()
-        spans = [seconds * config.features.steps_per_second for seconds in POINTER_SECONDS]
-        self.windows = np.array([(np.arange(config.horizon_steps) < span) / span for span in spans], np.float32)
+        self.spans = [seconds * config.features.steps_per_second for seconds in POINTER_SECONDS]
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         outputs: dict[str, Any] = self.network(inputs, training=training)
@@ -307,37 +345,49 @@ class PointerTask(keras.Model):
     def build(self, *_: Any) -> None:
         self.built = True
 
-    def fits(self, inputs: dict[str, Any], target: Any) -> tuple[Any, Any]:
-        """How unlike the truth every start is over 2, 5 and 10 s, relative to the best: (B, N, 3), and candidates."""
-        mask, n_mels, horizon = inputs["memory_mask"], self.config.features.n_mels, self.config.horizon_steps
-        mean, deviation = self.normalise(inputs["memory"][..., :n_mels], mask)
-        rows = (inputs["memory"][..., :n_mels] - mean) / deviation
-        truth = (target - mean) / deviation
+    def start_errors(self, inputs: dict[str, Any], target: Any) -> tuple[Any, Any]:
+        """Mean absolute error (dB) of playing on from every start for 2, 5 and 10 s, (B, N, 3), and candidates (B, N).
+
+        Every second step is compared: neighbours say nearly the same.
+        """
+        mask, horizon = inputs["memory_mask"], self.config.horizon_steps
+        rows = inputs["memory"][..., : self.config.features.n_mels]
         total = ops.shape(rows)[1]
-        product = ops.matmul(truth, ops.transpose(rows, (0, 2, 1)))
-        size = ops.sum(ops.square(truth), axis=2)[:, :, None] + ops.sum(ops.square(rows), axis=2)[:, None, :]
-        squared = ops.maximum(size - 2.0 * product, 0.0) / n_mels
-        # Rows padded and read back one longer: row t moves left by t, so that column j holds memory[j + t].
-        padded = ops.reshape(ops.pad(squared, ((0, 0), (0, 0), (0, horizon))), (-1, horizon * (total + horizon)))
-        padded = ops.reshape(ops.pad(padded, ((0, 0), (0, horizon))), (-1, horizon, total + horizon + 1))
-        distance = ops.sqrt(ops.matmul(ops.convert_to_tensor(self.windows), padded[:, :, :total]) + 1e-4)
+        ahead = ops.pad(rows, ((0, 0), (0, horizon), (0, 0)))
+        error, errors = ops.zeros_like(mask), []
+        for step in range(0, horizon, 2):
+            error = error + ops.mean(ops.abs(ahead[:, step : step + total] - target[:, step : step + 1]), axis=2)
+            if step + 2 in self.spans:
+                errors.append(error / (step // 2 + 1))
         candidates = ops.pad(mask, ((0, 0), (0, horizon)))[:, horizon:] * mask
-        masked = ops.where(candidates[:, None] > 0.5, distance, FAR * ops.ones_like(distance))
-        best = ops.minimum(ops.min(masked, axis=2, keepdims=True), 100.0)
-        return ops.transpose(ops.minimum(distance / best - 1.0, 10.0), (0, 2, 1)), candidates
+        return ops.stack(errors, axis=2), candidates
+
+    def regrets(self, errors: Any, candidates: Any) -> tuple[Any, Any]:
+        """Errors above the best candidate's, in parts of it and of what chance is above it: (B, N, 3) each."""
+        weight = ops.expand_dims(candidates, 2)
+        best = ops.min(ops.where(weight > 0.5, errors, FAR * ops.ones_like(errors)), axis=1, keepdims=True)
+        best = ops.minimum(best, 100.0)
+        chance = ops.sum(errors * weight, axis=1, keepdims=True) / ops.maximum(
+            ops.sum(weight, axis=1, keepdims=True), 1.0
+        )
+        above = ops.maximum(errors - best, 0.0)
+        return ops.minimum(above / (best + 0.1), 10.0), ops.minimum(
+            above / (ops.maximum(chance - best, 0.0) + 0.3), 5.0
+        )
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:
-        fits, candidates = self.fits(x, y)
+        errors, candidates = self.start_errors(x, y)
+        relative, regrets = self.regrets(errors, candidates)
         barred = FAR * (1.0 - candidates)[:, :, None]
-        wanted = ops.softmax(-10.0 * fits - barred, axis=1)
+        wanted = ops.softmax(-10.0 * relative - barred, axis=1)
         said = ops.log_softmax(y_pred["starts"] - barred, axis=1)
         surprise = -ops.mean(ops.sum(wanted * ops.where(wanted > 0, said, ops.zeros_like(said)), axis=1))
-        regret = ops.mean(ops.sum(ops.exp(said) * fits, axis=1))
+        regret = ops.mean(ops.sum(ops.exp(said) * regrets, axis=1))
         error = ops.mean(ops.abs(y_pred["log_mel"] - y))
         return error + 0.1 * surprise + regret
 
     def examine(self, batches: list[tuple[dict[str, Any], Any]]) -> tuple[float, float]:
-        """Mean prediction error (dB) and mean regret of the most likely start over the next 10 s (0: hindsight)."""
+        """Mean prediction error (dB) and mean regret of the likeliest start over 10 s (0: hindsight, 1: chance)."""
         if not hasattr(self, "examine_batch"):
             import tensorflow as tf
 
@@ -349,7 +399,8 @@ class PointerTask(keras.Model):
     def measure(self, inputs: dict[str, Any], target: Any) -> tuple[Any, Any]:
         """Prediction error and regret of each example, (B,) each."""
         outputs = self.network(inputs, training=False)
-        fits, candidates = self.fits(inputs, target)
+        errors, candidates = self.start_errors(inputs, target)
+        _, regrets = self.regrets(errors, candidates)
         chosen = ops.argmax(outputs["starts"][..., -1] - FAR * (1.0 - candidates), axis=1)
-        regret = ops.take_along_axis(fits[..., -1], chosen[:, None], axis=1)[:, 0]
+        regret = ops.take_along_axis(regrets[..., -1], chosen[:, None], axis=1)[:, 0]
         return ops.mean(ops.abs(outputs["log_mel"] - target), axis=(1, 2)), regret
