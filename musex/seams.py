@@ -256,7 +256,7 @@ class CostToGo:
         most = max(margin, TABLE_ENTRIES // (self.cells + 1) - 2 * margin)
         self.low = 0 if may_overrun else min(debt, 0) - margin
         self.below = np.float32(0.0 if may_overrun else np.inf)
-        self.high = min(max(debt, 0), 2 * steps, most) + margin
+        self.high = min(max(debt, 0), max(steps, 3 * margin), most) + margin
         self.table = np.full((self.high - self.low + 1, self.cells + 1), np.inf, np.float32)
         self.table[-self.low] = 0.0
         self._keep_best(edges, costs, limits)
