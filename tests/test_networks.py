@@ -11,7 +11,7 @@ RANDOM = np.random.default_rng(0)
 
 def above_best(distance: np.ndarray, candidates: np.ndarray, floor: float) -> np.ndarray:
     best = distance[candidates > 0].min(axis=0)
-    return np.minimum((distance - best) / (best + floor), 8.0)
+    return np.asarray(np.minimum((distance - best) / (best + floor), 8.0))
 
 
 def test_past_distance_compares_what_preceded_each_place() -> None:
