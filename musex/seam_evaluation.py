@@ -146,8 +146,8 @@ def evaluate_seams(
 
     Returns {"data", "seed", "songs", "seams": {KIND: {"area": {"mean", "low", "high"}, "against_matched", "count"}}}.
     `area` is against places drawn at random, `against_matched` against the untouched music at the places where our
-    seams leave and enter, `plans` outputs of `seconds` a song; intervals are 95 % bootstrap intervals over songs. With `looper` PyMusicLooper's loops stand
-    beside them.
+    seams leave and enter; intervals are 95 % bootstrap intervals over songs. Ours come from `plans` outputs of
+    `seconds` for each song. With `looper` PyMusicLooper's loops stand beside them.
 
     Raises:
         MusexError: scikit-learn is not installed, or PyMusicLooper when it is asked for.
