@@ -154,6 +154,8 @@ class Model:
         mask = np.pad(np.ones(len(heard), np.float32), (steps - len(heard), 0))
         inputs = {"context": context[None], "context_mask": mask[None]}
         outputs = run(self.runner, memory=memory.padded, memory_mask=memory.mask, **inputs)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise ModelError(f"{self.path} predicts what is not a number: train it again")
         starts = self._starts(outputs["starts"][0][: len(memory.features)].astype(np.float64))
         return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
 

@@ -258,7 +258,10 @@ def embed(rows: Any, config: PointerConfig, name: str) -> keras.Model:
     hidden = layers.Conv1D(64, 5, padding="causal", activation="gelu")(inputs)
     hidden = layers.Conv1D(64, 5, padding="causal", dilation_rate=3, activation="gelu")(hidden)
     hidden = layers.Dropout(config.dropout)(hidden)
-    return keras.Model(inputs, layers.UnitNormalization()(layers.Dense(config.embedding_channels)(hidden)), name=name)
+    described = layers.Dense(config.embedding_channels)(hidden)
+    # Of unit length, but zero stays zero: silence before the song is described by the biases alone, zero at first.
+    length = ops.sqrt(ops.sum(ops.square(described), axis=-1, keepdims=True) + 1e-6)
+    return keras.Model(inputs, described / length, name=name)
 
 
 def convolve(rows: Any, config: PointerConfig) -> Any:
