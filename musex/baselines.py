@@ -14,7 +14,7 @@ from musex.errors import ModelError
 from musex.features import analyse_mono
 from musex.listening import Recording
 from musex.metrics import context_distances, start_distances, start_errors
-from musex.model import INPUTS, Model, load_runner
+from musex.model import Model, load_runner
 
 Array = np.ndarray
 
@@ -195,5 +195,5 @@ def shuffle_weights(model: Model, seed: int) -> Model:
             random.shuffle(data.view(np.float32))  # in place: a view of the file
     shuffled = copy.copy(model)
     shuffled.name = "random weights"
-    shuffled.runner = load_runner(model.path, INPUTS, bytes(content))
+    shuffled.runner = load_runner(model.path, set(model.runner.get_input_details()), bytes(content))
     return shuffled

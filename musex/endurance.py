@@ -8,7 +8,7 @@ from musex.audio import Song
 from musex.baselines import WaveformModel
 from musex.chain import ModelLike, plan_song
 from musex.config import FEATURES, PointerConfig
-from musex.features import analyse_mono, to_mono
+from musex.features import analyse_mono, log_mel_frames, to_mono
 from musex.metrics import longest_repeat, nearest_distances, share_used, slope_per_minute, spectral_centroid
 from musex.plans import Plan
 from musex.stitch import render
@@ -29,6 +29,7 @@ class Chain:
     Attributes:
         mono: At the features' rate.
         path: The place in the song of each step, (steps,); None where it is not the song's own sound.
+        song_steps: Steps of the song.
         begun: The step with the first seam: what comes before is the song as it is.
         seams: How many there are.
         duration_error: Seconds by which it is too long or too short.
@@ -36,6 +37,7 @@ class Chain:
 
     mono: Array
     path: Array | None
+    song_steps: int
     begun: int
     seams: int
     duration_error: float
@@ -49,6 +51,7 @@ def chain_song(song: Song, model: ModelLike, seconds: float = CHAIN_SECONDS, *, 
     return Chain(
         to_mono(np.concatenate(blocks), song.sample_rate),
         follow(plan, song.sample_rate),
+        int(song.seconds * FEATURES.steps_per_second),
         round(begun / song.sample_rate * FEATURES.steps_per_second),
         len(plan.seams),
         plan.seconds - seconds,
@@ -65,7 +68,8 @@ def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> Chain:
     path[steps:] = steps - period + (path[steps:] - steps) % period
     whole = steps * FEATURES.step_length
     looped = np.resize(mono[whole - period * FEATURES.step_length : whole], (total - steps) * FEATURES.step_length)
-    return Chain(np.concatenate([mono[:whole], looped]), path, steps, (total - steps) // period, total / rate - seconds)
+    sound, joins = np.concatenate([mono[:whole], looped]), -(-(total - steps) // period)
+    return Chain(sound, path, steps, steps, joins, total / rate - seconds)
 
 
 def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS) -> Chain:
@@ -76,7 +80,7 @@ def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS
     begun = len(mono) // FEATURES.step_length
     while len(mono) < length:
         mono = np.concatenate([mono, np.asarray(model.predict(mono[-context:]), np.float32)])
-    return Chain(mono[: max(length, begun)], None, begun, 0, 0.0)
+    return Chain(mono[: max(length, begun * FEATURES.step_length)], None, begun, begun, 0, 0.0)
 
 
 def follow(plan: Plan, sample_rate: int) -> Array:
@@ -90,13 +94,16 @@ def follow(plan: Plan, sample_rate: int) -> Array:
     return np.rint(places / samples_per_step).astype(np.int64)
 
 
-def measure_chain(chain: Chain, source: Array) -> dict[str, float]:
-    """Drift and repetition from the first seam on, by name.
+def source_rows(song: Song) -> Array:
+    """Log-mel (dB) of every stretch of a step's length in the song, one begun at each frame: (frames, n_mels)."""
+    mono = to_mono(song.samples, song.sample_rate)
+    frames = log_mel_frames(mono, max(FEATURES.frames_per_step, len(mono) // FEATURES.hop_length))
+    stretches = np.lib.stride_tricks.sliding_window_view(frames, FEATURES.frames_per_step, axis=0)
+    return np.asarray(stretches.mean(axis=2), np.float32)
 
-    Args:
-        chain: the output.
-        source: the song's log-mel (steps, n_mels), dB.
-    """
+
+def measure_chain(chain: Chain, source: Array) -> dict[str, float]:
+    """Drift and repetition from the first seam on, by name; `source` are the song's `source_rows`."""
     rate = FEATURES.steps_per_second
     rows = analyse_mono(chain.mono)[chain.begun :, : FEATURES.n_mels]
     window = WINDOW_SECONDS * rate
@@ -115,7 +122,7 @@ def measure_chain(chain: Chain, source: Array) -> dict[str, float]:
         }
     if chain.path is not None and len(chain.path) > chain.begun:
         measures["longest_repeat_seconds"] = longest_repeat(chain.path, within=REPEAT_SECONDS * rate) / rate
-        measures["share_used_percent"] = share_used(chain.path[chain.begun :], len(source))
+        measures["share_used_percent"] = share_used(chain.path[chain.begun :], chain.song_steps)
         measures["seams_per_minute"] = chain.seams / (len(chain.path) - chain.begun) * rate * 60.0
     measures["duration_error_seconds"] = chain.duration_error
     return measures

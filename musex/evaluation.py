@@ -20,7 +20,7 @@ from musex.baselines import (
 )
 from musex.cost import measure_cost
 from musex.dataset import Track, load_tracks, validation_points
-from musex.endurance import PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain
+from musex.endurance import PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain, source_rows
 from musex.errors import AudioError, DatasetError, DurationError
 from musex.features import analyse_mono
 from musex.hidden_ending import measure_endings
@@ -44,15 +44,18 @@ OnProgress = Callable[[str, float], None]  # what is being measured, and how muc
 Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
 PRIOR, RANDOM_WEIGHTS = "match prior alone", "random weights"
+REFERENCES = ("paper", "lstm")
+NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by --model"
 NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
 
 def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModel]:
-    """The packaged model as "musex", and those at `paths` by their files' or folders' names."""
+    """The packaged model as "musex", and those at `paths`: by their files' or folders' names, references by their own."""
     models: dict[str, Model | WaveformModel] = {"musex": load_model()}
     for path in paths:
-        name = path.name if path.name not in models else str(path)
-        models[name] = load_model(path)
+        model: Model | WaveformModel = load_model(path)
+        name = path.stem if isinstance(model, Model) else model.name
+        models[name if name not in models else str(path)] = model
     return models
 
 
@@ -106,6 +109,7 @@ def evaluate(
     except ImportError as error:
         left_out[RANDOM_WEIGHTS] = f"this LiteRT cannot take its files apart: {error}"
     predictors |= {name: predictor_of(model) for name, model in models.items()}
+    left_out |= {name: NEEDS_RUN for name in REFERENCES if name not in models}
 
     measured: dict[str, Rows] = {name: [] for name in predictors}
     for number, point in _points(tracks, first, points, seed, left_out, report):
@@ -204,13 +208,13 @@ def _measure_chains(
         report("Chaining", count / len(drawn))
         try:
             song = read_song(tracks[number].path)
-            made = {name: chain_song(song, model, seed=seed) for name, model in searched.items()}
+            made = {name: chain_song(song, model, seed=seed) for name, model in pointers.items()}
         except (AudioError, DurationError) as error:
             left_out[str(tracks[number].path)] = str(error)
             continue
         made[PLAIN_LOOP] = loop_end(song)
         made |= {name: generate_on(song, m) for name, m in models.items() if not isinstance(m, Model)}
-        source = np.asarray(tracks[number].features[:, : first.config.features.n_mels], np.float32)
+        source = source_rows(song)
         for name, chain in made.items():
             endured.setdefault(name, []).append((number, measure_chain(chain, source)))
         for seconds, continued in measure_endings(song, searched, seed=seed).items():

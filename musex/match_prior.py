@@ -29,7 +29,7 @@ def predict_by_matching(
 ) -> dict[str, Any]:
     """The network's outputs for a batch of one, with its initial weights and nothing learned; see `build_pointer`."""
     n_mels, mask, heard_mask = config.features.n_mels, memory_mask[0], context_mask[0]
-    rows, heard = memory[0, :, :n_mels].astype(np.float64), context[0, :, :n_mels].astype(np.float64)
+    rows, heard = memory[0, :, :n_mels].astype(np.float32), context[0, :, :n_mels].astype(np.float32)
     known = rows[mask > 0.5]
     mean, deviation = known.mean(axis=0), np.sqrt(known.var(axis=0) + 4.0)
     rows, heard = (rows - mean) / deviation * mask[:, None], (heard - mean) / deviation * heard_mask[:, None]
@@ -37,9 +37,9 @@ def predict_by_matching(
 
     distance = past_distances(heard, heard_mask, rows, mask) / np.sqrt(n_mels)
     past = above_best(np.where(np.isinf(distance), FAR, np.sqrt(distance**2 + 1e-4)), candidates, 0.05)
-    copied = copy_ahead(-np.outer(config.sharpness, past), rows, mask, config)
+    copied = copy_ahead(-np.outer(np.float32(config.sharpness), past), rows, mask, config)
     held = [heard[-steps:].sum(axis=0) / max(heard_mask[-steps:].sum(), 1.0) for steps in (len(heard), *HELD_STEPS)]
-    held.append(np.zeros(n_mels))  # the song's mean
+    held.append(np.zeros(n_mels, np.float32))  # the song's mean
     mixed = (copied.sum(axis=0) + np.sum(held, axis=0)) / (len(copied) + len(held))
 
     ahead = ahead_distances(mixed * deviation, rows * deviation, mask, config)
@@ -50,7 +50,7 @@ def predict_by_matching(
 
 def past_distances(heard: Array, heard_mask: Array, rows: Array, mask: Array) -> Array:
     """Root mean square distance of the last 2 s heard and what preceded each place, (N,); infinite where nothing did."""
-    total, count = np.zeros(len(rows)), np.zeros(len(rows))
+    total, count = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     for lag in range(1, min(MATCH_STEPS, len(rows)) + 1):
         pairs = heard_mask[-lag] * mask[:-lag]
         total[lag:] += pairs * np.sum((rows[:-lag] - heard[-lag]) ** 2, axis=1)
@@ -84,11 +84,13 @@ def copy_ahead(logits: Array, rows: Array, mask: Array, config: PointerConfig) -
 def ahead_distances(predicted: Array, rows: Array, mask: Array, config: PointerConfig) -> Array:
     """Mean distance (dB) of the prediction and the memory played on from each place for 2, 5 and 10 s: (3, N)."""
     total = len(rows)
-    squares = np.sum(rows**2, axis=1)
+    squared = np.sum(rows**2, axis=1) + np.sum(predicted**2, axis=1)[:, None] - 2.0 * predicted @ rows.T
+    distances = np.sqrt(np.maximum(squared * mask, 0.0) / rows.shape[1] + 1e-4)
+    beyond = np.sqrt(1e-4)
     summed, spans = np.zeros(total), []
-    for step, row in enumerate(predicted):
-        squared = np.pad((squares + row @ row - 2.0 * rows @ row)[step:] * mask[step:], (0, min(step, total)))
-        summed += np.sqrt(np.maximum(squared, 0.0) / rows.shape[1] + 1e-4)
+    for step, distance in enumerate(distances):
+        summed[: max(0, total - step)] += distance[step:]
+        summed[max(0, total - step) :] += beyond
         if step + 1 in {seconds * config.features.steps_per_second for seconds in POINTER_SECONDS}:
             spans.append(summed / (step + 1))
     return np.array(spans)

@@ -92,13 +92,15 @@ def start_distances(past: Array, actual: Array, candidates: Array) -> Array:
 
 def nearest_distances(rows: Array, source: Array) -> Array:
     """Root mean square difference (dB) of each row (T, n_mels) to the most similar row of the source: (T,)."""
-    rows, source = rows.astype(np.float64), source.astype(np.float64)
+    centre = source.mean(axis=0)  # so that float32 is exact enough
+    rows, source = (rows - centre).astype(np.float32), (source - centre).astype(np.float32)
     squares = np.sum(source**2, axis=1)
     nearest = np.empty(len(rows))
-    for start in range(0, len(rows), 1024):
-        part = rows[start : start + 1024]
-        nearest[start : start + len(part)] = np.min(squares - 2.0 * part @ source.T, axis=1) + np.sum(part**2, axis=1)
-    return np.asarray(np.sqrt(np.maximum(nearest, 0.0) / rows.shape[1]))
+    for start in range(0, len(rows), 256):
+        block = rows[start : start + 256]
+        best = np.argmin(squares - 2.0 * block @ source.T, axis=1)
+        nearest[start : start + len(block)] = np.mean((block - source[best]) ** 2, axis=1)
+    return np.asarray(np.sqrt(nearest))
 
 
 def longest_repeat(path: Array, *, within: int, least: int = 10) -> int:

@@ -18,7 +18,6 @@ Array = np.ndarray
 
 MODEL_NAME = "pointer"
 FORMAT_VERSION = 1
-INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
 
 
@@ -127,7 +126,7 @@ class Model:
         self.sha256 = hashlib.sha256(content).hexdigest()
         if self.sha256 != settings.get("sha256", self.sha256):
             raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
-        self.runner = load_runner(path, INPUTS, content)
+        self.runner = load_runner(path, {"context", "context_mask", "memory", "memory_mask"}, content)
 
     @cached_property
     def join_head(self) -> JoinHead | None:
