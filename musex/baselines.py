@@ -10,9 +10,8 @@ import numpy as np
 
 from musex.config import PointerConfig
 from musex.dataset import Track
-from musex.errors import ModelError
 from musex.features import analyse_mono
-from musex.listening import Recording
+from musex.listening import Recording, onsets_between
 from musex.metrics import context_distances, start_distances, start_errors
 from musex.model import Model, load_runner
 
@@ -31,14 +30,14 @@ class Point:
         past: Feature rows (steps, width) up to the point.
         actual: Feature rows (horizon_steps, width) of what came next.
         candidates: The starts that could be chosen, in steps.
-        recording: The whole track's audio and what evaluation hears in it; None where there is none.
+        recording: The whole track's audio and what evaluation hears in it.
         config: Says what a row holds.
     """
 
     past: Array
     actual: Array
     candidates: Array
-    recording: Recording | None
+    recording: Recording
     config: PointerConfig
 
     @property
@@ -49,9 +48,14 @@ class Point:
     @property
     def mono(self) -> Array:
         """The audio up to the point, at the features' rate: all that a predictor of waveforms may hear."""
-        if self.recording is None:
-            raise ModelError("a model that predicts waveforms is evaluated on audio, not on features alone")
         return self.recording.mono[: len(self.past) * self.config.features.step_length]
+
+    def onsets_from(self, start: int) -> Array | None:
+        """Seconds of the attacks in the 10 s from a step of the track on, counted from there; see `Recording`."""
+        onsets, rate = self.recording.onsets, self.config.features.steps_per_second
+        if onsets is None:
+            return None
+        return onsets_between(onsets, start / rate, (start + len(self.actual)) / rate)
 
     @cached_property
     def errors(self) -> Array:
@@ -62,8 +66,6 @@ class Point:
     @cached_property
     def unseen_distances(self) -> Array:
         """Distance of each candidate in the feature space that neither training nor search has seen."""
-        if self.recording is None:
-            return np.full(len(self.candidates), np.nan)
         at, rows = len(self.past), self.recording.unseen
         return start_distances(rows[:at], rows[at : at + len(self.actual)], self.candidates)
 
@@ -90,7 +92,7 @@ class WaveformModel(Protocol):
         """The next 10 s after the last 20 s of `samples`, both mono at the features' rate."""
 
 
-def make_point(track: Track, at: int, recording: Recording | None, config: PointerConfig) -> Point:
+def make_point(track: Track, at: int, recording: Recording, config: PointerConfig) -> Point:
     """The point at step `at` of a track, with only the past as memory."""
     horizon = config.horizon_steps
     rows = np.asarray(track.features[: at + horizon], np.float32)
@@ -167,7 +169,9 @@ def waveform_predictor(model: WaveformModel) -> Predictor:
         waveform = np.zeros(steps * features.step_length, np.float32)
         predicted = np.asarray(model.predict(point.mono), np.float32)[: len(waveform)]
         waveform[: len(predicted)] = predicted
-        return Guess(analyse_mono(waveform, features)[:, : features.n_mels], waveform=waveform)
+        before = point.mono[-features.step_length :]  # the first windows reach back into what was heard
+        rows = analyse_mono(np.concatenate([before, waveform]), features)[1 : steps + 1]
+        return Guess(rows[:, : features.n_mels], waveform=waveform)
 
     return predict
 

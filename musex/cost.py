@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musex.errors import MusexError
 from musex.model import Model
 
 MEMORY_SECONDS = 180
@@ -56,15 +57,18 @@ def report_extension(song: str, model: str, seconds: str) -> None:
 
 
 def run_extension(song: Path, model: Model, seconds: float) -> dict[str, float]:
-    """`report_extension`, run."""
+    """`report_extension`, run; raises MusexError if it fails."""
     code = "import sys; from musex.cost import report_extension; report_extension(*sys.argv[1:])"
     paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-c", code, str(song), str(model.path), str(seconds)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.PIPE,
-        check=True,
+        capture_output=True,
+        text=True,
     )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+        raise MusexError(f"{song} could not be extended to {seconds:.0f} s to take its cost: {reason}")
     result: dict[str, float] = json.loads(done.stdout)
     return result
 

@@ -91,7 +91,7 @@ def follow(plan: Plan, sample_rate: int) -> Array:
     starts = np.array([span.start for span in plan.spans])
     number = np.minimum(np.searchsorted(stops, times, side="right"), len(stops) - 1)
     places = starts[number] + times - (stops[number] - [plan.spans[i].frames for i in number])
-    return np.rint(places / samples_per_step).astype(np.int64)
+    return np.asarray(np.rint(places / samples_per_step), np.int64)
 
 
 def source_rows(song: Song) -> Array:

@@ -1,6 +1,7 @@
 """How good a model is: the same measures for it and for every baseline, on the same points of the same tracks."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from musex.baselines import (
     REFERENCE,
     Guess,
     Point,
-    Predictor,
     WaveformModel,
     make_point,
     plain_predictors,
@@ -20,11 +20,11 @@ from musex.baselines import (
 )
 from musex.cost import measure_cost
 from musex.dataset import Track, load_tracks, validation_points
-from musex.endurance import PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain, source_rows
-from musex.errors import AudioError, DatasetError, DurationError
+from musex.endurance import CHAIN_SECONDS, PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain, source_rows
+from musex.errors import AudioError, DatasetError, DurationError, MusexError
 from musex.features import analyse_mono
 from musex.hidden_ending import measure_endings
-from musex.listening import compares_onsets, find_onsets, hear, onsets_between
+from musex.listening import compares_onsets, find_onsets, hear
 from musex.match_prior import match_prior
 from musex.metrics import (
     choice_skill,
@@ -50,7 +50,7 @@ NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
 
 def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModel]:
-    """The packaged model as "musex", and those at `paths`: by their files' or folders' names, references by their own."""
+    """The packaged model as "musex", and those at `paths` by the names of their files or folders."""
     models: dict[str, Model | WaveformModel] = {"musex": load_model()}
     for path in paths:
         model: Model | WaveformModel = load_model(path)
@@ -135,58 +135,54 @@ def _points(
 ) -> Iterator[tuple[int, Point]]:
     """Every point and the number of its track, read one track at a time."""
     places = validation_points(tracks, model.config, points=points, seed=seed)
-    recording, heard = None, -1
-    for count, (number, at) in enumerate(places):
-        report("Measuring", count / len(places))
+    for count, (number, group) in enumerate(groupby(places, key=lambda place: place[0])):
+        report("Measuring", count * points / len(places))
         track = tracks[number]
-        if number != heard:
-            heard = number
-            try:
-                recording = hear(track.path, len(track.features))
-            except AudioError as error:  # its features are from before
-                recording = None
-                left_out[str(track.path)] = str(error)
-        if recording is not None:
+        try:
+            recording = hear(track.path, len(track.features))
+        except AudioError as error:  # its features are from before
+            left_out[str(track.path)] = str(error)
+            continue
+        for _, at in group:
             yield number, make_point(track, at, recording, model.config)
 
 
 def measure(guess: Guess, point: Point) -> dict[str, float]:
     """What can be said of one guess, by measure."""
-    config, horizon = point.config.features, len(point.actual)
     measures = {
         "prediction_error_db": prediction_error_db(guess.log_mel, point.log_mel),
         "log_mel_mse": log_mel_mse(guess.log_mel, point.log_mel),
     }
-    recording, at = point.recording, len(point.past)
     if guess.start is not None:
-        start = np.array([guess.start])
-        played = point.past[guess.start : guess.start + horizon]
-        chosen = float(start_errors(point.past[:, : config.n_mels], point.log_mel, start)[0])
-        errors = point.errors
-        measures["choice_skill"] = choice_skill(float(errors.mean()), chosen, float(errors.min()))
-        if recording is not None:
-            rows = recording.unseen
-            chosen = float(start_distances(rows[:at], rows[at : at + horizon], start)[0])
-            errors = point.unseen_distances
-            measures["choice_skill_unseen"] = choice_skill(float(errors.mean()), chosen, float(errors.min()))
+        played = point.past[guess.start : guess.start + len(point.actual)]
+        onsets = point.onsets_from(guess.start)
+        measures |= skills(guess.start, point)
     elif guess.waveform is not None:
-        played = analyse_mono(guess.waveform, config)
+        played = analyse_mono(guess.waveform, point.config.features)
+        onsets = find_onsets(guess.waveform) if compares_onsets() else None
     else:
         return measures
-    chroma = slice(config.n_mels, config.n_mels + config.n_chroma)
+    features = point.config.features
+    chroma = slice(features.n_mels, features.n_mels + features.n_chroma)
+    strength = slice(chroma.stop, features.width)
     measures["chroma_similarity"] = chroma_similarity(played[:, chroma], point.actual[:, chroma])
-    measures["onset_correlation"] = onset_correlation(played[:, chroma.stop :], point.actual[:, chroma.stop :])
-    if recording is not None and recording.onsets is not None:
-        rate = config.steps_per_second
-
-        def attacks(start: int) -> Array:
-            assert recording is not None
-            assert recording.onsets is not None
-            return onsets_between(recording.onsets, start / rate, (start + horizon) / rate)
-
-        heard = attacks(guess.start) if guess.start is not None else find_onsets(guess.waveform)
-        measures["onset_f_measure"] = onset_f_measure(heard, attacks(at))
+    measures["onset_correlation"] = onset_correlation(played[:, strength], point.actual[:, strength])
+    actual = point.onsets_from(len(point.past))
+    if onsets is not None and actual is not None:
+        measures["onset_f_measure"] = onset_f_measure(onsets, actual)
     return measures
+
+
+def skills(start: int, point: Point) -> dict[str, float]:
+    """Choice skill of playing on from a start, in log-mel and in features that neither training nor search has seen."""
+    at, rows, chosen = len(point.past), point.recording.unseen, np.array([start])
+    error = start_errors(point.past[:, : point.log_mel.shape[1]], point.log_mel, chosen)
+    unseen = start_distances(rows[:at], rows[at : at + len(point.actual)], chosen)
+    found = {"choice_skill": (error, point.errors), "choice_skill_unseen": (unseen, point.unseen_distances)}
+    return {
+        name: choice_skill(float(others.mean()), float(own[0]), float(others.min()))
+        for name, (own, others) in found.items()
+    }
 
 
 def _measure_chains(
@@ -208,26 +204,31 @@ def _measure_chains(
         report("Chaining", count / len(drawn))
         try:
             song = read_song(tracks[number].path)
-            made = {name: chain_song(song, model, seed=seed) for name, model in pointers.items()}
+            made = {name: chain_song(song, model, CHAIN_SECONDS, seed=seed) for name, model in pointers.items()}
         except (AudioError, DurationError) as error:
             left_out[str(tracks[number].path)] = str(error)
             continue
-        made[PLAIN_LOOP] = loop_end(song)
-        made |= {name: generate_on(song, m) for name, m in models.items() if not isinstance(m, Model)}
+        made[PLAIN_LOOP] = loop_end(song, CHAIN_SECONDS)
+        made |= {name: generate_on(song, m, CHAIN_SECONDS) for name, m in models.items() if not isinstance(m, Model)}
         source = source_rows(song)
         for name, chain in made.items():
             endured.setdefault(name, []).append((number, measure_chain(chain, source)))
         for seconds, continued in measure_endings(song, searched, seed=seed).items():
             for name, measures in continued.items():
                 endings.setdefault(seconds, {}).setdefault(name, []).append((number, measures))
-    report("Taking the cost", 0.0)
-    path = tracks[drawn[0]].path
     for rows in endings.values():
         _compare(rows, PRIOR, "error_against_match_prior_db")
+    report("Taking the cost", 0.0)
+    cost = {}
+    try:
+        for name, model in pointers.items():
+            cost[name] = measure_cost(tracks[drawn[0]].path, model)
+    except MusexError as error:
+        left_out["cost"] = str(error)
     return {
         "chains": _table(endured, seed),
         "hidden_endings": {str(seconds): _table(rows, seed) for seconds, rows in sorted(endings.items())},
-        "cost": {name: measure_cost(path, model) for name, model in pointers.items()},
+        "cost": cost,
     }
 
 

@@ -51,10 +51,10 @@ def unseen_rows(mono: Array, steps: int, config: FeatureConfig = FEATURES) -> Ar
     import librosa
 
     frames = steps * config.frames_per_step
-    hops = {"sr": config.sample_rate, "hop_length": config.hop_length}
-    mfcc = librosa.feature.mfcc(y=mono, n_mfcc=N_MFCC, n_fft=config.n_fft, **hops)
-    strength = librosa.onset.onset_strength(y=mono, **hops)
-    tempogram = librosa.feature.tempogram(onset_envelope=strength, win_length=TEMPOGRAM_FRAMES, **hops)
+    rate, hop = config.sample_rate, config.hop_length
+    mfcc = librosa.feature.mfcc(y=mono, sr=rate, n_mfcc=N_MFCC, n_fft=config.n_fft, hop_length=hop)
+    strength = librosa.onset.onset_strength(y=mono, sr=rate, hop_length=hop)
+    tempogram = librosa.feature.tempogram(onset_envelope=strength, sr=rate, hop_length=hop, win_length=TEMPOGRAM_FRAMES)
     parts = []
     for part in (mfcc, tempogram):
         part = np.pad(part, ((0, 0), (0, max(0, frames - part.shape[1]))), mode="edge")[:, :frames]

@@ -37,7 +37,7 @@ def predict_by_matching(
 
     distance = past_distances(heard, heard_mask, rows, mask) / np.sqrt(n_mels)
     past = above_best(np.where(np.isinf(distance), FAR, np.sqrt(distance**2 + 1e-4)), candidates, 0.05)
-    copied = copy_ahead(-np.outer(np.float32(config.sharpness), past), rows, mask, config)
+    copied = copy_ahead(-np.outer(np.array(config.sharpness, np.float32), past), rows, mask, config)
     held = [heard[-steps:].sum(axis=0) / max(heard_mask[-steps:].sum(), 1.0) for steps in (len(heard), *HELD_STEPS)]
     held.append(np.zeros(n_mels, np.float32))  # the song's mean
     mixed = (copied.sum(axis=0) + np.sum(held, axis=0)) / (len(copied) + len(held))
@@ -49,7 +49,7 @@ def predict_by_matching(
 
 
 def past_distances(heard: Array, heard_mask: Array, rows: Array, mask: Array) -> Array:
-    """Root mean square distance of the last 2 s heard and what preceded each place, (N,); infinite where nothing did."""
+    """Root mean square distance of the last 2 s heard and what preceded each place, (N,); infinite for nothing."""
     total, count = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     for lag in range(1, min(MATCH_STEPS, len(rows)) + 1):
         pairs = heard_mask[-lag] * mask[:-lag]

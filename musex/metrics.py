@@ -38,7 +38,7 @@ def chroma_similarity(heard: Array, actual: Array) -> float:
 
 
 def onset_correlation(heard: Array, actual: Array) -> float:
-    """Pearson correlation of two onset strengths of one shape, -1 to 1; where one never changes, 1 if both are equal."""
+    """Pearson correlation of two onset strengths, -1 to 1; where one never changes, 1 if neither does."""
     one, other = np.ravel(heard).astype(np.float64), np.ravel(actual).astype(np.float64)
     one, other = one - one.mean(), other - other.mean()
     lengths = float(np.linalg.norm(one)), float(np.linalg.norm(other))

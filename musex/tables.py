@@ -42,7 +42,7 @@ def result_tables(results: dict[str, Any]) -> list[Table]:
     if "chains" in results:
         title = f"10 min chained, from the first seam on, {results['chains']['tracks']} tracks"
         tables.append(predictor_table(title, results["chains"]["predictors"]))
-    if "cost" in results:
+    if results.get("cost"):
         tables.append(cost_table(results["cost"]))
     if results["left_out"]:
         table = Table("left out", "why", box=None)
