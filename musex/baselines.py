@@ -10,6 +10,7 @@ import numpy as np
 
 from musex.config import PointerConfig
 from musex.dataset import Track
+from musex.errors import ModelError
 from musex.features import analyse_mono
 from musex.listening import Recording, onsets_between
 from musex.metrics import context_distances, start_distances, start_errors
@@ -82,7 +83,7 @@ class Guess:
 Predictor = Callable[[Point], Guess]
 
 
-class WaveformModel(Protocol):
+class WaveformModelLike(Protocol):
     """A network that predicts the waveform itself."""
 
     @property
@@ -146,7 +147,7 @@ def plain_predictors(config: PointerConfig, seed: int) -> dict[str, Predictor]:
     }
 
 
-def predictor_of(model: Model | WaveformModel) -> Predictor:
+def predictor_of(model: Model | WaveformModelLike) -> Predictor:
     """A model as a predictor."""
     return pointer_predictor(model) if isinstance(model, Model) else waveform_predictor(model)
 
@@ -161,7 +162,7 @@ def pointer_predictor(model: Model) -> Predictor:
     return predict
 
 
-def waveform_predictor(model: WaveformModel) -> Predictor:
+def waveform_predictor(model: WaveformModelLike) -> Predictor:
     """A model that predicts the waveform: what counts is how that sounds."""
 
     def predict(point: Point) -> Guess:
@@ -180,9 +181,12 @@ def shuffle_weights(model: Model, seed: int) -> Model:
     """The model with the numbers of each weight tensor shuffled: random weights of the same spread.
 
     Raises:
-        ImportError: this LiteRT cannot take its files apart.
+        ModelError: this LiteRT cannot take its files apart, or the file holds no weights in float32.
     """
-    from ai_edge_litert import schema_py_generated as schema
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ImportError as error:
+        raise ModelError(f"this LiteRT cannot take a model apart: {error}") from error
 
     random = np.random.default_rng(seed)
     content = bytearray(model.path.read_bytes())
@@ -190,6 +194,7 @@ def shuffle_weights(model: Model, seed: int) -> Model:
     graph = file.Subgraphs(0)
     # Constants that reach over the context's or the horizon's steps are windows and places, not weights.
     times = {model.config.context_steps, model.config.horizon_steps}
+    count = 0
     for number in range(graph.TensorsLength()):
         tensor = graph.Tensors(number)
         data = file.Buffers(tensor.Buffer()).DataAsNumpy()
@@ -197,6 +202,9 @@ def shuffle_weights(model: Model, seed: int) -> Model:
             continue
         if not times & set(np.ravel(tensor.ShapeAsNumpy()).tolist()):
             random.shuffle(data.view(np.float32))  # in place: a view of the file
+            count += 1
+    if not count:
+        raise ModelError(f"{model.path} holds no weights in float32 to shuffle")
     shuffled = copy.copy(model)
     shuffled.name = "random weights"
     shuffled.runner = load_runner(model.path, set(model.runner.get_input_details()), bytes(content))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musex.audio import Song
-from musex.baselines import WaveformModel
+from musex.baselines import WaveformModelLike
 from musex.chain import ModelLike, plan_song
 from musex.config import FEATURES, PointerConfig
 from musex.features import analyse_mono, log_mel_frames, to_mono
@@ -72,7 +72,7 @@ def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> Chain:
     return Chain(sound, path, steps, steps, joins, total / rate - seconds)
 
 
-def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS) -> Chain:
+def generate_on(song: Song, model: WaveformModelLike, seconds: float = CHAIN_SECONDS) -> Chain:
     """The song, then what a model of waveforms predicts, fed back to it."""
     mono = to_mono(song.samples, song.sample_rate)
     length = round(seconds * FEATURES.sample_rate)

@@ -12,7 +12,7 @@ from musex.baselines import (
     REFERENCE,
     Guess,
     Point,
-    WaveformModel,
+    WaveformModelLike,
     make_point,
     plain_predictors,
     predictor_of,
@@ -21,9 +21,9 @@ from musex.baselines import (
 from musex.cost import measure_cost
 from musex.dataset import Track, load_tracks, validation_points
 from musex.endurance import CHAIN_SECONDS, PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain, source_rows
-from musex.errors import AudioError, DatasetError, DurationError, MusexError
+from musex.errors import AudioError, DatasetError, ModelError, MusexError
 from musex.features import analyse_mono
-from musex.hidden_ending import measure_endings
+from musex.hidden_ending import HIDDEN_SECONDS, measure_ending
 from musex.listening import compares_onsets, find_onsets, hear
 from musex.match_prior import match_prior
 from musex.metrics import (
@@ -49,11 +49,11 @@ NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by
 NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
 
-def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModel]:
+def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModelLike]:
     """The packaged model as "musex", and those at `paths` by the names of their files or folders."""
-    models: dict[str, Model | WaveformModel] = {"musex": load_model()}
+    models: dict[str, Model | WaveformModelLike] = {"musex": load_model()}
     for path in paths:
-        model: Model | WaveformModel = load_model(path)
+        model: Model | WaveformModelLike = load_model(path)
         name = path.stem if isinstance(model, Model) else model.name
         models[name if name not in models else str(path)] = model
     return models
@@ -62,7 +62,7 @@ def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModel]:
 def evaluate(
     dataset: Path | Sequence[Track],
     *,
-    models: dict[str, Model | WaveformModel] | None = None,
+    models: dict[str, Model | WaveformModelLike] | None = None,
     points: int = 3,
     chains: int = 0,
     seed: int = 0,
@@ -106,8 +106,8 @@ def evaluate(
     left_out = {} if compares_onsets() else {"onset_f_measure": NEEDS_MIR_EVAL}
     try:
         predictors[RANDOM_WEIGHTS] = predictor_of(shuffle_weights(first, seed))
-    except ImportError as error:
-        left_out[RANDOM_WEIGHTS] = f"this LiteRT cannot take its files apart: {error}"
+    except ModelError as error:
+        left_out[RANDOM_WEIGHTS] = str(error)
     predictors |= {name: predictor_of(model) for name, model in models.items()}
     left_out |= {name: NEEDS_RUN for name in REFERENCES if name not in models}
 
@@ -187,7 +187,7 @@ def skills(start: int, point: Point) -> dict[str, float]:
 
 def _measure_chains(
     tracks: list[Track],
-    models: dict[str, Model | WaveformModel],
+    models: dict[str, Model | WaveformModelLike],
     first: Model,
     chains: int,
     seed: int,
@@ -205,15 +205,20 @@ def _measure_chains(
         try:
             song = read_song(tracks[number].path)
             made = {name: chain_song(song, model, CHAIN_SECONDS, seed=seed) for name, model in pointers.items()}
-        except (AudioError, DurationError) as error:
-            left_out[str(tracks[number].path)] = str(error)
+        except MusexError as error:
+            left_out[f"{tracks[number].path}, chained"] = str(error)
             continue
         made[PLAIN_LOOP] = loop_end(song, CHAIN_SECONDS)
         made |= {name: generate_on(song, m, CHAIN_SECONDS) for name, m in models.items() if not isinstance(m, Model)}
         source = source_rows(song)
         for name, chain in made.items():
             endured.setdefault(name, []).append((number, measure_chain(chain, source)))
-        for seconds, continued in measure_endings(song, searched, seed=seed).items():
+        for seconds in HIDDEN_SECONDS:
+            try:
+                continued = measure_ending(song, searched, seconds, seed=seed)
+            except MusexError as error:
+                left_out[f"{tracks[number].path}, last {seconds} s hidden"] = str(error)
+                continue
             for name, measures in continued.items():
                 endings.setdefault(seconds, {}).setdefault(name, []).append((number, measures))
     for rows in endings.values():

@@ -20,11 +20,17 @@ LEAST_SECONDS = 60.0  # what must be left of the song
 LAST_SECONDS = 10.0  # the first jump leaves within so much of the cut: before it, nothing is to be continued
 
 
-def hide_ending(song: Song, seconds: float) -> tuple[Song, Array] | None:
-    """The song without its last seconds, and those in mono at the features' rate; None if too little is left."""
+def hide_ending(song: Song, seconds: float) -> tuple[Song, Array]:
+    """The song without its last seconds, and those in mono at the features' rate.
+
+    Raises:
+        DurationError: less than a minute would be left.
+    """
     cut = song.frames - round(seconds * song.sample_rate)
     if cut < LEAST_SECONDS * song.sample_rate:
-        return None
+        raise DurationError(
+            f"a song of {song.seconds:.1f} s is too short to hide {seconds:g} s of: {LEAST_SECONDS:g} s must be left"
+        )
     begun = song_from_array(song.samples[:cut], song.sample_rate)
     return begun, to_mono(song.samples[cut:], song.sample_rate)
 
@@ -67,20 +73,15 @@ def compare(played: Array, hidden: Array) -> dict[str, float]:
     return measures
 
 
-def measure_endings(
-    song: Song, models: dict[str, ModelLike], *, seed: int = 0, hidden_seconds: tuple[int, ...] = HIDDEN_SECONDS
-) -> dict[int, dict[str, dict[str, float]]]:
-    """Hide each ending and continue without it: {seconds: {name: {measure: value}}}, empty for a song too short."""
-    results: dict[int, dict[str, dict[str, float]]] = {}
-    for seconds in hidden_seconds:
-        parts = hide_ending(song, seconds)
-        if parts is None:
-            continue
-        begun, hidden = parts
-        try:
-            played = {name: continue_song(begun, model, seconds, seed=seed) for name, model in models.items()}
-        except DurationError:  # nothing to compare where one of them cannot go on
-            continue
-        played["last 10 s again"] = loop_song(begun, seconds)
-        results[seconds] = {name: compare(waveform, hidden) for name, waveform in played.items()}
-    return results
+def measure_ending(
+    song: Song, models: dict[str, ModelLike], seconds: float, *, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Hide the song's last seconds and continue without them: {name: {measure: value}}, a loop of the last 10 s too.
+
+    Raises:
+        DurationError: the song is too short, or cannot be continued.
+    """
+    begun, hidden = hide_ending(song, seconds)
+    played = {name: continue_song(begun, model, seconds, seed=seed) for name, model in models.items()}
+    played["last 10 s again"] = loop_song(begun, seconds)
+    return {name: compare(waveform, hidden) for name, waveform in played.items()}

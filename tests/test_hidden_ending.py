@@ -1,11 +1,23 @@
 """Hidden endings of songs that go on as they have begun."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from musex.audio import Song, song_from_array
+from musex.chain import SEARCH, plan_song
+from musex.errors import DurationError
 from musex.features import to_mono
-from musex.hidden_ending import compare, continue_song, hide_ending, loop_song, measure_endings
+from musex.hidden_ending import (
+    HIDDEN_SECONDS,
+    LAST_SECONDS,
+    compare,
+    continue_song,
+    hide_ending,
+    loop_song,
+    measure_ending,
+)
 from musex.match_prior import match_prior
 from musex.model import load_model
 
@@ -30,26 +42,32 @@ def test_the_same_is_perfect(song: Song) -> None:
 
 
 def test_a_hidden_ending_is_what_was_cut_off(song: Song) -> None:
-    parts = hide_ending(song, 30)
-    assert parts is not None
-    begun, hidden = parts
+    begun, hidden = hide_ending(song, 30)
     assert begun.seconds == pytest.approx(90.0)
     assert len(hidden) == 30 * RATE
-    assert hide_ending(song, 61) is None
+    with pytest.raises(DurationError, match="too short to hide 61 s"):
+        hide_ending(song, 61)
 
 
-def test_a_song_that_repeats_is_continued_as_it_goes_on(song: Song) -> None:
-    results = measure_endings(song, {"prior": match_prior(load_model())}, hidden_seconds=(30, 60, 90))
-    assert set(results) == {30, 60}
-    for measures in results.values():
-        assert measures["prior"]["prediction_error_db"] < 0.5
-        assert measures["prior"]["chroma_similarity"] > 0.99
-        assert measures["prior"]["onset_f_measure"] > 0.95
-        assert measures["last 10 s again"]["prediction_error_db"] > 2.0
+@pytest.mark.parametrize("seconds", HIDDEN_SECONDS)
+def test_a_song_that_repeats_is_continued_as_it_goes_on(seconds: int, song: Song) -> None:
+    results = measure_ending(song, {"prior": match_prior(load_model())}, seconds)
+    assert results["prior"]["prediction_error_db"] < 0.5
+    assert results["prior"]["chroma_similarity"] > 0.99
+    assert results["prior"]["onset_f_measure"] > 0.95
+    assert results["last 10 s again"]["prediction_error_db"] > 2.0
 
 
-def test_nothing_is_jumped_before_the_end_comes_near(song: Song) -> None:
-    begun = song_from_array(song.samples[: 90 * 44_100], 44_100)
+def test_the_song_is_played_until_its_end_comes_near(song: Song) -> None:
+    begun, _ = hide_ending(song, 30)
+    search = replace(SEARCH, first_jump_seconds=begun.seconds - LAST_SECONDS)
+    plan = plan_song(begun, load_model(), seconds=120, ending="cut", config=search)
+    assert plan.seams[0].leave > 79 * begun.sample_rate
     played = continue_song(begun, load_model(), 30)
     assert len(played) == pytest.approx(30 * RATE, abs=0.1 * RATE)
-    np.testing.assert_array_equal(loop_song(begun, 30)[: 10 * RATE], loop_song(begun, 30)[20 * RATE :])
+
+
+def test_a_loop_is_the_last_10_s_again(song: Song) -> None:
+    looped = loop_song(song, 30)
+    np.testing.assert_array_equal(looped[: 10 * RATE], looped[20 * RATE :])
+    np.testing.assert_array_equal(looped[: 10 * RATE], to_mono(song.samples, song.sample_rate)[-10 * RATE :])
