@@ -23,7 +23,7 @@ from musex.dataset import Track, load_tracks, validation_points
 from musex.endurance import CHAIN_SECONDS, PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain, source_rows
 from musex.errors import AudioError, DatasetError, ModelError, MusexError
 from musex.features import analyse_mono
-from musex.hidden_ending import HIDDEN_SECONDS, measure_ending
+from musex.hidden_ending import HIDDEN_SECONDS, LEAST_SECONDS, measure_ending
 from musex.listening import compares_onsets, find_onsets, hear
 from musex.match_prior import match_prior
 from musex.metrics import (
@@ -197,7 +197,9 @@ def _measure_chains(
     """Long chains and hidden endings of some tracks, and the cost on the first of them."""
     pointers = {name: model for name, model in models.items() if isinstance(model, Model)}
     searched: dict[str, Any] = {PRIOR: match_prior(first), **pointers}
-    drawn = np.random.default_rng(seed).permutation(len(tracks))[:chains].tolist()
+    least = (LEAST_SECONDS + max(HIDDEN_SECONDS)) * first.config.features.steps_per_second
+    enough = [number for number, track in enumerate(tracks) if len(track.features) >= least]
+    drawn = np.random.default_rng(seed).permutation(enough or len(tracks))[:chains].tolist()
     endured: dict[str, Rows] = {}
     endings: dict[int, dict[str, Rows]] = {}
     for count, number in enumerate(drawn):
