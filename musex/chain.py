@@ -43,6 +43,7 @@ class SearchConfig:
     heard_seconds: float = 40.0  # fading with how long ago
     brief: float = 1.0  # a jump right at the start, or to right before the ending …
     brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
+    first_jump_seconds: float = 0.0  # no jump before the song has been played so far
     soon: float = 1.0  # a jump right after another …
     soon_seconds: float = 8.0  # … fading until this long after it
     reuse: float = 0.7  # each use of an edge (or one beside it) before
@@ -291,6 +292,8 @@ class _Chain:
         stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
         ready = math.ceil(self.seams[-1].enter / self.rate) + self.limits.gap if self.seams else 0
         first = max(ready, here + drift, self.limits.first_leave)
+        if not self.seams:
+            first = max(first, round(self.config.first_jump_seconds * FEATURES.steps_per_second))
         last = min(here + left + drift - 1, self.limits.last, self.steps - 1)
         if not self.own_ending:
             last = min(last, here + int((self.target - self.played) / self.rate) - self.limits.gap)

@@ -191,28 +191,35 @@ def train(
 @app.command()
 def evaluate(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music that was not trained on.")],
-    model: ModelOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    points: Annotated[int, typer.Option(min=1, help="Places in each song to predict from.")] = 3,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", metavar="PATH", help="A model to measure beside the packaged one; may be given again."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    points: Annotated[int, typer.Option(min=3, help="Places in each song to predict from.")] = 3,
+    chains: Annotated[
+        int, typer.Option(min=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden.")
+    ] = 4,
     seed: SeedOption = 0,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Measure a model and the baselines beside it on a folder of music."""
+    """Measure the packaged model, other models and the baselines beside them on a folder of music."""
     from musex.evaluation import evaluate as measure
-    from musex.model import load_model
+    from musex.evaluation import load_models
+    from musex.extension import check_side_file, save_text
 
-    name = "musex" if model is None else model.name
-    with _progress(quiet=False) as on_progress:
-
-        def on_point(done: int, all_points: int) -> None:
-            if on_progress is not None:
-                on_progress("Measuring", done / all_points)
-
-        results = measure(dataset, models={name: load_model(model)}, points=points, seed=seed, on_point=on_point)
-    if json:
+    if json is not None:
+        check_side_file(json, force)
+    with _progress(quiet) as on_progress:
+        results = measure(
+            dataset, models=load_models(model or []), points=points, chains=chains, seed=seed, on_progress=on_progress
+        )
+    if json is not None:
         from json import dumps
 
-        typer.echo(dumps(results, indent=1))
-    else:
+        save_text(dumps(results, indent=1) + "\n", json)
+    if not quiet:
         _print_results(results)
 
 
@@ -334,20 +341,13 @@ def _print_epoch(values: dict[str, float]) -> None:
 
 
 def _print_results(results: dict[str, Any]) -> None:
-    """One row a predictor, one column a measure: means and their 95 % intervals."""
     from rich.console import Console
-    from rich.table import Table
 
-    rows: dict[str, dict[str, dict[str, float]]] = results["predictors"]
-    measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
-    title = f"{results['data']}: {results['points']} points in {results['tracks']} tracks, seed {results['seed']}"
-    table = Table("predictor", title=title, box=None, title_justify="left")
-    for measure in measures:
-        table.add_column(measure.replace("_", " "), justify="right")
-    for name, row in rows.items():
-        cells = [row.get(measure) for measure in measures]
-        table.add_row(name, *(f"{c['mean']:.2f} ({c['low']:.2f} to {c['high']:.2f})" if c else "" for c in cells))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    from musex.tables import result_tables
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for table in result_tables(results):
+        console.print(table)
 
 
 def _print_version(wanted: bool) -> None:

@@ -394,13 +394,18 @@ def test_a_dataset_that_is_none(command: list[str], tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err.startswith("musex: error: ")
 
 
-def test_evaluate_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    waltz = tmp_path / "music" / "waltz.mp3"
+def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    waltz, output = tmp_path / "music" / "waltz.mp3", tmp_path / "results.json"
     waltz.parent.mkdir()
     waltz.symlink_to(ROOT / "examples" / "waltz.mp3")
-    assert run(["evaluate", str(waltz.parent), "--points", "1", "--json"]) == 0
-    results = json.loads(capsys.readouterr().out)
-    assert results["points"] == 1
-    assert {"musex", "random place"} <= set(results["predictors"])
-    assert run(["evaluate", str(waltz.parent), "--points", "1"]) == 0
-    assert "averaged nearest contexts" in capsys.readouterr().out
+    assert run(["evaluate", str(waltz.parent), "--chains", "0", "--json", str(output)]) == 0
+    printed = capsys.readouterr()
+    assert "averaged nearest contexts" in printed.out
+    assert "choice skill" in printed.out
+    assert printed.err == ""
+    results = json.loads(output.read_text())
+    assert results["points"] == 3
+    assert {"mean", "low", "high"} == set(results["predictors"]["musex"]["choice_skill"])
+    assert run(["evaluate", str(waltz.parent), "--json", str(output)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert run(["evaluate", str(waltz.parent), "--points", "2"]) == 2
