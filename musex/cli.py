@@ -69,6 +69,21 @@ def extend(
     ] = None,
     seed: SeedOption = 0,
     ending: Annotated[Ending, typer.Option(help="How the output ends: as the song does, faded or cut.")] = Ending.outro,
+    keep_from: Annotated[
+        str | None,
+        typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
+    ] = None,
+    keep_to: Annotated[str | None, typer.Option("--keep-to", metavar="TIME", help="… and before this.")] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option("--avoid", metavar="A-B", help="Never play this, such as 0:40-0:52; may be given again."),
+    ] = None,
+    novelty: Annotated[
+        float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
+    ] = 0.5,
+    variations: Annotated[
+        int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
+    ] = 1,
     model: ModelOption = None,
     force: ForceOption = False,
     plan: Annotated[
@@ -79,25 +94,39 @@ def extend(
 ) -> None:
     """Make a song last as long as you need: give --minutes, --seconds or --to."""
     wanted = parse_duration(minutes, seconds, to)
-    from musex.extension import default_output, extend_file
+    options: dict[str, Any] = {
+        "seed": seed,
+        "ending": ending.value,
+        "keep_from": None if keep_from is None else parse_time(keep_from),
+        "keep_to": None if keep_to is None else parse_time(keep_to),
+        "avoid": tuple(parse_stretch(text) for text in avoid or ()),
+        "novelty": novelty,
+    }
+    from musex.extension import default_output, number_path, vary_file
 
-    target = output if output is not None else default_output(song)
+    targets, plans = [output if output is not None else default_output(song)], [] if plan is None else [plan]
+    if variations > 1:
+        targets, plans = (
+            [number_path(path, number) for path in paths for number in range(1, variations + 1)]
+            for paths in (targets, plans)
+        )
     began = time.monotonic()
     with _progress(quiet) as on_progress:
-        made = extend_file(
+        made = vary_file(
             song,
-            target,
+            targets,
             seconds=wanted,
-            seed=seed,
-            ending=ending.value,
             model=model,
             force=force,
             bitrate=bitrate,
-            plan_path=plan,
+            plan_paths=plans,
             on_progress=on_progress,
+            **options,
         )
-    if not quiet:
-        _summarise(made, target, time.monotonic() - began)
+    taken = time.monotonic() - began
+    for path, one in zip(targets, made, strict=True):
+        if not quiet:
+            _summarise(one, path, taken / variations)
 
 
 @app.command()
@@ -273,6 +302,14 @@ def parse_time(text: str) -> float:
     if not match or (":" in text and float(match[3]) >= 60) or (match[1] and int(match[2]) >= 60):
         raise DurationError(f"{text} is not a time: give one such as 1:02:03, 4:30 or 90")
     return int(match[1] or 0) * 3600.0 + int(match[2] or 0) * 60.0 + float(match[3])
+
+
+def parse_stretch(text: str) -> tuple[float, float]:
+    """Seconds of "A-B", both as `parse_time` takes them."""
+    start, dash, stop = text.partition("-")
+    if not dash:
+        raise MusexError(f"{text} is not a stretch of the song: give its start and end, such as 0:40-0:52")
+    return parse_time(start), parse_time(stop)
 
 
 def format_time(seconds: float) -> str:
