@@ -4,8 +4,6 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +12,7 @@ import typer
 
 from musex import __version__
 from musex.errors import DurationError, MusexError
-
-OnProgress = Callable[[str, float], None]
+from musex.terminal import show_progress, show_seams, summarise
 
 app = typer.Typer(
     name="musex",
@@ -45,6 +42,9 @@ ModelOption = Annotated[
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what exists.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Print each seam's measures; exit with 3 if any exceeds its bound.")
+]
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
@@ -86,6 +86,7 @@ def extend(
     ] = 1,
     model: ModelOption = None,
     force: ForceOption = False,
+    check: CheckOption = False,
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Keep the plan as JSON, for `musex render`.")
     ] = None,
@@ -111,7 +112,7 @@ def extend(
             for paths in (targets, plans)
         )
     began = time.monotonic()
-    with _progress(quiet) as on_progress:
+    with show_progress(quiet) as on_progress:
         made = vary_file(
             song,
             targets,
@@ -126,7 +127,9 @@ def extend(
     taken = time.monotonic() - began
     for path, one in zip(targets, made, strict=True):
         if not quiet:
-            _summarise(one, path, taken / variations)
+            summarise(one, path, taken / variations)
+    if check:
+        _check(made, quiet)
 
 
 @app.command()
@@ -135,6 +138,7 @@ def render(
     output: OutputOption = None,
     song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
     force: ForceOption = False,
+    check: CheckOption = False,
     bitrate: BitrateOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -142,10 +146,12 @@ def render(
     from musex.extension import render_file
 
     began = time.monotonic()
-    with _progress(quiet) as on_progress:
+    with show_progress(quiet) as on_progress:
         made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)
     if not quiet:
-        _summarise(made, target, time.monotonic() - began)
+        summarise(made, target, time.monotonic() - began)
+    if check:
+        _check([made], quiet)
 
 
 @app.command()
@@ -199,7 +205,7 @@ def train(
     """Train a network on a folder of music; `musex extend --model RUN` uses it at once."""
     from musex.training import train as fit
 
-    with _progress(quiet) as on_progress:
+    with show_progress(quiet) as on_progress:
         fit(
             dataset,
             run,
@@ -230,7 +236,7 @@ def evaluate(
     from musex.model import load_model
 
     name = "musex" if model is None else model.name
-    with _progress(quiet=False) as on_progress:
+    with show_progress(quiet=False) as on_progress:
 
         def on_point(done: int, all_points: int) -> None:
             if on_progress is not None:
@@ -255,7 +261,8 @@ def options(
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line: exit code 0, 1 for an error, which is told in one line on stderr, 2 for wrong usage."""
+    """Run the command line: exit code 0, 1 for an error, which is told in one line on stderr, 2 for wrong usage, 3
+    for a seam that fails its check."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -312,15 +319,6 @@ def parse_stretch(text: str) -> tuple[float, float]:
     return parse_time(start), parse_time(stop)
 
 
-def format_time(seconds: float) -> str:
-    """ "1:02:03.0" or "2:03.0": to a tenth of a second."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{clock}:{rest // 10:02d}.{rest % 10}"
-
-
 class _Handler(logging.Handler):
     """Shows what the library logs as lines on stderr."""
 
@@ -337,33 +335,15 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[OnProgress | None]:
-    """A bar with the time left on stderr, if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+def _check(plans: list[Any], quiet: bool) -> None:
+    """Show the seams of plans, and exit with 3 if any exceeds its bounds."""
+    from musex.checks import passes
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task, current = progress.add_task("", total=1.0), ""
-
-        def on_progress(stage: str, done: float) -> None:
-            nonlocal current
-            if stage != current:
-                current = stage
-                progress.reset(task, description=stage, total=1.0)
-            progress.update(task, completed=done)
-
-        yield on_progress
-
-
-def _summarise(plan: Any, path: Path, taken: float) -> None:
-    seams = f"{len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
-    predictions = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
-    typer.echo(f"{path}: {format_time(plan.seconds)} ({predictions}, {seams}), made in {taken:.1f} s")
+    for plan in plans:
+        if not quiet:
+            show_seams(plan)
+    if not all(passes(plan) for plan in plans):
+        raise typer.Exit(3)
 
 
 def _print_epoch(values: dict[str, float]) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.cli import format_time, parse_duration, parse_time, run
+from musex.cli import parse_duration, parse_time, run
 from musex.errors import DurationError
+from musex.terminal import format_time
 
 ROOT = Path(__file__).parent.parent
 
@@ -102,6 +103,27 @@ def test_bad_settings(options: list[str], song: Path, capsys: pytest.CaptureFixt
     assert run(["extend", str(song), "--seconds", "20", *options]) == 1
     assert_one_error_line(capsys.readouterr().err)
     assert files(song.parent) == {"song.wav"}
+
+
+def test_check_prints_the_seams_and_says_whether_they_pass(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, output = song.with_name("plan.json"), song.with_name("out.wav")
+    code = run(["extend", str(song), "--seconds", "20", "-o", str(output), "--plan", str(plan), "--check"])
+    printed = capsys.readouterr().out
+    content = json.loads(plan.read_text())
+    rows = [line.split() for line in printed.splitlines() if line.split()[:1] and line.split()[0].isdigit()]
+    rows = rows[-len(content["seams"]) :]
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    assert code == (3 if "!" in printed else 0)
+    for level, expected in ((0.0, 0), (5.0, 3)):
+        for seam in content["seams"]:
+            seam.update(level_db=level, flux_percentile=50.0, rhythm_ms=0.0)
+        plan.write_text(json.dumps(content))
+        assert run(["render", str(plan), "-o", str(output), "-f", "--check"]) == expected
+        printed = capsys.readouterr().out
+        assert ("+5.0!" in printed) == bool(expected)
+    assert run(["render", str(plan), "-o", str(output), "-f", "--check", "-q"]) == 3
+    assert capsys.readouterr().out == ""
+    assert run(["render", str(plan), "-o", str(output), "-f"]) == 0
 
 
 @pytest.mark.parametrize(
