@@ -117,7 +117,9 @@ def evaluate(
             measured[name].append((number, measure(predictor(point), point)))
     if not measured[REFERENCE]:
         raise DatasetError("no track is longer than 50 s: evaluation predicts 10 s from at least 40 s")
-    _compare(measured, REFERENCE, "error_against_reference_db")
+    _compare(measured, REFERENCE, "prediction_error_db", "error_against_reference_db")
+    _compare(measured, PRIOR, "choice_skill", "skill_against_match_prior")
+    _compare(measured, PRIOR, "choice_skill_unseen", "skill_unseen_against_match_prior")
     results = {
         "data": str(dataset) if isinstance(dataset, Path) else f"{len(tracks)} tracks",
         "seed": seed,
@@ -224,7 +226,7 @@ def _measure_chains(
             for name, measures in continued.items():
                 endings.setdefault(seconds, {}).setdefault(name, []).append((number, measures))
     for rows in endings.values():
-        _compare(rows, PRIOR, "error_against_match_prior_db")
+        _compare(rows, PRIOR, "prediction_error_db", "error_against_match_prior_db")
     report("Taking the cost", 0.0)
     cost = {}
     try:
@@ -244,12 +246,13 @@ def _table(measured: dict[str, Rows], seed: int) -> dict[str, Any]:
     return {"tracks": len(tracks), "predictors": summarise(measured, seed)}
 
 
-def _compare(measured: dict[str, Rows], reference: str, name: str) -> None:
-    """Add to every row its prediction error less the reference's."""
-    errors = [row["prediction_error_db"] for _, row in measured[reference]]
+def _compare(measured: dict[str, Rows], reference: str, measure: str, name: str) -> None:
+    """Add to every row that has `measure` by how much it is above the reference's."""
+    theirs = [row[measure] for _, row in measured[reference]]
     for rows in measured.values():
-        for (_, row), error in zip(rows, errors, strict=True):
-            row[name] = row["prediction_error_db"] - error
+        for (_, row), their in zip(rows, theirs, strict=True):
+            if measure in row:
+                row[name] = row[measure] - their
 
 
 def summarise(measured: dict[str, Rows], seed: int) -> dict[str, dict[str, dict[str, float]]]:

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from musex.audio import Song, song_from_array
-from musex.chain import SEARCH, ModelLike, plan_song
+from musex.chain import ModelLike, plan_song
 from musex.config import FEATURES
 from musex.errors import DurationError
 from musex.features import analyse_mono, to_mono
 from musex.listening import compares_onsets, find_onsets
 from musex.metrics import chroma_similarity, log_mel_mse, onset_correlation, onset_f_measure, prediction_error_db
+from musex.search import SEARCH
 from musex.stitch import render
 
 Array = np.ndarray

@@ -8,7 +8,9 @@ import numpy as np
 from musex.audio import Song, read_song
 from musex.config import FEATURES, FeatureConfig
 from musex.features import analyse, to_mono
-from musex.seams import Region, find_edges, find_region, limits_ladder
+from musex.regions import Region, find_material, find_region, limits_ladder
+from musex.seams import find_edges
+from musex.settings import Settings
 
 Array = np.ndarray
 
@@ -124,6 +126,7 @@ def find_sections(features: Array, region: Region, config: FeatureConfig = FEATU
 
 def share_of_jumps(features: Array, region: Region) -> float:
     """Part of the body's steps that have a good jump elsewhere, 0 to 1."""
-    limits = next(limits for limits in limits_ladder(region, len(features)) if limits.usable > 2 * limits.distance)
+    material = find_material(Settings(), len(features))
+    limits = next(limits for limits in limits_ladder(region, material) if limits.usable > 2 * limits.distance)
     costs = find_edges(features, limits).costs[limits.first_leave : limits.last]
     return float(np.mean(costs.min(axis=1) < GOOD_EDGE))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musex.audio import Song, song_from_array
-from musex.chain import SEARCH, plan_song
+from musex.chain import plan_song
 from musex.errors import DurationError
 from musex.features import to_mono
 from musex.hidden_ending import (
@@ -20,6 +20,7 @@ from musex.hidden_ending import (
 )
 from musex.match_prior import match_prior
 from musex.model import load_model
+from musex.search import SEARCH
 
 RATE = 22_050
 
