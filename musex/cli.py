@@ -4,7 +4,9 @@ import logging
 import re
 import sys
 import time
+from dataclasses import asdict
 from enum import StrEnum
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ import typer
 
 from musex import __version__
 from musex.errors import DurationError, MusexError
-from musex.terminal import show_progress, show_seams, summarise
+from musex.terminal import show_progress, show_seams, show_tables, summarise
 
 app = typer.Typer(
     name="musex",
@@ -235,27 +237,66 @@ def evaluate(
     chains: Annotated[
         int, typer.Option(min=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden.")
     ] = 4,
+    seams: Annotated[
+        bool, typer.Option("--seams", help="Measure instead whether a classifier can find the seams.")
+    ] = False,
     seed: SeedOption = 0,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure the packaged model, other models and the baselines beside them on a folder of music."""
+    if seams and model:
+        raise typer.BadParameter("--seams measures the packaged model alone")
     from musex.evaluation import evaluate as measure
     from musex.evaluation import load_models
     from musex.extension import check_side_file, save_text
+    from musex.seam_evaluation import evaluate_seams
+    from musex.tables import result_tables, seam_table
 
     if json is not None:
         check_side_file(json, force)
     with show_progress(quiet) as on_progress:
-        results = measure(
-            dataset, models=load_models(model or []), points=points, chains=chains, seed=seed, on_progress=on_progress
-        )
+        if seams:
+            results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
+        else:
+            models = load_models(model or [])
+            results = measure(dataset, models=models, points=points, chains=chains, seed=seed, on_progress=on_progress)
     if json is not None:
-        from json import dumps
-
         save_text(dumps(results, indent=1) + "\n", json)
     if not quiet:
-        _print_results(results)
+        show_tables([seam_table(results)] if seams else result_tables(results))
+
+
+@app.command()
+def info(
+    song: Annotated[Path, typer.Argument(metavar="FILE", help="A song.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what a song is, and what an extension can use of it."""
+    from musex.inspection import inspect_file
+    from musex.tables import info_table
+
+    facts = inspect_file(song)
+    if json:
+        typer.echo(dumps(asdict(facts), indent=1))
+    else:
+        show_tables([info_table(facts)])
+
+
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check this installation: versions, codecs, the model, a whole extension; exit 1 if something does not work."""
+    from musex.diagnosis import diagnose
+
+    findings = []
+    for finding in diagnose():
+        findings.append(finding)
+        if not json:
+            typer.echo(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name}: {finding.details}")
+    if json:
+        typer.echo(dumps([asdict(finding) for finding in findings], indent=1))
+    if not all(finding.works for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.callback()
@@ -355,16 +396,6 @@ def _check(plans: list[Any], quiet: bool) -> None:
 
 def _print_epoch(values: dict[str, float]) -> None:
     typer.echo("  ".join(f"{name} {value:.5g}" for name, value in values.items()))
-
-
-def _print_results(results: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    from musex.tables import result_tables
-
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    for table in result_tables(results):
-        console.print(table)
 
 
 def _print_version(wanted: bool) -> None:

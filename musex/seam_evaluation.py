@@ -138,21 +138,25 @@ def evaluate_seams(
     places: int = 8,
     seconds: float = 600.0,
     plans: int = 3,
-    looper: bool = False,
+    looper: bool | None = None,
     seed: int = 0,
-    on_song: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
     """Area under the ROC curve for each kind of seam on unseen songs: 0.5 cannot be told from untouched music.
 
-    Returns {"data", "seed", "songs", "seams": {KIND: {"area": {"mean", "low", "high"}, "against_matched", "count"}}}.
-    `area` is against places drawn at random, `against_matched` against the untouched music at the places where our
-    seams leave and enter; intervals are 95 % bootstrap intervals over songs. Ours come from `plans` outputs of
-    `seconds` for each song. With `looper` PyMusicLooper's loops stand beside them.
+    Returns {"data", "seed", "songs", "seams": {KIND: {"area": {"mean", "low", "high"}, "against_matched": {…},
+    "count"}}, "left_out"}. `area` is against places drawn at random, `against_matched` against the untouched music at
+    the places where our seams leave and enter; intervals are 95 % bootstrap intervals over songs. Ours come from
+    `plans` outputs of `seconds` for each song. PyMusicLooper's loops stand beside them where it is installed, or
+    `looper` says so.
 
     Raises:
         MusexError: scikit-learn is not installed, or PyMusicLooper when it is asked for.
         DatasetError: fewer than 10 songs are usable.
     """
+    has_looper = importlib.util.find_spec("pymusiclooper") is not None
+    looper = has_looper if looper is None else looper
+    left_out = {} if looper else {LOOPER: "not asked for" if has_looper else "needs pip install pymusiclooper"}
     if importlib.util.find_spec("sklearn") is None:
         raise MusexError("the seam classifier needs scikit-learn: pip install 'musex[evaluate]'")
     loaded, random = model or load_model(), np.random.default_rng(seed)
@@ -164,8 +168,8 @@ def evaluate_seams(
         except (AudioError, DurationError):
             continue
         finally:
-            if on_song:
-                on_song(number + 1, len(paths))
+            if on_progress:
+                on_progress("Extending", (number + 1) / len(paths))
     if len(collected) < 2 * FOLDS:
         raise DatasetError(f"only {len(collected)} songs of {dataset} are usable: at least {2 * FOLDS} are needed")
     kinds = list(dict.fromkeys(kind for found in collected for kind in found))
@@ -179,7 +183,7 @@ def evaluate_seams(
         for kind in kinds
         if kind not in ("untouched", "matched")
     }
-    return {"data": str(dataset), "seed": seed, "songs": len(collected), "seams": results}
+    return {"data": str(dataset), "seed": seed, "songs": len(collected), "seams": results, "left_out": left_out}
 
 
 def judge_places(collected: list[dict[str, list[Array]]], kinds: list[str], seed: int) -> list[dict[str, Array]]:

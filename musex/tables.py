@@ -4,6 +4,9 @@ from typing import Any
 
 from rich.table import Table
 
+from musex.inspection import SongInfo
+from musex.terminal import format_time
+
 Predictors = dict[str, dict[str, dict[str, float]]]
 
 HEADINGS = {
@@ -68,6 +71,41 @@ def cost_table(cost: dict[str, dict[str, float]]) -> Table:
     table = _table("Cost: CPU seconds of all cores together, predictions from 3 min of memory", measures)
     for name, row in cost.items():
         table.add_row(name, *(f"{row[measure]:.3g}" for measure in measures))
+    return table
+
+
+def seam_table(results: dict[str, Any]) -> Table:
+    """What `evaluate_seams` returns: one row a kind of seam."""
+    title = (
+        f"{results['data']}: {results['songs']} songs, seed {results['seed']}; area under the ROC curve, 0.5 is unheard"
+    )
+    table = Table("seams", title=title, box=None, title_justify="left")
+    for heading in ("against random places", "against the same places untouched", "number"):
+        table.add_column(heading, justify="right")
+    for kind, row in results["seams"].items():
+        areas = (f"{a['mean']:.2f} ({a['low']:.2f}, {a['high']:.2f})" for a in (row["area"], row["against_matched"]))
+        table.add_row(kind, *areas, str(row["count"]))
+    for name, reason in results["left_out"].items():
+        table.add_row(name, reason)
+    return table
+
+
+def info_table(facts: SongInfo) -> Table:
+    """What `inspect_file` returns, a row a fact."""
+    bounds = (f"{format_time(start)} to {format_time(stop)}" for start, stop in (facts.music, facts.body))
+    rows = {
+        "duration": format_time(facts.seconds),
+        "format": f"{facts.sample_rate} Hz, {facts.channels} channel{'s' * (facts.channels != 1)}, {facts.subtype}",
+        "tempo": f"{facts.tempo:.0f} beats a minute" if facts.tempo else "no clear pulse",
+        "key": facts.key or "no clear key",
+        "sections begin at": ", ".join(format_time(start) for start in facts.sections),
+        "music sounds": next(bounds),
+        "intro and outro leave": next(bounds),
+        "places to jump from": f"{100 * facts.jumps:.0f} %",
+    }
+    table = Table("", facts.path, box=None)
+    for name, value in [*rows.items(), *(("warning", warning) for warning in facts.warnings)]:
+        table.add_row(name, value)
     return table
 
 

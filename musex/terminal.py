@@ -1,7 +1,7 @@
 """What the command line shows of `extend` and `render`: progress, a summary, the seams."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,15 @@ def show_progress(quiet: bool) -> Iterator[OnProgress | None]:
             progress.update(task, completed=done)
 
         yield on_progress
+
+
+def show_tables(tables: Iterable[Any]) -> None:
+    """Tables one after another; wide where there is no terminal to fit."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for table in tables:
+        console.print(table)
 
 
 def summarise(plan: Any, path: Path, taken: float) -> None:

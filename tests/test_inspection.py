@@ -1,10 +1,13 @@
 """Facts about songs with known tempo, key, intro and structure; and the self-test."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from musex import cli
 from musex.audio import song_from_array
 from musex.diagnosis import diagnose
 from musex.features import analyse_mono
@@ -61,3 +64,14 @@ def test_everything_works_here() -> None:
     findings = list(diagnose())
     assert [finding.details for finding in findings if not finding.works] == []
     assert {"ffmpeg", "mp3 written and read", "model", "extension"} <= {finding.name for finding in findings}
+
+
+def test_the_commands_tell_it(wav_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["info", str(wav_path)]) == 0
+    assert "2 channels, PCM_16" in capsys.readouterr().out
+    assert cli.run(["info", str(wav_path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["seconds"] == pytest.approx(6.0)
+    assert cli.run(["info", str(wav_path.with_name("none.wav"))]) == 1
+    assert cli.run(["doctor", "--json"]) == 0
+    assert all(finding["works"] for finding in json.loads(capsys.readouterr().out))

@@ -44,7 +44,7 @@ def test_windows_stay_inside_the_song(songs: Path) -> None:
 
 
 def test_hard_cuts_are_found(songs: Path) -> None:
-    results = evaluate_seams(songs, places=4, seconds=60, plans=1)
+    results = evaluate_seams(songs, places=4, seconds=60, plans=1, looper=False)
     assert results["songs"] == 10
     naive, ours = results["seams"][NAIVE]["area"], results["seams"][OURS]["area"]
     assert naive["mean"] > 0.75
@@ -54,4 +54,4 @@ def test_hard_cuts_are_found(songs: Path) -> None:
 
 def test_too_few_songs_are_refused(songs: Path) -> None:
     with pytest.raises(DatasetError, match="at least 10"):
-        evaluate_seams(songs, songs=3, places=2, seconds=60, plans=1)
+        evaluate_seams(songs, songs=3, places=2, seconds=60, plans=1, looper=False)
