@@ -55,7 +55,10 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything
 
 @app.command()
 def extend(
-    song: Annotated[Path, typer.Argument(metavar="INPUT", help="The song: mp3, wav, flac, ogg, m4a and more.")],
+    songs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
+    ],
     minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
     seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
     to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
@@ -65,10 +68,17 @@ def extend(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a. "
-            "[default: INPUT-extended beside the input]",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a; for several songs "
+            "a folder. [default: INPUT-extended beside the input]",
         ),
     ] = None,
+    suffix: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="The format where -o names no file: mp3, wav …")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="TEMPLATE", help="What outputs are called where -o names no file.")
+    ] = "{stem}-extended",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Songs extended at a time.")] = 1,
     seed: SeedOption = 0,
     ending: Annotated[Ending, typer.Option(help="How the output ends: as the song does, faded or cut.")] = Ending.outro,
     keep_from: Annotated[
@@ -95,7 +105,11 @@ def extend(
     bitrate: BitrateOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a song last as long as you need: give --minutes, --seconds or --to."""
+    """Make songs last as long as you need: give --minutes, --seconds or --to.
+
+    Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
+    the same song with the same settings is skipped.
+    """
     wanted = parse_duration(minutes, seconds, to)
     options: dict[str, Any] = {
         "seed": seed,
@@ -105,9 +119,22 @@ def extend(
         "avoid": tuple(parse_stretch(text) for text in avoid or ()),
         "novelty": novelty,
     }
-    from musex.extension import default_output, number_path, vary_file
+    ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
+    several = len(songs) > 1 or songs[0].is_dir()
+    if several and (check or plan is not None or variations > 1):
+        raise typer.BadParameter("--check, --plan and --variations are for one song at a time")
+    if output is not None and not several and (suffix is not None or name != "{stem}-extended"):
+        raise typer.BadParameter("--format and --name are for where -o names no file")
+    from musex.batches import find_tasks
 
-    targets, plans = [output if output is not None else default_output(song)], [] if plan is None else [plan]
+    tasks = find_tasks(songs, output if several else None, name=name, suffix=ending_of)
+    if several:
+        _extend_several(tasks, wanted, quiet, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
+        return
+    from musex.extension import number_path, vary_file
+
+    song = songs[0]
+    targets, plans = [output if output is not None else tasks[0].output], [] if plan is None else [plan]
     if variations > 1:
         targets, plans = (
             [number_path(path, number) for path in paths for number in range(1, variations + 1)]
@@ -296,6 +323,26 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     if json:
         typer.echo(dumps([asdict(finding) for finding in findings], indent=1))
     if not all(finding.works for finding in findings):
+        raise typer.Exit(1)
+
+
+def _extend_several(tasks: list[Any], seconds: float, quiet: bool, *, jobs: int, **work: Any) -> None:
+    """Extend every task's song; a line for each and a table at the end, exit code 1 if one failed."""
+    from musex.batches import extend_songs
+    from musex.tables import outcome_table
+
+    outcomes = []
+    with show_progress(quiet) as on_progress:
+        for outcome in extend_songs(tasks, seconds=seconds, jobs=jobs, on_progress=on_progress, **work):
+            outcomes.append(outcome)
+            if jobs > 1 and on_progress is not None:
+                on_progress("Extending", len(outcomes) / len(tasks))
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    if not quiet:
+        show_tables([outcome_table(outcomes)])
+    for outcome in failed:
+        _fail(f"{outcome.task.song}: {outcome.message}")
+    if failed:
         raise typer.Exit(1)
 
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
+from musex.batches import Outcome
 from musex.inspection import SongInfo
 from musex.terminal import format_time
 
@@ -106,6 +108,19 @@ def info_table(facts: SongInfo) -> Table:
     table = Table("", facts.path, box=None)
     for name, value in [*rows.items(), *(("warning", warning) for warning in facts.warnings)]:
         table.add_row(name, value)
+    return table
+
+
+def outcome_table(outcomes: list[Outcome]) -> Table:
+    """How each song of a batch went."""
+    states = [outcome.state for outcome in outcomes]
+    title = ", ".join(f"{states.count(state)} {state}" for state in ("made", "skipped", "failed") if state in states)
+    table = Table("song", "output", title=title, box=None, title_justify="left")
+    for heading in ("duration", "seams", ""):
+        table.add_column(heading, justify="right")
+    for outcome in outcomes:
+        facts = (format_time(outcome.seconds), str(outcome.seams)) if outcome.state == "made" else ("", "")
+        table.add_row(escape(str(outcome.task.song)), escape(str(outcome.task.output)), *facts, outcome.state)
     return table
 
 

@@ -1,0 +1,233 @@
+"""Many songs in one go: found in folders, extended side by side, each on its own; what is done already is skipped."""
+
+import hashlib
+import json
+import logging
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Unpack
+
+from musex import __version__
+from musex.audio import READABLE
+from musex.errors import AudioError, MusexError
+from musex.extension import check_seconds, default_output, extend_file, save_text
+from musex.model import load_model
+from musex.settings import Options, Settings
+from musex.writing import WRITABLE
+
+logger = logging.getLogger(__name__)
+
+LEDGER = ".musex-done.json"  # in every folder of outputs: what was made of what, and how
+DEFAULT_NAME = "{stem}-extended"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A song and what it becomes."""
+
+    song: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task went.
+
+    Attributes:
+        task: The song and its output.
+        state: "made", "skipped" (done before, of the same song with the same settings and model) or "failed".
+        seconds: Duration of the output, if it was made now.
+        seams: Seams in it.
+        message: Why it failed.
+        warnings: What the user should know about the song or the output's format.
+    """
+
+    task: Task
+    state: str
+    seconds: float = 0.0
+    seams: int = 0
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def find_tasks(
+    inputs: Sequence[Path], output: Path | None = None, *, name: str = DEFAULT_NAME, suffix: str | None = None
+) -> list[Task]:
+    """The songs among `inputs`, files and folders (searched to their depths), and where their outputs go.
+
+    Args:
+        inputs: Files are taken as they are; in folders what has the ending of a format that musex reads.
+        output: A folder, which gets the sub-folders of the inputs; without it outputs go beside their songs.
+        name: What an output is called, without its ending; `{stem}` is the song's name without its own.
+        suffix: The ending of the outputs, such as ".mp3"; without it the song's own where it can be written.
+
+    Raises:
+        AudioError: there is no song, two songs would become the same file, or the name or the ending is none.
+    """
+    if suffix is not None and suffix not in WRITABLE:
+        raise AudioError(f"cannot write {suffix[1:]}: musex writes {', '.join(known[1:] for known in WRITABLE)}")
+    found: dict[Path, Path] = {}
+    for given in inputs:
+        if given.is_dir():
+            paths = sorted(path for path in given.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+            found |= {path: path.parent.relative_to(given) for path in paths}
+        else:
+            found[given] = Path()
+    tasks = []
+    for song, folder in found.items():
+        ending = suffix or default_output(song).suffix
+        try:
+            target = name.format(stem=song.stem) + ending
+        except (KeyError, IndexError, ValueError) as error:
+            raise AudioError(f"{name!r} is no name for outputs: {{stem}} is all it may hold in braces") from error
+        tasks.append(Task(song, (song.parent if output is None else output / folder) / target))
+    made = {task.output for task in tasks}
+    tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs
+    if not tasks:
+        raise AudioError(f"no songs in {', '.join(map(str, inputs))}; musex reads {', '.join(sorted(READABLE))}")
+    clashes = [task for task in tasks if sum(task.output == other.output for other in tasks) > 1]
+    if clashes:
+        raise AudioError(f"{clashes[0].song} and {clashes[1].song} would both become {clashes[0].output}: rename one")
+    return tasks
+
+
+def extend_songs(
+    tasks: Sequence[Task],
+    *,
+    seconds: float,
+    jobs: int = 1,
+    model: str | Path | None = None,
+    force: bool = False,
+    bitrate: str | None = None,
+    on_progress: Callable[[str, float], None] | None = None,
+    **options: Unpack[Options],
+) -> Iterator[Outcome]:
+    """Extend every song to `seconds`, `jobs` at a time; yields how each went, as it ends. One failure stops no other.
+
+    Folders of outputs are made where they are missing. What an interruption leaves undone is done by the next call.
+
+    Raises:
+        MusexError: the duration, the settings or the model cannot be used for any song.
+    """
+    check_seconds(seconds)
+    settings = Settings(**options).to_dict()
+    how = {"musex": __version__, "model": load_model(model).sha256, "seconds": seconds, "bitrate": bitrate, **settings}
+    waiting = []
+    for task in tasks:
+        task.output.parent.mkdir(parents=True, exist_ok=True)
+        if not force and _is_done(task, how):
+            yield Outcome(task, "skipped")
+        else:
+            waiting.append(task)
+    work = {"seconds": seconds, "model": model, "force": force, "bitrate": bitrate, **options}
+    for outcome in _one_by_one(waiting, work, on_progress) if jobs == 1 else _side_by_side(waiting, work, jobs):
+        if outcome.state == "made":
+            _remember(outcome.task, how)
+        yield outcome
+
+
+def _one_by_one(
+    tasks: Iterable[Task], work: dict[str, Any], on_progress: Callable[[str, float], None] | None
+) -> Iterator[Outcome]:
+    for task in tasks:
+
+        def report(stage: str, done: float, task: Task = task) -> None:
+            if on_progress is not None:
+                on_progress(f"{task.song.name}: {stage}", done)
+
+        yield _extend(task, {**work, "on_progress": report})
+
+
+def _side_by_side(tasks: Sequence[Task], work: dict[str, Any], jobs: int) -> Iterator[Outcome]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _prepare_worker) as workers:
+        futures = [workers.submit(_extend, task, work) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                outcome = future.result()
+                for warning in outcome.warnings:
+                    logger.warning(warning)
+                yield outcome
+        except BaseException:  # Ctrl-C, or the caller has had enough: nobody waits for the rest
+            for future in futures:
+                future.cancel()
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+class _Collector(logging.Handler):
+    """Keeps warnings for the outcome: a worker has no terminal of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+_collector: _Collector | None = None
+
+
+def _prepare_worker() -> None:
+    global _collector
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and who gave the work stops the workers
+    signal.signal(signal.SIGTERM, _stop_worker)
+    _collector = _Collector()
+    logging.getLogger("musex").addHandler(_collector)
+    logging.getLogger("musex").propagate = False
+
+
+def _stop_worker(number: int, frame: FrameType | None) -> None:
+    """Unwind, so that nothing partial stays."""
+    sys.exit(128 + number)
+
+
+def _extend(task: Task, work: dict[str, Any]) -> Outcome:
+    try:
+        plan = extend_file(task.song, task.output, **work)
+        made = Outcome(task, "made", plan.seconds, len(plan.seams))
+    except (MusexError, OSError, MemoryError) as error:
+        made = Outcome(task, "failed", message=" ".join(str(error).split()) or type(error).__name__)
+    if _collector is None:
+        return made
+    warnings, _collector.messages = tuple(_collector.messages), []
+    return Outcome(made.task, made.state, made.seconds, made.seams, made.message, warnings)
+
+
+def _read_ledger(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / LEDGER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _entry(task: Task, how: dict[str, Any]) -> dict[str, Any]:
+    """What the ledger says of a finished output."""
+    with task.song.open("rb") as file:
+        song = hashlib.file_digest(file, "sha256").hexdigest()
+    status = task.output.stat()
+    settings = hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
+    return {"song": song, "settings": settings, "size": status.st_size, "modified": status.st_mtime_ns}
+
+
+def _is_done(task: Task, how: dict[str, Any]) -> bool:
+    known = _read_ledger(task.output.parent).get(task.output.name)
+    try:
+        return known is not None and bool(known == _entry(task, how))
+    except OSError:
+        return False
+
+
+def _remember(task: Task, how: dict[str, Any]) -> None:
+    folder = task.output.parent
+    ledger = {**_read_ledger(folder), task.output.name: _entry(task, how)}
+    save_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", folder / LEDGER)

@@ -1,0 +1,103 @@
+"""Many songs in one go: what is found, what is skipped, what fails alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from musex import cli
+from musex.batches import LEDGER, Task, extend_songs, find_tasks
+from musex.errors import AudioError, DurationError
+
+
+@pytest.fixture
+def album(tmp_path: Path, make_song: Callable[..., np.ndarray]) -> Path:
+    """Two songs, one in a sub-folder, a text that claims to be a third, and a picture."""
+    folder = tmp_path / "album"
+    (folder / "disc 2").mkdir(parents=True)
+    soundfile.write(folder / "one.wav", make_song(12.0, 22_050, 1), 22_050)
+    soundfile.write(folder / "disc 2" / "two.flac", make_song(12.0, 22_050, 2, seed=1), 22_050)
+    (folder / "disc 2" / "three.mp3").write_text("not music")
+    (folder / "cover.png").write_bytes(b"")
+    return folder
+
+
+def test_tasks_keep_the_folders_of_the_inputs(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = {str(task.output.relative_to(out)) for task in find_tasks([album], out)}
+    assert names == {"one-extended.wav", "disc 2/two-extended.flac", "disc 2/three-extended.mp3"}
+    named = find_tasks([album / "one.wav"], None, name="{stem} (long)", suffix=".opus")
+    assert named == [Task(album / "one.wav", album / "one (long).opus")]
+
+
+def test_outputs_beside_their_songs_are_no_songs(album: Path) -> None:
+    (album / "one-extended.wav").write_bytes((album / "one.wav").read_bytes())
+    assert [task.song.name for task in find_tasks([album])] == ["three.mp3", "two.flac", "one.wav"]
+
+
+def test_impossible_tasks_are_refused(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError, match="no songs"):
+        find_tasks([tmp_path / "empty"])
+    with pytest.raises(AudioError, match="cannot write xyz"):
+        find_tasks([album], suffix=".xyz")
+    with pytest.raises(AudioError, match="all it may hold"):
+        find_tasks([album], name="{title}")
+    with pytest.raises(AudioError, match="would both become"):
+        find_tasks([album / "one.wav", album / "disc 2" / "two.flac"], tmp_path, name="same", suffix=".mp3")
+    with pytest.raises(DurationError):
+        list(extend_songs(find_tasks([album]), seconds=-1))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_one_bad_file_stops_no_other(
+    album: Path, tmp_path: Path, jobs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["extend", str(album), "--seconds", "20", "-o", str(out), "--jobs", jobs]
+    assert cli.run(command) == 1
+    told = capsys.readouterr()
+    assert "2 made, 1 failed" in told.out
+    assert "three.mp3" in told.err
+    assert told.err.count("\n") == 1
+    for name in ("one-extended.wav", "disc 2/two-extended.flac"):
+        assert soundfile.info(out / name).duration == pytest.approx(20.0, abs=0.1)
+    assert not list(out.rglob("*.mp3"))
+
+    first = (out / "one-extended.wav").stat().st_mtime_ns
+    (album / "disc 2" / "three.mp3").unlink()
+    assert cli.run(command) == 0
+    assert "2 skipped" in capsys.readouterr().out
+    assert (out / "one-extended.wav").stat().st_mtime_ns == first
+
+    soundfile.write(album / "one.wav", soundfile.read(album / "one.wav")[0][:-500], 22_050)  # another song now
+    assert cli.run(command) == 1, "another output is there, and --force is not given"
+    assert "exists already" in capsys.readouterr().err
+    assert cli.run([*command, "--force", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert (out / "one-extended.wav").stat().st_mtime_ns != first
+
+
+def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (album / "disc 2" / "three.mp3").unlink()
+    command = [sys.executable, "-m", "musex", "extend", str(album), "--minutes", "200", "-o", str(out), "-j", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list(out.rglob(".musex-*.*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    partial = [path for path in out.rglob(".musex-*") if path.name != LEDGER]
+    assert partial == []
+    assert cli.run(["extend", str(album), "--seconds", "20", "-o", str(out), "--quiet", "--force"]) == 0
