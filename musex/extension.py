@@ -16,7 +16,8 @@ from musex.audio import Samples, Song, read_song, song_from_array, song_from_seg
 from musex.chain import plan_song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import AudioError, DurationError, MusexError
-from musex.model import Model, load_model
+from musex.generative import continue_song
+from musex.model import Model, WaveformModel, load_model
 from musex.plans import Plan
 from musex.stitch import render
 from musex.writing import WRITABLE, check_output, write_song
@@ -62,7 +63,7 @@ def extend(
     sample_rate: int | None = None,
     seed: int = 0,
     ending: str = "outro",
-    model: Model | str | Path | None = None,
+    model: Model | WaveformModel | str | Path | None = None,
 ) -> Extension:
     """Make a song last `seconds`, in memory.
 
@@ -72,17 +73,23 @@ def extend(
         sample_rate: Hz; for arrays, and only for them.
         seed: Fixes everything drawn at random.
         ending: "outro" for the song's own, "fade" or "cut".
-        model: A loaded model, or the file or folder of one; without it the packaged model.
+        model: A loaded model, or the file or folder of one; without it the packaged model. After the end of the song
+            a generative one, `paper` or `lstm`, plays what it predicts; see `musex.generative`.
 
     Raises:
         MusexError: The song, the duration or the model cannot be used; the message says why.
     """
     check_seconds(seconds)
     source = _song_of(song, sample_rate)
-    plan = plan_song(source, _model_of(model), seconds=seconds, seed=seed, ending=ending)
-    samples = np.empty((plan.frames, source.channels), np.float32)
+    loaded = _model_of(model)
+    if isinstance(loaded, WaveformModel):
+        plan, blocks = continue_song(source, loaded, seconds=seconds, seed=seed, ending=ending)
+    else:
+        plan = plan_song(source, loaded, seconds=seconds, seed=seed, ending=ending)
+        blocks = render(plan, source)
+    samples = np.empty((round(plan.seconds * source.sample_rate), source.channels), np.float32)
     filled = 0
-    for block in render(plan, source):
+    for block in blocks:
         samples[filled : filled + len(block)] = block
         filled += len(block)
     return Extension(samples, source.sample_rate, plan, source.subtype)
@@ -95,7 +102,7 @@ def extend_file(
     seconds: float,
     seed: int = 0,
     ending: str = "outro",
-    model: Model | str | Path | None = None,
+    model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
     plan_path: str | Path | None = None,
@@ -114,7 +121,7 @@ def extend_file(
         model: As in `extend`.
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k".
-        plan_path: Where to keep the plan, for `render_file`.
+        plan_path: Where to keep the plan, for `render_file`; generative models have none.
         on_progress: Called with what is being done and how much of it is done.
 
     Raises:
@@ -129,10 +136,16 @@ def extend_file(
     report("Reading", 0.0)
     song = _read(song_path)
     loaded = _model_of(model)
+    if isinstance(loaded, WaveformModel):
+        if plan_path is not None:
+            raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan of spans to keep")
+        plan, blocks = continue_song(song, loaded, seconds=seconds, seed=seed, ending=ending)
+        _write(blocks, round(plan.seconds * song.sample_rate), song, output, force, bitrate, report)
+        return plan
     plan = plan_song(
         song, loaded, seconds=seconds, seed=seed, ending=ending, on_progress=lambda done: report("Predicting", done)
     )
-    _write(plan, song, output, force, bitrate, report)
+    _write(render(plan, song), plan.frames, song, output, force, bitrate, report)
     if plan_path is not None:
         save_text(plan.to_json() + "\n", Path(plan_path))
     return plan
@@ -167,7 +180,7 @@ def render_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = _read(found)
-    _write(plan, song, target, force, bitrate, report)
+    _write(render(plan, song), plan.frames, song, target, force, bitrate, report)
     return plan, target
 
 
@@ -252,8 +265,8 @@ def _song_of(song: Any, sample_rate: int | None) -> Song:
     raise AudioError(f"a {type(song).__name__} is not a song: give a path, a Song, an AudioSegment or an array")
 
 
-def _model_of(model: Model | str | Path | None) -> Model:
-    return model if isinstance(model, Model) else load_model(model)
+def _model_of(model: Model | WaveformModel | str | Path | None) -> Model | WaveformModel:
+    return model if isinstance(model, Model | WaveformModel) else load_model(model)
 
 
 def _read(path: str | Path) -> Song:
@@ -272,9 +285,17 @@ def _find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _write(plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress) -> None:
-    blocks = _counted(render(plan, song), plan.frames, report)
-    for note in write_song(output, blocks, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
+def _write(
+    blocks: Iterable[Samples],
+    frames: int,
+    song: Song,
+    output: str | Path,
+    force: bool,
+    bitrate: str | None,
+    report: OnProgress,
+) -> None:
+    counted = _counted(blocks, frames, report)
+    for note in write_song(output, counted, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
         logger.warning(note)
 
 

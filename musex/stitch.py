@@ -1,6 +1,6 @@
 """Plan to waveform: the crossfades of seams, and a plan played as a stream of blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Protocol
 
@@ -108,24 +108,26 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
     Samples away from seams are the source's, bit for bit. Raises MusexError at once if the plan is not of this song.
     """
     check_plan(plan, song)
-    return _blocks(plan, song)
+    ending = plan.settings.get("ending", "outro")
+    return play(_pieces(plan, song.samples), song, frames=plan.frames, ending=ending)
 
 
-def _blocks(plan: Plan, song: SongLike) -> Iterator[Array]:
+def play(pieces: Iterable[Array], song: SongLike, *, frames: int, ending: str) -> Iterator[Array]:
+    """Pieces of any length, `frames` in all, as blocks of about a second in the song's rate and channels."""
     size = round(BLOCK_SECONDS * song.sample_rate)
-    fade = min(round(FADE_OUT_SECONDS[plan.settings.get("ending", "outro")] * song.sample_rate), plan.frames)
+    fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
     block = np.empty((size, song.samples.shape[1]), np.float32)
     start = filled = 0
-    for piece in _pieces(plan, song.samples):
+    for piece in pieces:
         while len(piece):
             taken = piece[: size - filled]
             block[filled : filled + len(taken)] = taken
             filled, piece = filled + len(taken), piece[len(taken) :]
             if filled == size:
-                _fade_out(block, start, plan.frames, fade)
+                _fade_out(block, start, frames, fade)
                 yield block
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]
-        _fade_out(block, start, plan.frames, fade)
+        _fade_out(block, start, frames, fade)
         yield block

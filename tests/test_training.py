@@ -131,7 +131,8 @@ def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_p
 
 def test_the_exported_file_equals_the_network(tmp_path: Path) -> None:
     from musex.networks.pointer import build_pointer
-    from musex.training import describe, export
+    from musex.runs import export
+    from musex.training import describe
 
     network = build_pointer(TINY)
     export(network, tmp_path / "pointer.tflite", describe(TINY, BRIEF))
