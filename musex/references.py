@@ -94,15 +94,17 @@ def train_reference(
         **describe_split(learned, held),
     }
     save_settings(run, settings)
+    task = keras.Model(built.inputs, built.outputs[0])  # has the optimizer, which the best weights go without
     # XLA compiles the unrolled units for minutes.
-    built.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
-    built.optimizer.build(built.trainable_variables)
+    task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
+    task.optimizer.build(task.trainable_variables)
     heard, examined = (np.array([load_clip(track, model) for track in tracks]) for tracks in (learned, held))
-    fit(built, heard, examined, run, model, config, minutes=minutes, on_epoch=on_epoch)
+    fit(task, built, heard, examined, run, model, config, minutes=minutes, on_epoch=on_epoch)
     return export(built, run / f"{network}.tflite", settings)
 
 
 def fit(
+    task: Any,
     network: Any,
     learned: Array,
     held: Array,
@@ -113,23 +115,23 @@ def fit(
     minutes: float | None,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
-    """Epochs over clips (n, seconds, rate) until their number or the time runs out; leaves the best weights.
+    """Epochs over clips (n, seconds, rate) until their number or the time runs out; leaves the best weights in both.
 
     The order of each epoch follows from the seed and its number, so that a resumed run goes on as it would have.
     """
-    variables = [*network.weights, *network.optimizer.variables]
+    variables = [*task.weights, *task.optimizer.variables]
     progress = restore(run / STATE_FILE, variables)
     cut = model.context_seconds
     while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
         started, epoch = time.monotonic(), progress.epochs
         order = np.random.default_rng((config.seed, epoch)).permutation(len(learned))
-        network.reset_metrics()
+        task.reset_metrics()
         loss = math.nan
         for start in range(0, len(order), config.batch_size):
             batch = learned[order[start : start + config.batch_size]]
-            loss = float(network.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
+            loss = float(task.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
         size = config.validation_batch_size
-        error = float(network.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
+        error = float(task.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
         seconds = progress.seconds + time.monotonic() - started
         progress = replace(progress, epochs=epoch + 1, seconds=seconds)
         if error < progress.best:
@@ -217,7 +219,7 @@ def load_clip(track: Track, model: WaveformConfig) -> Array | None:
         try:
             song = read_song(track.path)
         except AudioError as error:
-            logger.warning("%s left out: %s", track.path, error)
+            logger.warning("left out: %s", error)
             return None
         opening = song.samples[: model.clip_seconds * song.sample_rate]
         partial = track.cache.with_suffix(".partial.npy")
