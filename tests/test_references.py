@@ -4,6 +4,8 @@ import csv
 import json
 import logging
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from musex.generative import CROSSFADE_SECONDS, WaveformModel, continue_song, jo
 from musex.model import load_model
 
 pytest.importorskip("tensorflow")
-from musex.networks import keras
+from musex import references
 from musex.references import BUILDERS, ReferenceConfig, draw_tracks, load_clip, train_reference
 from musex.runs import export
 from musex.training import draw_losses
@@ -279,13 +281,29 @@ def test_a_diverged_network_is_named(run: Path, tmp_path: Path) -> None:
         load_model(tmp_path).predict(np.ones(10, np.float32))
 
 
-def test_networks_learn() -> None:
-    """A tone that goes on is predicted better than by silence after a few steps."""
-    keras.utils.set_random_seed(0)
-    time = np.arange(5000) / 1000
-    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, 8)
-    clips = np.sqrt(2) * np.sin(2 * np.pi * 5 * time + phases[:, None]).reshape(8, 5, 1000)
-    network = BUILDERS["lstm"](TINY)
-    network.compile(keras.optimizers.Adam(0.01), loss="mse", jit_compile=False)
-    history = network.fit(clips[:, :3], clips[:, 3:], epochs=30, verbose=0)
-    assert history.history["loss"][-1] < 0.9
+@pytest.mark.parametrize("network", ["paper", "lstm"])
+def test_the_command_trains_and_says_nothing_on_stderr(
+    network: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(references, "WaveformConfig", lambda: TINY)
+    sound = tmp_path / "music"
+    shutil.copytree(music, sound, ignore=shutil.ignore_patterns("short.*", "fading.*", "broken.*"))
+    command = ["train", str(sound), "-o", str(tmp_path / "run"), "--network", network]
+    assert cli.run([*command, "--epochs", "1", "--validation", "group3"]) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    for wanted in ("loss", "validation_loss", "silence 1", "peak_memory_mb", "musex extend"):
+        assert wanted in printed.out
+    assert load_model(tmp_path / "run").name == network
+    assert (tmp_path / "run" / "losses.png").exists()
+    assert cli.run([*command, "--epochs", "2", "--resume", "--quiet"]) == 0
+    assert len(rows_of(tmp_path / "run")) == 2
+    assert cli.run(command) == 1
+
+
+def test_tensorflow_starts_without_a_word(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "musex", "train", str(tmp_path), "-o", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 1
+    assert done.stderr.startswith("musex: error: ")
+    assert done.stderr.count("\n") == 1

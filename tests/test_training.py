@@ -153,17 +153,13 @@ def test_the_exported_file_equals_the_network(tmp_path: Path) -> None:
     assert np.ptp(difference[:, 0][likely[:, 0]]) < 1e-3
 
 
-@pytest.mark.parametrize("network", ["pointer", "paper", "lstm"])
-def test_the_command_trains_each_network(network: str, music: Path, tmp_path: Path) -> None:
-    options = ["--network", network, "--epochs", "1", "--quiet"]
-    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), *options]) == 0
+def test_the_command_trains_the_pointer(music: Path, tmp_path: Path) -> None:
+    command = ["train", str(music), "-o", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
+    assert cli.run(command) == 0
     assert len((tmp_path / "run" / "losses.csv").read_text().splitlines()) == 2
-    if network == "pointer":
-        model = load_model(tmp_path / "run")
-        assert model.join_head is not None
-    else:
-        assert (tmp_path / "run" / f"{network}.keras").stat().st_size > 1e7
-    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), *options]) == 1  # another run is there
+    assert (tmp_path / "run" / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert load_model(tmp_path / "run").join_head is not None
+    assert cli.run(command) == 1  # another run is there
 
 
 def test_damaged_models_are_refused(run: Path, tmp_path: Path) -> None:
