@@ -100,7 +100,7 @@ def _pieces(song: Song, model: WaveformModel, frames: int) -> Iterator[Array]:
         piece = np.repeat(mono[:left, None], song.channels, axis=1)
         left -= len(piece)
         if tail is not None:
-            yield join(tail, piece[: len(tail)])
+            yield blend(tail, piece[: len(tail)])
             piece, tail = piece[len(tail) :], None
         yield piece
         if left == 0:
@@ -113,14 +113,15 @@ def _predicted(song: Song, model: WaveformModel, start: int) -> Iterator[Array]:
     opening = song.samples[max(0, start - (config.context_seconds + 1) * song.sample_rate) : start]
     heard = to_mono(opening, song.sample_rate, replace(FEATURES, sample_rate=config.sample_rate))
     heard = heard[-config.context_seconds * config.sample_rate :]
-    # Put back to the song's own level each time: to that of its own predictions it would fade away.
-    level = standardise(heard)[2]
+    # Put back to the song's own level each time, to that of its own predictions it would fade away; never louder than
+    # the song, whatever the network says.
+    level, peak = standardise(heard)[2], float(np.abs(heard).max())
     fade = _even(CROSSFADE_SECONDS, config.sample_rate)
     tail: Array | None = None
     while True:
-        predicted = model.predict(heard, level=level).clip(-1.0, 1.0)
+        predicted = model.predict(heard, level=level).clip(-peak, peak)
         if tail is not None:
-            predicted[:fade] = join(tail[:, None], predicted[:fade, None])[:, 0]
+            predicted[:fade] = blend(tail[:, None], predicted[:fade, None])[:, 0]
         played, tail = predicted[:-fade], predicted[-fade:]
         yield played
         heard = np.concatenate([heard, played])[-config.context_seconds * config.sample_rate :]
@@ -135,7 +136,7 @@ def _resampled(pieces: Iterator[Array], rate: int, wanted_rate: int) -> Iterator
             yield resampled
 
 
-def join(before: Array, after: Array) -> Array:
+def blend(before: Array, after: Array) -> Array:
     """The renderer's crossfade of two sides that are the same moment, (frames, channels) each, an even number."""
     scale = float(np.sqrt(np.sum(np.square(before, dtype=np.float64)) * np.sum(np.square(after, dtype=np.float64))))
     correlation = float(np.sum(before * after, dtype=np.float64)) / scale if scale > 0 else 0.0

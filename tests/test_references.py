@@ -18,7 +18,7 @@ import musex
 from musex import cli
 from musex.config import WaveformConfig
 from musex.errors import DatasetError, ModelError, MusexError
-from musex.generative import CROSSFADE_SECONDS, WaveformModel, continue_song, join
+from musex.generative import CROSSFADE_SECONDS, WaveformModel, blend, continue_song
 from musex.model import load_model
 
 pytest.importorskip("tensorflow")
@@ -231,7 +231,7 @@ def test_no_plan_and_no_outro(run: Path, wav_path: Path, tmp_path: Path, caplog:
 
 def test_crossfades_of_equal_sides_change_nothing() -> None:
     side = np.random.default_rng(0).uniform(-0.5, 0.5, (40, 2)).astype(np.float32)
-    np.testing.assert_allclose(join(side, side), side, atol=1e-6)
+    np.testing.assert_allclose(blend(side, side), side, atol=1e-6)
 
 
 def test_spectrogram_draws_the_predicted_waveform(

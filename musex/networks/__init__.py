@@ -10,6 +10,8 @@ try:
     with muted_stderr():
         import keras
         import tensorflow as tf
+
+        tf.config.list_physical_devices()  # asked first, CUDA tells that it is missing
 except ImportError as error:
     raise MusexError("training needs TensorFlow: pip install 'musex[train]'") from error
 
