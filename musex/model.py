@@ -117,12 +117,18 @@ class JoinHead:
         return float(next(iter(outputs.values()))[0, 0])
 
 
-def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> Any:
-    """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs."""
-    from ai_edge_litert.interpreter import Interpreter
+def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, delegate: bool = True) -> Any:
+    """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs.
 
+    Without its delegate LiteRT is slower, and keeps no copy of the weights for each place where they are used.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.AUTO if delegate else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
+        interpreter = Interpreter(
+            model_content=content or path.read_bytes(), num_threads=2, experimental_op_resolver_type=resolver
+        )
         runner = interpreter.get_signature_runner("serving_default")
         names = set(runner.get_input_details())
     except (ValueError, RuntimeError, OSError) as error:
@@ -132,13 +138,13 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> A
     return runner
 
 
-def load_described(path: Path, inputs: set[str], settings: dict[str, Any]) -> tuple[Any, str]:
+def load_described(path: Path, inputs: set[str], settings: dict[str, Any], *, delegate: bool = True) -> tuple[Any, str]:
     """The exported function of the LiteRT file that `settings` were written for, and the file's SHA-256."""
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != settings.get("sha256", sha256):
         raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
-    return load_runner(path, inputs, content), sha256
+    return load_runner(path, inputs, content, delegate=delegate), sha256
 
 
 def run(runner: Any, **inputs: Array) -> dict[str, Array]:
@@ -210,7 +216,7 @@ class WaveformModel:
     def __init__(self, path: Path, config: WaveformConfig, settings: dict[str, Any]) -> None:
         self.path, self.config, self.settings = path, config, settings
         self.name: str = settings["network"]
-        self.runner, self.sha256 = load_described(path, {"waveform"}, settings)
+        self.runner, self.sha256 = load_described(path, {"waveform"}, settings, delegate=False)
         self.shape = (1, config.context_seconds, config.sample_rate)
         found = tuple(self.runner.get_input_details()["waveform"]["shape"].tolist())
         if found != self.shape:

@@ -1,5 +1,6 @@
 """Spectrogram figures: what the network heard, what it predicted and what really came; two songs side by side."""
 
+import math
 import os
 import secrets
 from dataclasses import dataclass, replace
@@ -35,14 +36,17 @@ SHORTEST_SECONDS = 1.0  # of what is heard and of what is predicted
 
 @dataclass(frozen=True)
 class LossPanel:
-    """One panel of the figure of losses: its unit and scale, and the label of each column drawn in it."""
+    """One panel of the figure of losses: its unit and scale, the label of each column in it, the most it shows."""
 
     unit: str
     scale: str
     curves: dict[str, str]
+    top: float = math.inf
 
 
-MSE_PANELS = (LossPanel("MSE", "log", {"loss": "Training", "validation_loss": "Validation", "silence": "Silence"}),)
+MSE_PANELS = (
+    LossPanel("MSE", "linear", {"loss": "Training", "validation_loss": "Validation", "silence": "Silence"}, top=2.0),
+)
 ERROR_PANELS = (
     LossPanel("Error (dB)", "linear", {"validation_error_db": "Validation"}),
     LossPanel("Loss", "linear", {"loss": "Training"}),
@@ -134,9 +138,12 @@ def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
     for axis, panel in zip(axes, panels, strict=True):
         for name, label in panel.curves.items():
             values = [row[name] for row in rows]
-            axis.plot(epochs, values, "--" if name == "silence" else ".-", markersize=3, label=label)
+            beyond = f" (up to {max(values):.3g})" if max(values) > panel.top else ""
+            axis.plot(epochs, values, "--" if name == "silence" else ".-", markersize=3, label=label + beyond)
         axis.set_ylabel(panel.unit)
         axis.set_yscale(panel.scale)
+        if max(row[name] for row in rows for name in panel.curves) > panel.top:
+            axis.set_ylim(0.0, panel.top)
         axis.legend()
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("Epoch")

@@ -142,6 +142,9 @@ def test_losses_of_a_reference_stand_beside_silence() -> None:
     assert [line.get_label() for line in axis.lines] == ["Training", "Validation", "Silence"]
     np.testing.assert_allclose(axis.lines[0].get_xydata(), [(1, 1), (2, 1 / 2), (3, 1 / 3), (4, 1 / 4)])
     assert (axis.get_ylabel(), axis.get_xlabel()) == ("MSE", "Epoch")
+    (axis,) = plot_losses([rows[0] | {"validation_loss": 1e11}, *rows]).axes
+    assert axis.get_ylim() == (0.0, 2.0)
+    assert axis.lines[1].get_label() == "Validation (up to 1e+11)"
 
 
 def test_losses_of_the_pointer_are_drawn_with_the_learning_rate() -> None:
