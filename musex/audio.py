@@ -242,7 +242,7 @@ def _read_by_soundfile(path: Path) -> Song | None:
     """Decode with libsndfile; None if it does not know the format."""
     with muted_stderr():
         try:
-            file = soundfile.SoundFile(path)
+            file = soundfile.SoundFile(os.fsencode(path))
         except (soundfile.LibsndfileError, TypeError):
             return None
         with file:

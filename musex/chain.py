@@ -7,60 +7,26 @@ waveform at once, so that the rest is planned from exact samples.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 import numpy as np
 
-from musex.alignment import align_seam, flux_reference
 from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
-from musex.errors import DurationError, MusexError
+from musex.errors import DurationError
 from musex.features import analyse
-from musex.joins import JoinHeadLike, seam_log_odds
+from musex.joins import JoinHeadLike
 from musex.outlook import Outlook, look_ahead
 from musex.plans import Plan, Seam, Span
-from musex.seams import CostToGo, Limits, find_edges, find_region, limits_ladder
-from musex.stitch import FADE_OUT_SECONDS, SongLike
+from musex.regions import Limits, find_material, find_region, limits_ladder
+from musex.seams import CostToGo, find_edges
+from musex.search import SEARCH, SeamFinder, SearchConfig, weigh_edges
+from musex.settings import Options, Settings
+from musex.stitch import SongLike
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class SearchConfig:
-    """What the search weighs; costs are without unit, a plain good jump costs about 1."""
-
-    tolerance_seconds: float = 0.09  # of the output's duration
-    jump: float = 0.5  # any jump
-    likeness: float = 2.0  # times the edge's cost: how unlike both sides sound
-    back: float = 1.0  # hearing again what was heard just now …
-    back_seconds: float = 40.0  # … fading with how long ago
-    pointer: float = 1.0  # a horizon that the pointer does not expect at all
-    pointer_cap: float = 8.0  # nats below the best place that count as not at all
-    heard: float = 0.6  # a horizon that was heard just before, once
-    heard_again: float = 2.0  # and what is above half of that: more than once
-    heard_seconds: float = 40.0  # fading with how long ago
-    brief: float = 1.0  # a jump right at the start, or to right before the ending …
-    brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
-    soon: float = 1.0  # a jump right after another …
-    soon_seconds: float = 8.0  # … fading until this long after it
-    reuse: float = 0.7  # each use of an edge (or one beside it) before
-    most_uses: int = 4
-    beside_steps: int = 10  # edges this near, of the same distance, count as the same
-    forbidden: float = 50.0  # finite: taken where nothing else reaches the end
-    disagreement: float = 0.5  # a seam whose sides do not correlate at all
-    rhythm: float = 0.03  # each millisecond between both sides' attacks
-    level: float = 0.12  # each dB of level step above 1
-    flux: float = 0.04  # each percent of flux above the 80th
-    join: float = 0.15  # each nat by which the join head takes a seam for a splice …
-    join_cap: float = 4.0  # … up to so many
-    expected_seam: float = 0.4  # the five above, before the seam is aligned
-    alignments: int = 8  # tried for one decision
-    noise: float = 0.06  # scale of the seed's Gumbel noise on each edge
-
-
-SEARCH = SearchConfig()
 
 
 class PredictionLike(Protocol):
@@ -95,10 +61,10 @@ def plan_song(
     model: ModelLike,
     *,
     seconds: float,
-    seed: int = 0,
-    ending: str = "outro",
+    unlike: Sequence[Plan] = (),
     on_progress: Callable[[float], None] | None = None,
     config: SearchConfig = SEARCH,
+    **options: Unpack[Options],
 ) -> Plan:
     """Plan a version of `song` that lasts `seconds`, to ±0.1 s.
 
@@ -106,28 +72,27 @@ def plan_song(
         song: the decoded song.
         model: predicts which place should come next.
         seconds: requested duration, longer or shorter than the song.
-        seed: varies the choice among jumps that are about as good.
-        ending: "outro" for the song's own ending, "fade" or "cut" at the duration.
+        unlike: other plans of this song, whose jumps shall be left aside where there are others.
         on_progress: called with the part of the output that is planned, 0 to 1.
         config: what the search weighs.
+        options: the seed, the ending and more; see `Settings`.
 
     Raises:
         DurationError: the song cannot be played in that duration.
-        MusexError: the ending is unknown or not built yet.
+        MusexError: the settings mean nothing, or nothing for this song.
     """
-    if ending not in FADE_OUT_SECONDS:
-        known = ", ".join(FADE_OUT_SECONDS)
-        raise MusexError(f"the ending {ending!r} is not available; musex has {known}")
+    settings = Settings(**options)
     if not 0.0 < seconds <= LONGEST_OUTPUT_SECONDS:
         raise DurationError(f"a duration of {seconds} s is out of range: above 0, up to {LONGEST_OUTPUT_SECONDS:.0f} s")
     frames, channels = song.samples.shape
     target = round(seconds * song.sample_rate)
+    start, length, predictions = 0, frames, 0
     seams: tuple[Seam, ...] = ()
-    length, predictions = frames, 0
-    if abs(frames - target) > config.tolerance_seconds * song.sample_rate:
-        chain = _Chain(song, model, target=target, seed=seed, ending=ending, config=config)
+    if settings.avoid or abs(frames - target) > config.tolerance_seconds * song.sample_rate:
+        chain = _Chain(song, model, target=target, settings=settings, config=config.at(settings.novelty))
+        chain.left_aside = [seam for plan in unlike for seam in plan.seams]
         chain.run(on_progress)
-        seams, length, predictions = tuple(chain.seams), chain.played, chain.predictions
+        start, seams, length, predictions = chain.start, tuple(chain.seams), chain.played, chain.predictions
     if on_progress:
         on_progress(1.0)
     return Plan(
@@ -140,16 +105,16 @@ def plan_song(
             "channels": channels,
         },
         model={"name": model.name, "sha256": model.sha256},
-        settings={"seed": seed, "ending": ending, "requested_seconds": seconds},
-        spans=_spans(seams, length),
+        settings={**settings.to_dict(), "requested_seconds": seconds},
+        spans=_spans(start, seams, length),
         seams=seams,
         predictions=predictions,
     )
 
 
-def _spans(seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]:
-    """The spans between seams, from the song's start to an output of `length` samples."""
-    starts = [0, *(seam.enter for seam in seams)]
+def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]:
+    """The spans between seams, of an output of `length` samples that begins with the song's sample `start`."""
+    starts = [start, *(seam.enter for seam in seams)]
     played = seams[-1].at if seams else 0
     stops = [*(seam.leave for seam in seams), starts[-1] + length - played]
     return tuple(Span(start, stop) for start, stop in zip(starts, stops, strict=True))
@@ -159,20 +124,24 @@ class _Chain:
     """The state of one plan while it grows; positions in samples of the song unless they say steps."""
 
     def __init__(
-        self, song: NamedSong, model: ModelLike, *, target: int, seed: int, ending: str, config: SearchConfig
+        self, song: NamedSong, model: ModelLike, *, target: int, settings: Settings, config: SearchConfig
     ) -> None:
         self.samples, self.sample_rate = song.samples, song.sample_rate
-        self.model, self.target, self.config = model, target, config
+        self.model, self.target, self.settings, self.config = model, target, settings, config
         self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
         self.tolerance = config.tolerance_seconds * song.sample_rate
-        features = analyse(song.samples, song.sample_rate)
-        self.steps = len(features)
-        self.memory = model.listen(features)
-        self.own_ending = ending == "outro"
-        self.features, self.region, self.seed = features, find_region(features), seed
-        stop = len(song.samples) if self.own_ending else round(self.region.stop * self.rate)
-        self.stop = min(len(song.samples), stop)
-        self.reference = flux_reference(song.samples, song.sample_rate)
+        self.features = analyse(song.samples, song.sample_rate)
+        self.steps = len(self.features)
+        self.memory = model.listen(self.features)
+        self.own_ending = settings.ending == "outro"
+        self.region, self.material = find_region(self.features), find_material(settings, self.steps)
+        stop = min(self.material.stop, self.steps if self.own_ending else self.region.stop)
+        self.start, self.stop = self._samples(self.material.start), self._samples(stop)
+        self.finder = SeamFinder(song.samples, song.sample_rate, model.join_head, config)
+        self.left_aside: list[Seam] = []  # jumps of other plans
+
+    def _samples(self, step: int) -> int:
+        return min(round(step * self.rate), len(self.samples))
 
     @property
     def debt(self) -> int:
@@ -181,39 +150,46 @@ class _Chain:
 
     def run(self, on_progress: Callable[[float], None] | None) -> None:
         """Plan the output under the strictest limits that reach the duration."""
-        for limits in limits_ladder(self.region, self.steps):
+        for limits in limits_ladder(self.region, self.material):
             if limits.usable > limits.distance and self._start(limits) and self._chain(on_progress):
                 return
+        length, target = len(self.samples) / self.sample_rate, self.target / self.sample_rate
+        if self.material.avoided or self.material.keep != (0, self.steps):
+            raise DurationError(
+                f"this song of {length:.1f} s cannot be played in {target:.1f} s with only what is kept and not "
+                "avoided; keep more of it, avoid less, or ask for another duration"
+            )
         raise DurationError(
-            f"this song of {len(self.samples) / self.sample_rate:.1f} s cannot be played in "
-            f"{self.target / self.sample_rate:.1f} s with its own start and ending; ask for a longer duration"
+            f"this song of {length:.1f} s cannot be played in {target:.1f} s with its own start and ending; "
+            "ask for a longer duration"
         )
 
     def _start(self, limits: Limits) -> bool:
         """Find the edges that `limits` allow and begin anew; False if the duration cannot be reached with them."""
         config = self.config
-        self.position = self.played = self.predictions = 0
+        self.position, self.played, self.predictions = self.start, 0, 0
+        self.clean = True  # nothing avoided was heard
         self.seams: list[Seam] = []
         self.aligned: dict[tuple[int, int], Seam] = {}
-        self.priced: dict[Seam, float] = {}
         self.heat = np.zeros(self.steps)
         self.context = np.zeros(0, np.int64)
-        self.limits, self.edges = limits, find_edges(self.features, limits)
-        distances = self.edges.distances
-        recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
-        noise = np.random.default_rng(self.seed).gumbel(size=distances.shape) * config.noise
-        costs = config.jump + config.likeness * self.edges.costs - noise
-        costs += np.where(distances > 0, config.back * recent, 0.0)
-        brief = min(config.brief_seconds * FEATURES.steps_per_second, self.steps / 6)
-        costs += config.brief * np.maximum(0.0, 1.0 - np.arange(self.steps) / brief)[:, None]
-        costs += config.brief * np.maximum(0.0, 1.0 - (self.steps - self.edges.targets) / brief)
-        self.costs = np.maximum(costs, 0.1).astype(np.float32)
-        self.uses = np.zeros(costs.shape, np.int16)
-        self.last_used = np.zeros(costs.shape, bool)
-        self.seam_costs = np.full(costs.shape, config.expected_seam, np.float32)
+        self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
+        self.costs = weigh_edges(self.edges, config, start=self.material.start, seed=self.settings.seed)
+        for seam in self.left_aside:
+            rows, same = self._beside(seam)
+            self.costs[rows] += config.unlike * same
+        self.uses = np.zeros(self.costs.shape, np.int16)
+        self.last_used = np.zeros(self.costs.shape, bool)
+        self.seam_costs = np.full(self.costs.shape, config.expected_seam, np.float32)
         debt = round(self.debt / self.rate)
-        table_costs = self.costs + self.seam_costs
-        self.to_go = CostToGo(self.edges, table_costs, limits, debt=debt, may_overrun=not self.own_ending)
+        self.to_go = CostToGo(
+            self.edges,
+            self.costs + self.seam_costs,
+            limits,
+            self.material,
+            debt=debt,
+            may_overrun=not self.own_ending,
+        )
         return self.to_go.reaches(debt)
 
     def _chain(self, on_progress: Callable[[float], None] | None) -> bool:
@@ -231,7 +207,7 @@ class _Chain:
                 time += max(1, round((seam.leave - self.position) / self.rate))
                 self._play(seam.leave - self.position)
                 self._take(seam)
-            if self.position > self.stop:
+            if self.position > self.stop or not self.clean:
                 return False
             if on_progress:
                 on_progress(min(1.0, self.played / self.target))
@@ -239,9 +215,13 @@ class _Chain:
 
     def _left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
-        if self.own_ending and abs(self.debt) <= self.tolerance:
+        if self.own_ending and abs(self.debt) <= self.tolerance and self._plays_out(self.position / self.rate):
             return self.stop - self.position
         return self.target - self.played
+
+    def _plays_out(self, steps: Array | float) -> Array:
+        """Whether the song may be heard from here, in steps, to its end."""
+        return self.material.clear(steps, self.material.stop)
 
     def _step(self, position: float) -> int:
         return min(round(position / self.rate), self.steps)
@@ -249,6 +229,7 @@ class _Chain:
     def _predict(self, horizon: int) -> Outlook:
         """Ask the model what should come after what was just played."""
         pointer = self.model.predict(self.memory, self.context).pointer[:horizon]
+        pointer = np.where(np.isnan(pointer), 0.0, pointer)  # a model that cannot tell leaves the choice to the seams
         self.predictions += 1
         config = self.config
         heard = config.heard * self.heat + config.heard_again * np.maximum(self.heat - 0.5, 0.0)
@@ -257,6 +238,7 @@ class _Chain:
     def _play(self, frames: int) -> None:
         """Play on without a cut, and remember it."""
         start, stop = self._step(self.position), self._step(self.position + frames)
+        self.clean &= bool(self.material.clear(self.position / self.rate, (self.position + frames) / self.rate))
         self.heat *= math.exp(-frames / (self.config.heard_seconds * self.sample_rate))
         self.heat[start:stop] += 1.0
         self.context = np.concatenate([self.context, np.arange(start, stop)])[-PointerConfig().context_steps :]
@@ -265,15 +247,19 @@ class _Chain:
 
     def _take(self, seam: Seam) -> None:
         """Jump, and count the edge and those beside it as used."""
-        leave, distance = self._step(seam.leave), (seam.leave - seam.enter) / self.rate
-        beside = self.config.beside_steps
-        rows = slice(max(0, leave - beside), leave + beside + 1)
-        same = np.abs(self.edges.distances[rows] - distance) <= 2.5
+        rows, same = self._beside(seam)
         self.uses[rows] += same
         self.last_used[:] = False
         self.last_used[rows] = same
         self.position = seam.enter
         self.seams.append(replace(seam, at=self.played))
+
+    def _beside(self, seam: Seam) -> tuple[slice, Array]:
+        """The rows around a seam, and which of their edges are as good as the same jump."""
+        leave, distance = self._step(seam.leave), (seam.leave - seam.enter) / self.rate
+        beside = self.config.beside_steps
+        rows = slice(max(0, leave - beside), leave + beside + 1)
+        return rows, np.abs(self.edges.distances[rows] - distance) <= 2.5
 
     def _value(self, debts: Array | float, positions: Array | int) -> Array:
         """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
@@ -289,12 +275,17 @@ class _Chain:
         drift = self.limits.drift
         after = self._value(self.debt, min(here + left + drift, self.steps))
         stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
+        end = here + math.ceil((self.target - self.played) / self.rate)
+        if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
+            stay = math.inf
         ready = math.ceil(self.seams[-1].enter / self.rate) + self.limits.gap if self.seams else 0
         first = max(ready, here + drift, self.limits.first_leave)
-        last = min(here + left + drift - 1, self.limits.last, self.steps - 1)
+        if not self.seams:
+            first = max(first, round(self.config.first_jump_seconds * FEATURES.steps_per_second))
+        last = min(here + left + drift - 1, self.limits.last, self.steps - 1, self.material.next_avoided(here))
         if not self.own_ending:
             last = min(last, here + int((self.target - self.played) / self.rate) - self.limits.gap)
-        if first > last or (not self.seams and self.debt == 0):
+        if first > last or (not self.seams and self.debt == 0 and self._plays_out(here)):
             return None
         leaves = np.arange(first, last + 1)
         costs, after = self._weigh(outlook, time, here, leaves)
@@ -309,7 +300,7 @@ class _Chain:
         costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
         costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
         costs += outlook.beyond(targets, times[:, None], here, time)
-        costs += config.reuse * self.uses[rows]
+        costs += config.reuse * self.uses[rows] - config.urge
         costs += config.forbidden * ((self.uses[rows] >= config.most_uses) | self.last_used[rows])
         if self.seams:
             since = (leaves - self.seams[-1].enter / self.rate) / FEATURES.steps_per_second
@@ -317,7 +308,8 @@ class _Chain:
         debts = self.debt - self.edges.distances[rows] * self.rate
         after = self._value(debts, targets + self.limits.gap + self.limits.drift)
         if self.own_ending:  # the lag may take up the rest
-            after = np.where(np.abs(debts) <= self.tolerance + self.rate, 0.0, after)
+            ends = (np.abs(debts) <= self.tolerance + self.rate) & self._plays_out(targets)
+            after = np.where(ends, 0.0, after)
         return costs, after
 
     def _best_aligned(self, leaves: Array, costs: Array, after: Array, stay: float) -> Seam | None:
@@ -336,7 +328,7 @@ class _Chain:
             if seam is not None:
                 debt = self.debt + seam.enter - seam.leave
                 value = float(self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap))
-                total[best] = float(costs[row, partner]) + self._seam_cost(seam) + value
+                total[best] = float(costs[row, partner]) + self.finder.price(seam) + value
                 done[best] = seam
         if not done:
             return None
@@ -347,13 +339,14 @@ class _Chain:
         """The seam of an edge on the waveform; with a lag that keeps the duration if the free one would not."""
         seam = self.aligned.get((leave, partner))
         if seam is None:
-            seam = self.aligned[leave, partner] = self._align(leave, partner, None)
-            self.seam_costs[leave, partner] = self._seam_cost(seam)
+            seam = self.aligned[leave, partner] = self._align(leave, partner)
+            self.seam_costs[leave, partner] = self.finder.price(seam)
         if self.own_ending:
             distance = int(self.edges.distances[leave, partner])
             debt = self.debt + seam.enter - seam.leave
             value = self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap)
             aims_at_end = abs(self.debt - distance * self.rate) <= self.tolerance + self.rate
+            aims_at_end &= bool(self._plays_out(seam.enter / self.rate))
             if not np.isfinite(value) or (aims_at_end and abs(debt) > self.tolerance):
                 row = round(self.debt / self.rate) - distance
                 middle, width = (0.0, self.tolerance - 2) if aims_at_end else (row * self.rate, 0.45 * self.rate)
@@ -363,30 +356,6 @@ class _Chain:
         halves = seam.fade // 2 + (self.seams[-1].fade // 2 if self.seams else 0)
         return seam if seam.leave - self.position >= halves else None
 
-    def _align(self, leave: int, partner: int, lags: tuple[int, int] | None) -> Seam:
-        return align_seam(
-            self.samples,
-            self.sample_rate,
-            round(leave * self.rate),
-            round(int(self.edges.targets[leave, partner]) * self.rate),
-            lags=lags,
-            slide=self.limits.slide,
-            reference=self.reference,
-        )
-
-    def _seam_cost(self, seam: Seam) -> float:
-        """How badly a seam joins, by its measures and by the join head."""
-        if seam not in self.priced:
-            self.priced[seam] = self._price(seam)
-        return self.priced[seam]
-
-    def _price(self, seam: Seam) -> float:
-        config, head = self.config, self.model.join_head
-        odds = seam_log_odds(head, self.samples, self.sample_rate, seam) if head else 0.0
-        return (
-            config.join * min(max(-odds, 0.0), config.join_cap)
-            + config.disagreement * (1.0 - max(seam.correlation, 0.0))
-            + config.rhythm * min(seam.rhythm_ms, 50.0)
-            + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)
-            + config.flux * max(seam.flux_percentile - 80.0, 0.0)
-        )
+    def _align(self, leave: int, partner: int, lags: tuple[int, int] | None = None) -> Seam:
+        enter = int(self.edges.targets[leave, partner])
+        return self.finder.align(round(leave * self.rate), round(enter * self.rate), slide=self.limits.slide, lags=lags)

@@ -4,8 +4,6 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +13,7 @@ import typer
 from musex import __version__
 from musex.config import GENERATIVE
 from musex.errors import DurationError, MusexError
-
-OnProgress = Callable[[str, float], None]
+from musex.terminal import show_progress, show_seams, summarise
 
 app = typer.Typer(
     name="musex",
@@ -46,6 +43,9 @@ ModelOption = Annotated[
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what exists.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Print each seam's measures; exit with 3 if any exceeds its bound.")
+]
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
@@ -70,8 +70,24 @@ def extend(
     ] = None,
     seed: SeedOption = 0,
     ending: Annotated[Ending, typer.Option(help="How the output ends: as the song does, faded or cut.")] = Ending.outro,
+    keep_from: Annotated[
+        str | None,
+        typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
+    ] = None,
+    keep_to: Annotated[str | None, typer.Option("--keep-to", metavar="TIME", help="… and before this.")] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option("--avoid", metavar="A-B", help="Never play this, such as 0:40-0:52; may be given again."),
+    ] = None,
+    novelty: Annotated[
+        float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
+    ] = 0.5,
+    variations: Annotated[
+        int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
+    ] = 1,
     model: ModelOption = None,
     force: ForceOption = False,
+    check: CheckOption = False,
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Keep the plan as JSON, for `musex render`.")
     ] = None,
@@ -80,25 +96,41 @@ def extend(
 ) -> None:
     """Make a song last as long as you need: give --minutes, --seconds or --to."""
     wanted = parse_duration(minutes, seconds, to)
-    from musex.extension import default_output, extend_file
+    options: dict[str, Any] = {
+        "seed": seed,
+        "ending": ending.value,
+        "keep_from": None if keep_from is None else parse_time(keep_from),
+        "keep_to": None if keep_to is None else parse_time(keep_to),
+        "avoid": tuple(parse_stretch(text) for text in avoid or ()),
+        "novelty": novelty,
+    }
+    from musex.extension import default_output, number_path, vary_file
 
-    target = output if output is not None else default_output(song)
+    targets, plans = [output if output is not None else default_output(song)], [] if plan is None else [plan]
+    if variations > 1:
+        targets, plans = (
+            [number_path(path, number) for path in paths for number in range(1, variations + 1)]
+            for paths in (targets, plans)
+        )
     began = time.monotonic()
-    with _progress(quiet) as on_progress:
-        made = extend_file(
+    with show_progress(quiet) as on_progress:
+        made = vary_file(
             song,
-            target,
+            targets,
             seconds=wanted,
-            seed=seed,
-            ending=ending.value,
             model=model,
             force=force,
             bitrate=bitrate,
-            plan_path=plan,
+            plan_paths=plans,
             on_progress=on_progress,
+            **options,
         )
-    if not quiet:
-        _summarise(made, target, time.monotonic() - began)
+    taken = time.monotonic() - began
+    for path, one in zip(targets, made, strict=True):
+        if not quiet:
+            summarise(one, path, taken / variations)
+    if check:
+        _check(made, quiet)
 
 
 @app.command()
@@ -107,6 +139,7 @@ def render(
     output: OutputOption = None,
     song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
     force: ForceOption = False,
+    check: CheckOption = False,
     bitrate: BitrateOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -114,10 +147,12 @@ def render(
     from musex.extension import render_file
 
     began = time.monotonic()
-    with _progress(quiet) as on_progress:
+    with show_progress(quiet) as on_progress:
         made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)
     if not quiet:
-        _summarise(made, target, time.monotonic() - began)
+        summarise(made, target, time.monotonic() - began)
+    if check:
+        _check([made], quiet)
 
 
 @app.command()
@@ -175,7 +210,7 @@ def train(
     """
     from musex.training import train as fit
 
-    with _progress(quiet) as on_progress:
+    with show_progress(quiet) as on_progress:
         fit(
             dataset,
             run,
@@ -195,28 +230,35 @@ def train(
 @app.command()
 def evaluate(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music that was not trained on.")],
-    model: ModelOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    points: Annotated[int, typer.Option(min=1, help="Places in each song to predict from.")] = 3,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", metavar="PATH", help="A model to measure beside the packaged one; may be given again."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    points: Annotated[int, typer.Option(min=3, help="Places in each song to predict from.")] = 3,
+    chains: Annotated[
+        int, typer.Option(min=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden.")
+    ] = 4,
     seed: SeedOption = 0,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Measure a model and the baselines beside it on a folder of music."""
+    """Measure the packaged model, other models and the baselines beside them on a folder of music."""
     from musex.evaluation import evaluate as measure
-    from musex.model import load_model
+    from musex.evaluation import load_models
+    from musex.extension import check_side_file, save_text
 
-    name = "musex" if model is None else model.name
-    with _progress(quiet=False) as on_progress:
-
-        def on_point(done: int, all_points: int) -> None:
-            if on_progress is not None:
-                on_progress("Measuring", done / all_points)
-
-        results = measure(dataset, models={name: load_model(model)}, points=points, seed=seed, on_point=on_point)
-    if json:
+    if json is not None:
+        check_side_file(json, force)
+    with show_progress(quiet) as on_progress:
+        results = measure(
+            dataset, models=load_models(model or []), points=points, chains=chains, seed=seed, on_progress=on_progress
+        )
+    if json is not None:
         from json import dumps
 
-        typer.echo(dumps(results, indent=1))
-    else:
+        save_text(dumps(results, indent=1) + "\n", json)
+    if not quiet:
         _print_results(results)
 
 
@@ -230,7 +272,8 @@ def options(
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line: exit code 0, 1 for an error, which is told in one line on stderr, 2 for wrong usage."""
+    """Run the command line: exit code 0, 1 for an error, which is told in one line on stderr, 2 for wrong usage, 3
+    for a seam that fails its check."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -279,13 +322,12 @@ def parse_time(text: str) -> float:
     return int(match[1] or 0) * 3600.0 + int(match[2] or 0) * 60.0 + float(match[3])
 
 
-def format_time(seconds: float) -> str:
-    """ "1:02:03.0" or "2:03.0": to a tenth of a second."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{clock}:{rest // 10:02d}.{rest % 10}"
+def parse_stretch(text: str) -> tuple[float, float]:
+    """Seconds of "A-B", both as `parse_time` takes them."""
+    start, dash, stop = text.partition("-")
+    if not dash:
+        raise MusexError(f"{text} is not a stretch of the song: give its start and end, such as 0:40-0:52")
+    return parse_time(start), parse_time(stop)
 
 
 class _Handler(logging.Handler):
@@ -304,34 +346,17 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[OnProgress | None]:
-    """A bar with the time left on stderr, if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+def _check(plans: list[Any], quiet: bool) -> None:
+    """Show the seams of plans, and exit with 3 if any exceeds its bounds."""
+    from musex.checks import passes
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task, current = progress.add_task("", total=1.0), ""
-
-        def on_progress(stage: str, done: float) -> None:
-            nonlocal current
-            if stage != current:
-                current = stage
-                progress.reset(task, description=stage, total=1.0)
-            progress.update(task, completed=done)
-
-        yield on_progress
-
-
-def _summarise(plan: Any, path: Path, taken: float) -> None:
-    made_of = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
-    if plan.model["name"] not in GENERATIVE:
-        made_of += f", {len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
-    typer.echo(f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s")
+    for plan in plans:
+        if plan.model["name"] in GENERATIVE:
+            raise MusexError(f"{plan.model['name']} predicts the waveform itself: there are no seams to check")
+        if not quiet:
+            show_seams(plan)
+    if not all(passes(plan) for plan in plans):
+        raise typer.Exit(3)
 
 
 def _print_epoch(values: dict[str, float]) -> None:
@@ -339,20 +364,13 @@ def _print_epoch(values: dict[str, float]) -> None:
 
 
 def _print_results(results: dict[str, Any]) -> None:
-    """One row a predictor, one column a measure: means and their 95 % intervals."""
     from rich.console import Console
-    from rich.table import Table
 
-    rows: dict[str, dict[str, dict[str, float]]] = results["predictors"]
-    measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
-    title = f"{results['data']}: {results['points']} points in {results['tracks']} tracks, seed {results['seed']}"
-    table = Table("predictor", title=title, box=None, title_justify="left")
-    for measure in measures:
-        table.add_column(measure.replace("_", " "), justify="right")
-    for name, row in rows.items():
-        cells = [row.get(measure) for measure in measures]
-        table.add_row(name, *(f"{c['mean']:.2f} ({c['low']:.2f} to {c['high']:.2f})" if c else "" for c in cells))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    from musex.tables import result_tables
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for table in result_tables(results):
+        console.print(table)
 
 
 def _print_version(wanted: bool) -> None:

@@ -46,11 +46,13 @@ class PointerConfig:
     context_seconds: int = 20
     horizon_seconds: int = 10
     lags: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)  # match windows, steps
-    embedding_channels: int = 32
+    embedding_channels: int = 32  # 0: nothing learned is compared
     strip_channels: int = 32
     sharpness: tuple[float, ...] = (30.0, 15.0, 10.0, 6.0, 4.0, 2.0)  # of the heads at first
     mixture_channels: int = 24
     dropout: float = 0.1
+    generates: bool = True  # a gated mixture of copies and means plus a residual; else the copies' weighted sum
+    looks_ahead: bool = True  # starts are judged by what follows them, too, against the prediction
 
     @property
     def heads(self) -> int:

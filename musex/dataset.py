@@ -205,7 +205,9 @@ def splice_context(context: Array, past: Array, random: np.random.Generator) -> 
     return np.concatenate([past[start : start + cut], context[cut:]])
 
 
-def draw_windows(tracks: list[Track], config: PointerConfig, memory_steps: int, seed: int) -> Iterator[Window]:
+def draw_windows(
+    tracks: list[Track], config: PointerConfig, memory_steps: int, seed: int, *, augment: bool = True
+) -> Iterator[Window]:
     """Training windows without end: tracks in proportion to the square root of their length, at most 10 min each."""
     random = np.random.default_rng(seed)
     arrays = [track.features for track in tracks]
@@ -215,7 +217,8 @@ def draw_windows(tracks: list[Track], config: PointerConfig, memory_steps: int, 
     weights = np.array([min(len(features), 6000) for features in arrays], np.float64) ** 0.5
     weights /= weights.sum()
     while True:
-        yield training_window(arrays[random.choice(len(arrays), p=weights)], random, config, memory_steps)
+        features = arrays[random.choice(len(arrays), p=weights)]
+        yield training_window(features, random, config, memory_steps, augment=augment)
 
 
 def validation_points(

@@ -1,203 +1,271 @@
-"""How good a model is: pure metrics, predictors without learning, and one table for all of them on the same points."""
+"""How good a model is: the same measures for it and for every baseline, on the same points of the same tracks."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from musex.config import PointerConfig
+from musex.audio import read_song
+from musex.baselines import (
+    REFERENCE,
+    Guess,
+    Point,
+    WaveformModelLike,
+    make_point,
+    plain_predictors,
+    predictor_of,
+    shuffle_weights,
+)
+from musex.cost import measure_cost
 from musex.dataset import Track, load_tracks, validation_points
-from musex.errors import DatasetError
+from musex.endurance import CHAIN_SECONDS, PLAIN_LOOP, chain_song, generate_on, loop_end, measure_chain, source_rows
+from musex.errors import AudioError, DatasetError, ModelError, MusexError
+from musex.features import analyse_mono
+from musex.hidden_ending import HIDDEN_SECONDS, LEAST_SECONDS, measure_ending
+from musex.listening import compares_onsets, find_onsets, hear
+from musex.match_prior import match_prior
+from musex.metrics import (
+    choice_skill,
+    chroma_similarity,
+    describe,
+    log_mel_mse,
+    onset_correlation,
+    onset_f_measure,
+    prediction_error_db,
+    start_distances,
+    start_errors,
+)
 from musex.model import Model, load_model
 
 Array = np.ndarray
+OnProgress = Callable[[str, float], None]  # what is being measured, and how much of it is done, 0 to 1
+Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
-RESAMPLES = 2000  # of the bootstrap
-REFERENCE = "averaged nearest contexts"
-
-
-def prediction_error_db(predicted: Array, actual: Array) -> float:
-    """Mean absolute error of two log-mel spectrograms (steps, n_mels), dB."""
-    return float(np.mean(np.abs(predicted - actual)))
-
-
-def choice_skill(random: float, chosen: float, hindsight: float) -> float:
-    """Where a choice lies between chance (0) and hindsight (100), by the errors of the three."""
-    if random - hindsight < 1e-9:
-        return 100.0 if chosen <= hindsight + 1e-9 else 0.0
-    return 100.0 * (random - chosen) / (random - hindsight)
+PRIOR, RANDOM_WEIGHTS = "match prior alone", "random weights"
+REFERENCES = ("paper", "lstm")
+NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by --model"
+NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
 
-def bootstrap_interval(values: Array, groups: Array, *, seed: int = 0) -> tuple[float, float, float]:
-    """Mean of the groups' means and its 95 % bootstrap interval over groups, not values (Efron, 1979)."""
-    values, groups = np.asarray(values, np.float64), np.asarray(groups)
-    means = np.array([values[groups == group].mean() for group in np.unique(groups)])
-    drawn = np.random.default_rng(seed).integers(0, len(means), (RESAMPLES, len(means)))
-    low, high = np.percentile(means[drawn].mean(axis=1), [2.5, 97.5])
-    return float(means.mean()), float(low), float(high)
-
-
-def context_distances(past: Array, steps: int, candidates: Array) -> Array:
-    """Mean absolute difference (dB) of the last `steps` rows and the rows before each candidate start."""
-    total = np.zeros(len(candidates))
-    for lag in range(1, steps + 1):
-        total += np.abs(past[candidates - lag] - past[-lag]).mean(axis=1)
-    return total / steps
-
-
-def start_errors(past: Array, actual: Array, candidates: Array) -> Array:
-    """Prediction error (dB) of playing on from each candidate start."""
-    total = np.zeros(len(candidates))
-    for step, row in enumerate(actual):
-        total += np.abs(past[candidates + step] - row).mean(axis=1)
-    return total / len(actual)
-
-
-@dataclass(frozen=True)
-class Point:
-    """One place of one track: what was heard, what came next, and every start that could be chosen."""
-
-    past: Array  # (steps, width)
-    actual: Array  # (horizon_steps, n_mels)
-    candidates: Array
-    errors: Array  # of each candidate, dB
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What a predictor says: a log-mel, and the start it would play on from, if it names one."""
-
-    log_mel: Array
-    start: int | None = None
-
-
-Predictor = Callable[[Point], Guess]
-
-
-def plain_predictors(config: PointerConfig, seed: int) -> dict[str, Predictor]:
-    """The predictors without learning, by name."""
-    random = np.random.default_rng(seed)
-    n_mels, horizon, rate = config.features.n_mels, config.horizon_steps, config.features.steps_per_second
-
-    def play_on(point: Point, start: int) -> Guess:
-        return Guess(point.past[start : start + horizon, :n_mels], start)
-
-    def hold(rows: Array) -> Guess:
-        return Guess(np.repeat(rows[:, :n_mels].mean(axis=0, keepdims=True), horizon, axis=0))
-
-    def distances(point: Point, seconds: int) -> Array:
-        return context_distances(point.past[:, :n_mels], seconds * rate, point.candidates)
-
-    def average(point: Point) -> Guess:
-        distance = distances(point, 2)
-        weights = np.exp(-(distance - distance.min()) / (0.1 * distance.min() + 1e-6))
-        weights /= weights.sum()
-        mel = point.past[:, :n_mels]
-        rows = [weights @ mel[point.candidates + step] for step in range(horizon)]
-        return Guess(np.array(rows), int(point.candidates[distance.argmin()]))
-
-    return {
-        "random place": lambda point: play_on(point, int(random.choice(point.candidates))),
-        "last 10 s": lambda point: play_on(point, len(point.past) - horizon),
-        "song mean": lambda point: hold(point.past),
-        "context mean": lambda point: hold(point.past[-config.context_steps :]),
-        "nearest context 2 s": lambda point: play_on(point, int(point.candidates[distances(point, 2).argmin()])),
-        "nearest context 4 s": lambda point: play_on(point, int(point.candidates[distances(point, 4).argmin()])),
-        REFERENCE: average,
-        "hindsight best (not a predictor)": lambda point: play_on(point, int(point.candidates[point.errors.argmin()])),
-    }
-
-
-def model_predictor(model: Model) -> Predictor:
-    """A packaged model as a predictor."""
-
-    def predict(point: Point) -> Guess:
-        memory = model.listen(point.past)
-        prediction = model.predict_rows(memory, point.past)
-        return Guess(prediction.log_mel, int(point.candidates[prediction.starts[point.candidates, -1].argmax()]))
-
-    return predict
-
-
-def draw_points(tracks: Sequence[Track], config: PointerConfig, *, points: int, seed: int) -> list[tuple[int, Point]]:
-    """The places to predict from, at least 40 s into their tracks: (track number, point)."""
-    n_mels, horizon = config.features.n_mels, config.horizon_steps
-    drawn = []
-    for number, at in validation_points(list(tracks), config, points=points, seed=seed):
-        rows = np.asarray(tracks[number].features[: at + horizon], np.float32)
-        past, actual = rows[:at], rows[at:, :n_mels]
-        candidates = np.arange(4 * config.features.steps_per_second, at - horizon + 1)
-        drawn.append((number, Point(past, actual, candidates, start_errors(past[:, :n_mels], actual, candidates))))
-    return drawn
+def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModelLike]:
+    """The packaged model as "musex", and those at `paths` by the names of their files or folders."""
+    models: dict[str, Model | WaveformModelLike] = {"musex": load_model()}
+    for path in paths:
+        model: Model | WaveformModelLike = load_model(path)
+        name = path.stem if isinstance(model, Model) else model.name
+        models[name if name not in models else str(path)] = model
+    return models
 
 
 def evaluate(
     dataset: Path | Sequence[Track],
     *,
-    models: dict[str, Model] | None = None,
+    models: dict[str, Model | WaveformModelLike] | None = None,
     points: int = 3,
+    chains: int = 0,
     seed: int = 0,
     cache_folder: Path | None = None,
-    on_point: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Measure models and plain predictors on the same points of every track of `dataset`.
+    """Measure models and baselines on the same points of every track of `dataset`.
 
-    Returns {"data", "seed", "points", "tracks", "predictors": {name: {measure: {"mean", "low", "high"}}}} with the
-    measures `prediction_error_db`, `log_mel_mse`, `error_against_reference_db` (paired difference to averaged nearest
-    contexts) and `choice_skill`; intervals are 95 % bootstrap intervals over tracks.
+    Args:
+        dataset: A folder of music that was not trained on, or its tracks.
+        models: By name; without it the packaged model as "musex".
+        points: Places in each track to predict from, each with only the past as memory.
+        chains: Tracks on which 10 min are chained, hidden endings continued and the cost is taken.
+        seed: Draws the points, the tracks for chains, the random baselines and the intervals.
+        cache_folder: Where features are kept; without it in the dataset.
+        on_progress: Called with what is being measured and how much of it is done.
+
+    Returns:
+        {"data", "seed", "points", "tracks", "predictors": {name: {measure: {"mean", "low", "high"}}}, "left_out":
+        {name: reason}}, with `chains` also {"chains": {"tracks", "predictors"}, "hidden_endings": {seconds: {"tracks",
+        "predictors"}}, "cost": {name: {measure: value}}}. Intervals are 95 % bootstrap intervals over tracks, those of
+        differences paired.
+
+    Raises:
+        DatasetError: There is no music, or no track is long enough.
+        MusexError: The packaged model cannot be loaded.
     """
+    report = on_progress or _ignore
     models = {"musex": load_model()} if models is None else models
-    config = next(iter(models.values())).config if models else PointerConfig()
-    tracks = load_tracks(dataset, cache_folder=cache_folder) if isinstance(dataset, Path) else list(dataset)
-    drawn = draw_points(tracks, config, points=points, seed=seed)
-    if not drawn:
-        raise DatasetError("no track is longer than 50 s: evaluation predicts 10 s from at least 40 s")
-    predictors = plain_predictors(config, seed) | {name: model_predictor(model) for name, model in models.items()}
-    measured: dict[str, list[tuple[float, float, float]]] = {name: [] for name in predictors}
-    for count, (_, point) in enumerate(drawn):
+    pointers = {name: model for name, model in models.items() if isinstance(model, Model)}
+    if not pointers:
+        raise DatasetError("there is no model that points: evaluation measures others beside one")
+    first = next(iter(pointers.values()))
+    if isinstance(dataset, Path):
+        tracks = load_tracks(
+            dataset, cache_folder=cache_folder, on_track=lambda done, of: report("Analysing", done / of)
+        )
+    else:
+        tracks = list(dataset)
+    predictors = plain_predictors(first.config, seed) | {PRIOR: predictor_of(match_prior(first))}
+    left_out = {} if compares_onsets() else {"onset_f_measure": NEEDS_MIR_EVAL}
+    try:
+        predictors[RANDOM_WEIGHTS] = predictor_of(shuffle_weights(first, seed))
+    except ModelError as error:
+        left_out[RANDOM_WEIGHTS] = str(error)
+    predictors |= {name: predictor_of(model) for name, model in models.items()}
+    left_out |= {name: NEEDS_RUN for name in REFERENCES if name not in models}
+
+    measured: dict[str, Rows] = {name: [] for name in predictors}
+    for number, point in _points(tracks, first, points, seed, left_out, report):
         for name, predictor in predictors.items():
-            measured[name].append(measure(predictor(point), point))
-        if on_point:
-            on_point(count + 1, len(drawn))
-    groups = np.array([number for number, _ in drawn])
-    return {
+            measured[name].append((number, measure(predictor(point), point)))
+    if not measured[REFERENCE]:
+        raise DatasetError("no track is longer than 50 s: evaluation predicts 10 s from at least 40 s")
+    _compare(measured, REFERENCE, "prediction_error_db", "error_against_reference_db")
+    _compare(measured, PRIOR, "choice_skill", "skill_against_match_prior")
+    _compare(measured, PRIOR, "choice_skill_unseen", "skill_unseen_against_match_prior")
+    results = {
         "data": str(dataset) if isinstance(dataset, Path) else f"{len(tracks)} tracks",
         "seed": seed,
-        "points": len(drawn),
-        "tracks": len(set(groups.tolist())),
-        "predictors": summarise(measured, groups, seed),
+        "points": len(measured[REFERENCE]),
+        "tracks": len({number for number, _ in measured[REFERENCE]}),
+        "predictors": summarise(measured, seed),
+    }
+    if chains:
+        results |= _measure_chains(tracks, models, first, chains, seed, left_out, report)
+    return {**results, "left_out": left_out}
+
+
+def _points(
+    tracks: list[Track], model: Model, points: int, seed: int, left_out: dict[str, str], report: OnProgress
+) -> Iterator[tuple[int, Point]]:
+    """Every point and the number of its track, read one track at a time."""
+    places = validation_points(tracks, model.config, points=points, seed=seed)
+    for count, (number, group) in enumerate(groupby(places, key=lambda place: place[0])):
+        report("Measuring", count * points / len(places))
+        track = tracks[number]
+        try:
+            recording = hear(track.path, len(track.features))
+        except AudioError as error:  # its features are from before
+            left_out[str(track.path)] = str(error)
+            continue
+        for _, at in group:
+            yield number, make_point(track, at, recording, model.config)
+
+
+def measure(guess: Guess, point: Point) -> dict[str, float]:
+    """What can be said of one guess, by measure."""
+    measures = {
+        "prediction_error_db": prediction_error_db(guess.log_mel, point.log_mel),
+        "log_mel_mse": log_mel_mse(guess.log_mel, point.log_mel),
+    }
+    if guess.start is not None:
+        played = point.past[guess.start : guess.start + len(point.actual)]
+        onsets = point.onsets_from(guess.start)
+        measures |= skills(guess.start, point)
+    elif guess.waveform is not None:
+        played = analyse_mono(guess.waveform, point.config.features)
+        onsets = find_onsets(guess.waveform) if compares_onsets() else None
+    else:
+        return measures
+    features = point.config.features
+    chroma = slice(features.n_mels, features.n_mels + features.n_chroma)
+    strength = slice(chroma.stop, features.width)
+    measures["chroma_similarity"] = chroma_similarity(played[:, chroma], point.actual[:, chroma])
+    measures["onset_correlation"] = onset_correlation(played[:, strength], point.actual[:, strength])
+    actual = point.onsets_from(len(point.past))
+    if onsets is not None and actual is not None:
+        measures["onset_f_measure"] = onset_f_measure(onsets, actual)
+    return measures
+
+
+def skills(start: int, point: Point) -> dict[str, float]:
+    """Choice skill of playing on from a start, in log-mel and in features that neither training nor search has seen."""
+    at, rows, chosen = len(point.past), point.recording.unseen, np.array([start])
+    error = start_errors(point.past[:, : point.log_mel.shape[1]], point.log_mel, chosen)
+    unseen = start_distances(rows[:at], rows[at : at + len(point.actual)], chosen)
+    found = {"choice_skill": (error, point.errors), "choice_skill_unseen": (unseen, point.unseen_distances)}
+    return {
+        name: choice_skill(float(others.mean()), float(own[0]), float(others.min()))
+        for name, (own, others) in found.items()
     }
 
 
-def measure(guess: Guess, point: Point) -> tuple[float, float, float]:
-    """Prediction error (dB), MSE (dB²) and choice skill (nan without a choice) of one guess."""
-    skill = float("nan")
-    if guess.start is not None:
-        chosen = start_errors(point.past[:, : point.actual.shape[1]], point.actual, np.array([guess.start]))[0]
-        skill = choice_skill(float(point.errors.mean()), float(chosen), float(point.errors.min()))
-    squared = float(np.mean((guess.log_mel - point.actual) ** 2))
-    return prediction_error_db(guess.log_mel, point.actual), squared, skill
+def _measure_chains(
+    tracks: list[Track],
+    models: dict[str, Model | WaveformModelLike],
+    first: Model,
+    chains: int,
+    seed: int,
+    left_out: dict[str, str],
+    report: OnProgress,
+) -> dict[str, Any]:
+    """Long chains and hidden endings of some tracks, and the cost on the first of them."""
+    pointers = {name: model for name, model in models.items() if isinstance(model, Model)}
+    searched: dict[str, Any] = {PRIOR: match_prior(first), **pointers}
+    least = (LEAST_SECONDS + max(HIDDEN_SECONDS)) * first.config.features.steps_per_second
+    enough = [number for number, track in enumerate(tracks) if len(track.features) >= least]
+    drawn = np.random.default_rng(seed).permutation(enough or len(tracks))[:chains].tolist()
+    endured: dict[str, Rows] = {}
+    endings: dict[int, dict[str, Rows]] = {}
+    for count, number in enumerate(drawn):
+        report("Chaining", count / len(drawn))
+        try:
+            song = read_song(tracks[number].path)
+            made = {name: chain_song(song, model, CHAIN_SECONDS, seed=seed) for name, model in pointers.items()}
+        except MusexError as error:
+            left_out[f"{tracks[number].path}, chained"] = str(error)
+            continue
+        made[PLAIN_LOOP] = loop_end(song, CHAIN_SECONDS)
+        made |= {name: generate_on(song, m, CHAIN_SECONDS) for name, m in models.items() if not isinstance(m, Model)}
+        source = source_rows(song)
+        for name, chain in made.items():
+            endured.setdefault(name, []).append((number, measure_chain(chain, source)))
+        for seconds in HIDDEN_SECONDS:
+            try:
+                continued = measure_ending(song, searched, seconds, seed=seed)
+            except MusexError as error:
+                left_out[f"{tracks[number].path}, last {seconds} s hidden"] = str(error)
+                continue
+            for name, measures in continued.items():
+                endings.setdefault(seconds, {}).setdefault(name, []).append((number, measures))
+    for rows in endings.values():
+        _compare(rows, PRIOR, "prediction_error_db", "error_against_match_prior_db")
+    report("Taking the cost", 0.0)
+    cost = {}
+    try:
+        for name, model in pointers.items():
+            cost[name] = measure_cost(tracks[drawn[0]].path, model)
+    except MusexError as error:
+        left_out["cost"] = str(error)
+    return {
+        "chains": _table(endured, seed),
+        "hidden_endings": {str(seconds): _table(rows, seed) for seconds, rows in sorted(endings.items())},
+        "cost": cost,
+    }
 
 
-def summarise(
-    measured: dict[str, list[tuple[float, float, float]]], groups: Array, seed: int
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Means and intervals of every predictor's measures, and its paired difference to the reference."""
-    reference = np.array(measured[REFERENCE])[:, 0]
-    summary = {}
+def _table(measured: dict[str, Rows], seed: int) -> dict[str, Any]:
+    tracks = {number for rows in measured.values() for number, _ in rows}
+    return {"tracks": len(tracks), "predictors": summarise(measured, seed)}
+
+
+def _compare(measured: dict[str, Rows], reference: str, measure: str, name: str) -> None:
+    """Add to every row that has `measure` by how much it is above the reference's."""
+    theirs = [row[measure] for _, row in measured[reference]]
+    for rows in measured.values():
+        for (_, row), their in zip(rows, theirs, strict=True):
+            if measure in row:
+                row[name] = row[measure] - their
+
+
+def summarise(measured: dict[str, Rows], seed: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Means and 95 % intervals over tracks: {name: {measure: {"mean", "low", "high"}}}."""
+    summary: dict[str, dict[str, dict[str, float]]] = {}
     for name, rows in measured.items():
-        error, squared, skill = np.array(rows).T
-        columns = {
-            "prediction_error_db": error,
-            "log_mel_mse": squared,
-            "error_against_reference_db": error - reference,
-        }
-        if not np.isnan(skill).any():
-            columns["choice_skill"] = skill
+        groups = np.array([number for number, _ in rows])
         summary[name] = {
-            measure: dict(zip(("mean", "low", "high"), bootstrap_interval(values, groups, seed=seed), strict=True))
-            for measure, values in columns.items()
+            measure: describe(np.array([row.get(measure, np.nan) for _, row in rows]), groups, seed=seed)
+            for measure in dict.fromkeys(measure for _, row in rows for measure in row)
         }
     return summary
+
+
+def _ignore(stage: str, done: float) -> None:
+    pass

@@ -5,10 +5,10 @@ import math
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from musex.errors import AudioError, DurationError, MusexError
 from musex.generative import continue_song
 from musex.model import Model, WaveformModel, load_model
 from musex.plans import Plan
+from musex.settings import Options, Settings
 from musex.stitch import render
 from musex.writing import WRITABLE, check_output, write_song
 
@@ -61,9 +62,8 @@ def extend(
     *,
     seconds: float,
     sample_rate: int | None = None,
-    seed: int = 0,
-    ending: str = "outro",
     model: Model | WaveformModel | str | Path | None = None,
+    **options: Unpack[Options],
 ) -> Extension:
     """Make a song last `seconds`, in memory.
 
@@ -71,10 +71,9 @@ def extend(
         song: A file's path, a `Song`, a pydub segment, or an array (frames,) or (frames, channels) with its rate.
         seconds: How long the result shall be: more than 0, at most 24 h.
         sample_rate: Hz; for arrays, and only for them.
-        seed: Fixes everything drawn at random.
-        ending: "outro" for the song's own, "fade" or "cut".
         model: A loaded model, or the file or folder of one; without it the packaged model. After the end of the song
             a generative one, `paper` or `lstm`, plays what it predicts; see `musex.generative`.
+        options: `seed`, `ending`, `avoid` and more; see `musex.settings.Settings`.
 
     Raises:
         MusexError: The song, the duration or the model cannot be used; the message says why.
@@ -83,9 +82,9 @@ def extend(
     source = _song_of(song, sample_rate)
     loaded = _model_of(model)
     if isinstance(loaded, WaveformModel):
-        plan, blocks = continue_song(source, loaded, seconds=seconds, seed=seed, ending=ending)
+        plan, blocks = continue_song(source, loaded, seconds=seconds, settings=Settings(**options))
     else:
-        plan = plan_song(source, loaded, seconds=seconds, seed=seed, ending=ending)
+        plan = plan_song(source, loaded, seconds=seconds, **options)
         blocks = render(plan, source)
     samples = np.empty((round(plan.seconds * source.sample_rate), source.channels), np.float32)
     filled = 0
@@ -100,13 +99,12 @@ def extend_file(
     output: str | Path,
     *,
     seconds: float,
-    seed: int = 0,
-    ending: str = "outro",
     model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
     plan_path: str | Path | None = None,
     on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
 ) -> Plan:
     """Make a song last `seconds`, from file to file, in memory that does not grow with the result.
 
@@ -116,39 +114,86 @@ def extend_file(
         song_path: The song.
         output: The file to write; its ending chooses the format.
         seconds: How long the result shall be: more than 0, at most 24 h.
-        seed: Fixes everything drawn at random.
-        ending: "outro" for the song's own, "fade" or "cut".
         model: As in `extend`.
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k".
         plan_path: Where to keep the plan, for `render_file`; generative models have none.
         on_progress: Called with what is being done and how much of it is done.
+        options: As in `extend`.
 
     Raises:
         MusexError: As `extend`; or the output cannot be written. Nothing is left behind then, and an existing file
             is as it was.
     """
+    made = vary_file(
+        song_path,
+        [Path(output)],
+        seconds=seconds,
+        model=model,
+        force=force,
+        bitrate=bitrate,
+        plan_paths=[] if plan_path is None else [plan_path],
+        on_progress=on_progress,
+        **options,
+    )
+    return made[0]
+
+
+def vary_file(
+    song_path: str | Path,
+    outputs: Sequence[str | Path],
+    *,
+    seconds: float,
+    model: Model | WaveformModel | str | Path | None = None,
+    force: bool = False,
+    bitrate: str | None = None,
+    plan_paths: Sequence[str | Path] = (),
+    on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
+) -> list[Plan]:
+    """Make as many different versions of a song as there are outputs, as `extend_file` makes one; returns their plans.
+
+    The seed rises by one from each to the next, and each leaves aside the jumps of those before it.
+    """
     check_seconds(seconds)
-    check_output(output, song_path, force)
-    if plan_path is not None:
-        check_side_file(plan_path, force, song_path, output)
+    settings = Settings(**options)
+    for output in outputs:
+        check_output(output, song_path, force)
+    for path in plan_paths:
+        check_side_file(path, force, song_path, *outputs)
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = _read(song_path)
     loaded = _model_of(model)
     if isinstance(loaded, WaveformModel):
-        if plan_path is not None:
-            raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan of spans to keep")
-        plan, blocks = continue_song(song, loaded, seconds=seconds, seed=seed, ending=ending)
-        _write(blocks, round(plan.seconds * song.sample_rate), song, output, force, bitrate, report)
-        return plan
-    plan = plan_song(
-        song, loaded, seconds=seconds, seed=seed, ending=ending, on_progress=lambda done: report("Predicting", done)
-    )
-    _write(render(plan, song), plan.frames, song, output, force, bitrate, report)
-    if plan_path is not None:
-        save_text(plan.to_json() + "\n", Path(plan_path))
-    return plan
+        if plan_paths or len(outputs) > 1:
+            raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
+        plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
+        _write(blocks, round(plan.seconds * song.sample_rate), song, outputs[0], force, bitrate, report)
+        return [plan]
+    plans: list[Plan] = []
+    for number, output in enumerate(outputs):
+        options["seed"] = settings.seed + number
+        report("Predicting", 0.0)
+        plan = plan_song(
+            song,
+            loaded,
+            seconds=seconds,
+            unlike=plans,
+            on_progress=lambda done: report("Predicting", done),
+            **options,
+        )
+        _write(render(plan, song), plan.frames, song, output, force, bitrate, report)
+        if plan_paths:
+            save_text(plan.to_json() + "\n", Path(plan_paths[number]))
+        plans.append(plan)
+    return plans
+
+
+def number_path(path: str | Path, number: int) -> Path:
+    """`<stem>-<number>.<ext>`: where the variation of that number goes."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def render_file(

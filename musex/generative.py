@@ -16,12 +16,13 @@ import numpy as np
 import soxr
 
 from musex.audio import Samples, Song
-from musex.chain import SEARCH
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.features import standardise, to_mono
 from musex.model import WaveformModel
 from musex.plans import Plan, Seam, Span
+from musex.search import SEARCH
+from musex.settings import Settings
 from musex.stitch import FADE_OUT_SECONDS, crossfade, play
 
 __all__ = ["WaveformModel", "continue_song"]
@@ -30,10 +31,11 @@ Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 CROSSFADE_SECONDS = 0.02
+ANY = Settings()
 
 
 def continue_song(
-    song: Song, model: WaveformModel, *, seconds: float, seed: int = 0, ending: str = "outro"
+    song: Song, model: WaveformModel, *, seconds: float, settings: Settings = ANY
 ) -> tuple[Plan, Iterator[Samples]]:
     """Play a song, and after its end what the model predicts, prediction after prediction, for `seconds`, to ±0.1 s.
 
@@ -45,10 +47,13 @@ def continue_song(
         float32 blocks (frames, channels) of about a second, predicted as they are taken, in constant memory.
 
     Raises:
-        MusexError: the ending is unknown to generative models.
+        MusexError: the settings choose among the song's places.
     """
-    if ending not in FADE_OUT_SECONDS:
-        raise MusexError(f"the ending {ending!r} is not available with {model.name}: choose fade or cut")
+    ending = settings.ending
+    if settings != Settings(seed=settings.seed, ending=ending):
+        raise MusexError(
+            f"{model.name} predicts the waveform itself: it cannot keep to, avoid or vary places of the song"
+        )
     target = round(seconds * song.sample_rate)
     is_whole = abs(song.frames - target) <= SEARCH.tolerance_seconds * song.sample_rate
     frames = song.frames if is_whole else target
@@ -66,12 +71,13 @@ def continue_song(
             "channels": song.channels,
         },
         model={"name": model.name, "sha256": model.sha256},
-        settings={"seed": seed, "ending": ending, "requested_seconds": seconds},
+        settings={**replace(settings, ending=ending).to_dict(), "requested_seconds": seconds},
         spans=(Span(0, kept),),
         seams=(),
         predictions=_count_predictions(model, (frames - kept) / song.sample_rate),
     )
-    return plan, play(_pieces(song, model, frames), song, frames=frames, ending=ending)
+    fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
+    return plan, play(_pieces(song, model, frames), song, frames=frames, fades=(0, fade))
 
 
 def _count_predictions(model: WaveformModel, seconds: float) -> int:

@@ -58,7 +58,7 @@ def load_model(path: None = None) -> "Model": ...
 
 
 @overload
-def load_model(path: str | Path | None) -> Any: ...
+def load_model(path: str | Path | None) -> Any: ...  # the caller knows which it named
 
 
 def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
@@ -191,6 +191,8 @@ class Model:
         mask = np.pad(np.ones(len(heard), np.float32), (steps - len(heard), 0))
         inputs = {"context": context[None], "context_mask": mask[None]}
         outputs = run(self.runner, memory=memory.padded, memory_mask=memory.mask, **inputs)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise ModelError(f"{self.path} predicts what is not a number: train it again")
         starts = self._starts(outputs["starts"][0][: len(memory.features)].astype(np.float64))
         return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
 
@@ -222,13 +224,13 @@ class WaveformModel:
         if found != self.shape:
             raise ModelError(f"{path} takes {found}, its description says {self.shape}: train it again")
 
-    def predict(self, heard: Array, *, level: float | None = None) -> Array:
+    def predict(self, samples: Array, *, level: float | None = None) -> Array:
         """Predict the next 10 s from the last 20 s.
 
         The network hears and predicts at zero mean and unit variance.
 
         Args:
-            heard: mono at `config.sample_rate`, float32 (samples,); silence is put before less than 20 s.
+            samples: mono at `config.sample_rate`, float32 (samples,); silence is put before less than 20 s.
             level: deviation of the scale that the prediction is put back to; without it that of what was heard.
 
         Returns:
@@ -238,7 +240,7 @@ class WaveformModel:
             ModelError: the network predicts what is no number.
         """
         _, seconds, rate = self.shape
-        scaled, mean, deviation = standardise(heard[-seconds * rate :])
+        scaled, mean, deviation = standardise(samples[-seconds * rate :])
         waveform = np.pad(scaled, (seconds * rate - len(scaled), 0)).reshape(self.shape)
         predicted = next(iter(run(self.runner, waveform=waveform).values())).reshape(-1)
         if not np.isfinite(predicted).all():

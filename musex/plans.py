@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from musex.errors import MusexError
+
+Array = np.ndarray
 
 PLAN_VERSION = 1
 
@@ -54,6 +58,13 @@ class Plan:
         """Length of the output in samples at the song's rate."""
         return sum(span.frames for span in self.spans)
 
+    def places(self, times: Array) -> Array:
+        """Which samples of the song are played at output samples `times`."""
+        lengths = [span.frames for span in self.spans]
+        begins = np.cumsum([0, *lengths[:-1]])
+        number = np.searchsorted(begins, times, side="right") - 1
+        return np.asarray(np.array([span.start for span in self.spans])[number] + times - begins[number])
+
     def to_json(self) -> str:
         """The plan file: one JSON object."""
         content = {"version": PLAN_VERSION, **asdict(self)}
@@ -79,3 +90,10 @@ class Plan:
 
     def save(self, path: Path) -> None:
         path.write_text(self.to_json() + "\n", encoding="utf-8")
+
+
+def common_share(one: Plan, other: Plan, *, within_seconds: float = 0.05) -> float:
+    """Share of the shorter output during which two plans of one song play the same place of it, 0 to 1."""
+    rate = int(one.song["sample_rate"])
+    times = np.arange(0, min(one.frames, other.frames), max(1, rate // 10))
+    return float(np.mean(np.abs(one.places(times) - other.places(times)) <= within_seconds * rate))

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from musex.audio import read_song
 from musex.config import FEATURES, WaveformConfig
+from musex.cost import peak_memory_mb
 from musex.dataset import CACHE_FOLDER, Track, describe_split, find_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import standardise, to_mono
@@ -31,9 +31,6 @@ from musex.runs import (
     save_settings,
     save_state,
 )
-
-if sys.platform != "win32":
-    import resource
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
@@ -160,14 +157,6 @@ def restore(path: Path, variables: list[Any]) -> Progress:
         return Progress()
     epochs, best, best_epoch, seconds = saved
     return Progress(int(epochs), best, int(best_epoch), seconds)
-
-
-def peak_memory_mb() -> float:
-    """The most memory that this process has held, MB; nan where the system does not tell."""
-    if sys.platform == "win32":
-        return math.nan
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def draw_tracks(

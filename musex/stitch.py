@@ -12,7 +12,8 @@ from musex.plans import Plan, Seam
 Array = np.ndarray
 
 BLOCK_SECONDS = 1.0
-FADE_OUT_SECONDS = {"outro": 0.0, "cut": 0.01, "fade": 5.0}  # by the plan's ending
+CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
+FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0}  # by the plan's ending
 LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
 
 
@@ -94,12 +95,26 @@ def _pieces(plan: Plan, samples: Array) -> Iterator[Array]:
             yield crossfade(samples, plan.seams[number])
 
 
-def _fade_out(block: Array, start: int, frames: int, length: int) -> None:
-    """Apply the output's last `length` samples' fade to a block that starts at `start` of `frames`, in place."""
-    first = max(start, frames - length)
-    if length and start + len(block) > first:
-        left = (frames - 1 - np.arange(first, start + len(block))) / length
+def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> None:
+    """Apply the output's fades, in and out, to a block that starts at `start` of `frames`, in place."""
+    fade_in, fade_out = lengths
+    if start < fade_in:
+        gone = np.arange(start, min(start + len(block), fade_in)) / fade_in
+        block[: len(gone)] *= np.sin(0.5 * np.pi * gone)[:, None].astype(np.float32)
+    first = max(start, frames - fade_out)
+    if fade_out and start + len(block) > first:
+        left = (frames - 1 - np.arange(first, start + len(block))) / fade_out
         block[first - start :] *= np.sin(0.5 * np.pi * left)[:, None].astype(np.float32)
+
+
+def _fade_lengths(plan: Plan, song: SongLike) -> tuple[int, int]:
+    """Samples of the fade in, where the song does not begin with its own start, and of the fade out."""
+    fade_in = CUT_SECONDS if plan.spans[0].start > 0 else 0.0
+    fade_out = FADE_OUT_SECONDS[plan.settings.get("ending", "outro")]
+    if plan.spans[-1].stop < len(song.samples):
+        fade_out = max(fade_out, CUT_SECONDS)
+    longest = plan.frames // 2
+    return min(round(fade_in * song.sample_rate), longest), min(round(fade_out * song.sample_rate), plan.frames)
 
 
 def render(plan: Plan, song: SongLike) -> Iterator[Array]:
@@ -108,14 +123,12 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
     Samples away from seams are the source's, bit for bit. Raises MusexError at once if the plan is not of this song.
     """
     check_plan(plan, song)
-    ending = plan.settings.get("ending", "outro")
-    return play(_pieces(plan, song.samples), song, frames=plan.frames, ending=ending)
+    return play(_pieces(plan, song.samples), song, frames=plan.frames, fades=_fade_lengths(plan, song))
 
 
-def play(pieces: Iterable[Array], song: SongLike, *, frames: int, ending: str) -> Iterator[Array]:
-    """Pieces of any length, `frames` in all, as blocks of about a second in the song's rate and channels."""
+def play(pieces: Iterable[Array], song: SongLike, *, frames: int, fades: tuple[int, int]) -> Iterator[Array]:
+    """Pieces of any length, `frames` in all, as blocks of about a second, faded in and out over so many samples."""
     size = round(BLOCK_SECONDS * song.sample_rate)
-    fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
     block = np.empty((size, song.samples.shape[1]), np.float32)
     start = filled = 0
     for piece in pieces:
@@ -124,10 +137,10 @@ def play(pieces: Iterable[Array], song: SongLike, *, frames: int, ending: str) -
             block[filled : filled + len(taken)] = taken
             filled, piece = filled + len(taken), piece[len(taken) :]
             if filled == size:
-                _fade_out(block, start, frames, fade)
+                _fade(block, start, frames, fades)
                 yield block
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]
-        _fade_out(block, start, frames, fade)
+        _fade(block, start, frames, fades)
         yield block

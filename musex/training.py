@@ -57,6 +57,8 @@ class TrainingConfig:
     validation_memory_steps: int = 1800
     validation_points: int = 4
     patience: int = 12
+    augment: bool = True
+    share: float = 1.0  # of the training tracks that are learned from, for learning curves
     seed: int = 0
 
 
@@ -137,6 +139,9 @@ def train_pointer(
     open_run(run, "pointer", resume=resume)
     tracks = load_tracks(dataset, cache_folder=cache_folder, on_track=on_track)
     learned, held = split_tracks(tracks, validation=validation, seed=config.seed)
+    if config.share < 1.0:
+        drawn = np.random.default_rng(config.seed).permutation(len(learned))[: math.ceil(config.share * len(learned))]
+        learned = [learned[number] for number in sorted(drawn)]
     settings = describe(model, config) | describe_split(learned, held)
     save_settings(run, settings)
 
@@ -181,7 +186,9 @@ def fit(
         )
         warm_up = min(1.0, (epoch + 1) / 2)
         task.optimizer.learning_rate = rate * warm_up
-        windows = draw_windows(learned, task.config, config.memory_steps, config.seed * 100_003 + epoch)
+        windows = draw_windows(
+            learned, task.config, config.memory_steps, config.seed * 100_003 + epoch, augment=config.augment
+        )
         batches = batch_windows(windows, task.config, config.batch_size, config.memory_steps, steps)
         history = task.fit(batches, epochs=1, verbose=0, shuffle=False, steps_per_epoch=steps)
         with averaged_weights(task):

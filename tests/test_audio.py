@@ -239,6 +239,15 @@ def test_streamed_wav_is_not_called_truncated(tmp_path: Path, wav_path: Path) ->
 # Bad input
 
 
+def test_a_name_that_is_not_unicode(tmp_path: Path, wav_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/song\xff.wav"))
+    try:
+        path.write_bytes(wav_path.read_bytes())
+    except OSError:
+        pytest.skip("this file system knows Unicode names only")
+    assert len(read_song(path).samples) == len(read_song(wav_path).samples)
+
+
 def test_missing_folder_and_empty(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"no such file: .*none\.mp3"):
         read_song(tmp_path / "none.mp3")

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from musex.chain import plan_song
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.features import analyse
-from musex.plans import Plan
-from musex.seams import Limits, find_edges, find_region
+from musex.plans import Plan, common_share
+from musex.regions import Limits, find_region
+from musex.seams import find_edges
 from musex.stitch import render
 
 RATE = 8000
@@ -143,11 +145,6 @@ def test_other_endings_last_exactly_as_long_as_asked(ending: str, seconds: float
     assert np.sqrt(np.mean(late**2)) > 0.02
 
 
-def test_loop_is_refused_for_now() -> None:
-    with pytest.raises(MusexError, match="loop"):
-        plan_of(song_of(20.0), 60.0, ending="loop")
-
-
 def test_an_impossible_duration_is_refused() -> None:
     with pytest.raises(DurationError, match="longer duration"):
         plan_of(song_of(20.0), 0.5)
@@ -188,6 +185,90 @@ def test_ten_minutes_do_not_get_stuck() -> None:
     for span in plan.spans:
         heard[10 * span.start // RATE : 10 * span.stop // RATE] += 1
     assert np.mean(heard > 0) > 0.9
+
+
+def heard(plan: Plan, song: Song, start: float, stop: float) -> float:
+    """Seconds of the song between two times of it that are played, crossfades included."""
+    reach = [seam.fade // 2 for seam in plan.seams]
+    total = 0.0
+    for span, before, after in zip(plan.spans, [0, *reach], [*reach, 0], strict=True):
+        first, last = (span.start - before) / song.sample_rate, (span.stop + after) / song.sample_rate
+        total += max(0.0, min(last, stop) - max(first, start))
+    return total
+
+
+@pytest.mark.parametrize("ending", ["outro", "cut"])
+@pytest.mark.parametrize("avoid", [((20.0, 26.0),), ((10.0, 12.0), (33.3, 41.7)), ((30.0, 30.1),)])
+@pytest.mark.parametrize("seconds", [45.0, 150.0])
+def test_what_is_avoided_is_never_heard(avoid: tuple[tuple[float, float], ...], ending: str, seconds: float) -> None:
+    song = song_of(60.0)
+    plan = plan_of(song, seconds, avoid=avoid, ending=ending)
+    assert abs(plan.seconds - seconds) <= 0.1
+    assert sum(heard(plan, song, *stretch) for stretch in avoid) == 0.0
+    assert plan.settings["avoid"] == [list(stretch) for stretch in avoid]
+    assert len(played(plan, song)) == plan.frames
+
+
+def test_start_and_end_can_be_avoided() -> None:
+    song = song_of(60.0)
+    plan = plan_of(song, 100.0, avoid=((0.0, 7.0), (50.0, 60.0)))
+    assert abs(plan.seconds - 100.0) <= 0.1
+    assert (plan.spans[0].start, plan.spans[-1].stop) == (7 * RATE, 50 * RATE)
+    assert heard(plan, song, 0.0, 7.0) == heard(plan, song, 50.0, 60.0) == 0.0
+    assert np.abs(played(plan, song)[[0, -1]]).max() < 1e-3
+
+
+def test_even_its_own_duration_leaves_out_what_is_avoided() -> None:
+    song = song_of(60.0)
+    plan = plan_of(song, 60.0, avoid=((20.0, 26.0),))
+    assert abs(plan.seconds - 60.0) <= 0.1
+    assert heard(plan, song, 20.0, 26.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"avoid": ((2.0, 28.5),)}, "avoid less"),
+        ({"avoid": ((0.0, 30.0),)}, "nothing of the song"),
+        ({"avoid": ((40.0, 50.0),)}, "the song lasts 30.0 s"),
+        ({"avoid": ((5.0, 5.0),)}, "nothing to avoid"),
+        ({"keep_from": 31.0}, "the song lasts 30.0 s"),
+        ({"keep_from": 9.0, "keep_to": 9.0}, "nothing to keep"),
+        ({"keep_from": 9.0, "keep_to": 9.2}, "keep more of it"),
+        ({"novelty": 1.5}, "out of range"),
+        ({"ending": "bang"}, "bang"),
+    ],
+)
+def test_settings_that_leave_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(MusexError, match=message):
+        plan_of(song_of(30.0), 100.0, **options)
+
+
+def test_jumps_stay_within_what_is_kept() -> None:
+    song = song_of(60.0)
+    plan = plan_of(song, 150.0, keep_from=20.0, keep_to=45.0)
+    check(plan, song, 150.0)
+    places = np.array([(seam.leave, seam.enter) for seam in plan.seams]) / RATE
+    assert places.min() > 19.0
+    assert places.max() < 46.0
+    assert (plan.settings["keep_from"], plan.settings["keep_to"]) == (20.0, 45.0)
+
+
+def test_novelty_brings_jumps() -> None:
+    song = song_of(60.0)
+    seams = [len(plan_of(song, 240.0, novelty=novelty).seams) for novelty in (0.0, 0.5, 1.0)]
+    assert seams == sorted(seams)
+    assert seams[2] > 1.5 * seams[0]
+
+
+def test_plans_can_be_made_to_differ() -> None:
+    song, plans = song_of(60.0), list[Plan]()
+    for seed in range(3):
+        plans.append(plan_of(song, 200.0, seed=seed, unlike=plans))
+        check(plans[-1], song, 200.0)
+    shares = [common_share(one, other) for one, other in combinations(plans, 2)]
+    assert max(shares) < 0.8
+    assert common_share(plans[0], plans[0]) == 1.0
 
 
 def test_progress_is_told() -> None:

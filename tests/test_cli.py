@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.cli import format_time, parse_duration, parse_time, run
+from musex.cli import parse_duration, parse_time, run
 from musex.errors import DurationError
+from musex.terminal import format_time
 
 ROOT = Path(__file__).parent.parent
 
@@ -83,6 +84,46 @@ def test_plan_is_kept_and_renders_to_the_same(song: Path, capsys: pytest.Capture
     assert run(["render", str(plan), "-o", str(second), "-f"]) == 1
     assert run(["render", str(plan), "-o", str(second), "-f", "--song", str(moved)]) == 0
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_variations_are_numbered(song: Path) -> None:
+    plan = song.with_name("plan.json")
+    options = ["--seconds", "20", "--variations", "2", "--plan", str(plan), "--avoid", "0:02.5-3", "--novelty", "0.6"]
+    assert run(["extend", str(song), *options]) == 0
+    assert files(song.parent) == {"song.wav", *(f"song-extended-{n}.wav" for n in (1, 2)), "plan-1.json", "plan-2.json"}
+    settings = json.loads(song.with_name("plan-2.json").read_text())["settings"]
+    assert (settings["seed"], settings["avoid"], settings["novelty"]) == (1, [[2.5, 3.0]], 0.6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--avoid", "3"], ["--avoid", "5-3"], ["--keep-from", "x"], ["--novelty", "2"], ["--avoid", "0-6"]],
+)
+def test_bad_settings(options: list[str], song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["extend", str(song), "--seconds", "20", *options]) == 1
+    assert_one_error_line(capsys.readouterr().err)
+    assert files(song.parent) == {"song.wav"}
+
+
+def test_check_prints_the_seams_and_says_whether_they_pass(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, output = song.with_name("plan.json"), song.with_name("out.wav")
+    code = run(["extend", str(song), "--seconds", "20", "-o", str(output), "--plan", str(plan), "--check"])
+    printed = capsys.readouterr().out
+    content = json.loads(plan.read_text())
+    rows = [line.split() for line in printed.splitlines() if line.split()[:1] and line.split()[0].isdigit()]
+    rows = rows[-len(content["seams"]) :]
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    assert code == (3 if "!" in printed else 0)
+    for level, expected in ((0.0, 0), (5.0, 3)):
+        for seam in content["seams"]:
+            seam.update(level_db=level, flux_percentile=50.0, rhythm_ms=0.0)
+        plan.write_text(json.dumps(content))
+        assert run(["render", str(plan), "-o", str(output), "-f", "--check"]) == expected
+        printed = capsys.readouterr().out
+        assert ("+5.0!" in printed) == bool(expected)
+    assert run(["render", str(plan), "-o", str(output), "-f", "--check", "-q"]) == 3
+    assert capsys.readouterr().out == ""
+    assert run(["render", str(plan), "-o", str(output), "-f"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -394,13 +435,18 @@ def test_a_dataset_that_is_none(command: list[str], tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err.startswith("musex: error: ")
 
 
-def test_evaluate_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    waltz = tmp_path / "music" / "waltz.mp3"
+def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    waltz, output = tmp_path / "music" / "waltz.mp3", tmp_path / "results.json"
     waltz.parent.mkdir()
     waltz.symlink_to(ROOT / "examples" / "waltz.mp3")
-    assert run(["evaluate", str(waltz.parent), "--points", "1", "--json"]) == 0
-    results = json.loads(capsys.readouterr().out)
-    assert results["points"] == 1
-    assert {"musex", "random place"} <= set(results["predictors"])
-    assert run(["evaluate", str(waltz.parent), "--points", "1"]) == 0
-    assert "averaged nearest contexts" in capsys.readouterr().out
+    assert run(["evaluate", str(waltz.parent), "--chains", "0", "--json", str(output)]) == 0
+    printed = capsys.readouterr()
+    assert "averaged nearest contexts" in printed.out
+    assert "choice skill" in printed.out
+    assert printed.err == ""
+    results = json.loads(output.read_text())
+    assert results["points"] == 3
+    assert {"mean", "low", "high"} == set(results["predictors"]["musex"]["choice_skill"])
+    assert run(["evaluate", str(waltz.parent), "--json", str(output)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert run(["evaluate", str(waltz.parent), "--points", "2"]) == 2

@@ -205,9 +205,9 @@ def test_as_many_predictions_are_made_as_are_counted(run: Path, make_song: Calla
     class Counting(WaveformModel):
         calls = 0
 
-        def predict(self, heard: Array, *, level: float | None = None) -> Array:
+        def predict(self, samples: Array, *, level: float | None = None) -> Array:
             self.calls += 1
-            return super().predict(heard, level=level)
+            return super().predict(samples, level=level)
 
     loaded = load_model(run)
     song = musex.audio.song_from_array(make_song(6.0, 1000 * 8, 2), 8000)
@@ -219,14 +219,14 @@ def test_as_many_predictions_are_made_as_are_counted(run: Path, make_song: Calla
 
 
 def test_no_plan_and_no_outro(run: Path, wav_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(MusexError, match="no plan of spans"):
+    with pytest.raises(MusexError, match="no plan to keep"):
         musex.extend_file(wav_path, tmp_path / "a.wav", seconds=9, model=run, plan_path=tmp_path / "plan.json")
     assert not list(tmp_path.iterdir())
     with caplog.at_level(logging.WARNING, "musex"):
         musex.extend_file(wav_path, tmp_path / "a.wav", seconds=9, model=run, ending="fade")
     assert not caplog.records
-    with pytest.raises(MusexError, match="'bang' is not available"):
-        musex.extend(wav_path, seconds=9, model=run, ending="bang")
+    with pytest.raises(MusexError, match="avoid"):
+        musex.extend(wav_path, seconds=9, model=run, avoid=((1.0, 2.0),))
 
 
 def test_crossfades_of_equal_sides_change_nothing() -> None:

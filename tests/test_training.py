@@ -129,7 +129,8 @@ def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_p
                 np.testing.assert_allclose(whole[name], resumed[name], atol=1e-5, err_msg=name)
 
 
-def test_the_exported_file_equals_the_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize("heard", [200, 60, 0])
+def test_the_exported_file_equals_the_network(tmp_path: Path, heard: int) -> None:
     from musex.networks.pointer import build_pointer
     from musex.runs import export
     from musex.training import describe
@@ -138,10 +139,11 @@ def test_the_exported_file_equals_the_network(tmp_path: Path) -> None:
     export(network, tmp_path / "pointer.tflite", describe(TINY, BRIEF))
     model = load_model(tmp_path)
     features = analyse(compose(40, 3), 22_050)
-    exported = model.predict(model.listen(features), np.arange(50, 250))
+    exported = model.predict(model.listen(features), np.arange(250 - heard, 250))
+    missing = 200 - heard
     inputs = {
-        "context": features[None, 50:250],
-        "context_mask": np.ones((1, 200), np.float32),
+        "context": np.pad(features[250 - heard : 250], ((missing, 0), (0, 0)))[None],
+        "context_mask": np.pad(np.ones((1, heard), np.float32), ((0, 0), (missing, 0))),
         "memory": features[None],
         "memory_mask": np.ones((1, len(features)), np.float32),
     }

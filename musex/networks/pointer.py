@@ -258,7 +258,15 @@ def embed(rows: Any, config: PointerConfig, name: str) -> keras.Model:
     hidden = layers.Conv1D(64, 5, padding="causal", activation="gelu")(inputs)
     hidden = layers.Conv1D(64, 5, padding="causal", dilation_rate=3, activation="gelu")(hidden)
     hidden = layers.Dropout(config.dropout)(hidden)
-    return keras.Model(inputs, layers.UnitNormalization()(layers.Dense(config.embedding_channels)(hidden)), name=name)
+    described = layers.Dense(config.embedding_channels)(hidden)
+    # Of unit length, but zero stays zero: silence before the song is described by the biases alone, zero at first.
+    length = ops.sqrt(ops.sum(ops.square(described), axis=-1, keepdims=True) + 1e-6)
+    return keras.Model(inputs, described / length, name=name)
+
+
+def convolve(rows: Any, config: PointerConfig) -> Any:
+    """A convolution over the memory's positions: (B, N, D) to (B, N, strip_channels)."""
+    return layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(rows)
 
 
 def mix(sources: Any, hints: Any, config: PointerConfig) -> Any:
@@ -292,36 +300,43 @@ def build_pointer(config: PointerConfig) -> keras.Model:
     mean, deviation = Normalise()(memory[..., :n_mels], memory_mask)
     views = Views(n_mels, n_chroma)
     heard, known = views(context, context_mask, mean, deviation), views(memory, memory_mask, mean, deviation)
-    encoder = embed(width, config, "embed")
     ahead = ops.pad(memory_mask, ((0, 0), (0, horizon)))[:, horizon:] * memory_mask
     mel = known[3][..., :n_mels]
-    distances = PastDistance(config.lags, steps)(
-        [*heard[:3], encoder(heard[3])], context_mask, [*known[:3], encoder(known[3])], memory_mask, ahead
-    )
-    described = ops.concatenate([distances, encoder(known[3])], axis=-1)
-    hidden = layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(described)
-    hidden = layers.Dropout(config.dropout)(hidden)
-    hidden = layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(hidden)
-    recent = config.lags.index(20)  # the log-mel's last 2 s
+    ours, theirs, described = [*heard[:3]], [*known[:3]], []
+    if config.embedding_channels:
+        encoder = embed(width, config, "embed")
+        ours.append(encoder(heard[3]))
+        theirs.append(encoder(known[3]))
+        described.append(theirs[-1])
+    distances = PastDistance(config.lags, steps)(ours, context_mask, theirs, memory_mask, ahead)
+    hidden = convolve(ops.concatenate([distances, *described], axis=-1), config)
+    hidden = convolve(layers.Dropout(config.dropout)(hidden), config)
+    recent = config.lags.index(min(config.lags, key=lambda lag: abs(lag - 20)))  # the log-mel's last 2 s
     prior = match_prior(distances.shape[-1], {recent: list(config.sharpness)})
     logits = StartLogits(prior)(distances, layers.Dense(config.heads)(hidden))
 
     copied, spread = Copy(horizon, config.features.steps_per_second, config.heads)(logits, mel, memory_mask)
-    held, place = Hold(horizon, (steps, 20, 2))(heard[3][..., :n_mels], context_mask, deviation)
-    mixed = mix(layers.Concatenate()([copied, held]), layers.Concatenate()([spread, place]), config)
+    if config.generates:
+        held, place = Hold(horizon, (steps, 20, 2))(heard[3][..., :n_mels], context_mask, deviation)
+        mixed = mix(layers.Concatenate()([copied, held]), layers.Concatenate()([spread, place]), config)
+    else:
+        even = keras.initializers.Constant(1.0 / config.heads)
+        mixed = layers.Dense(1, use_bias=False, kernel_initializer=even)(copied)[..., 0]
     predicted = layers.Multiply()([mixed, deviation])
     log_mel = layers.Add()([predicted, mean])
 
     spans = tuple(seconds * config.features.steps_per_second for seconds in POINTER_SECONDS)
-    expected = AheadDistance(horizon, spans)(ops.stop_gradient(predicted), mel * deviation, memory_mask, ahead)
-    judged = ops.concatenate([distances, expected], axis=-1)
-    first = distances.shape[-1]
-    likely = {first + span: [10.0 * (span == other) for other in range(len(spans))] for span in range(len(spans))}
-    prior = match_prior(judged.shape[-1], {recent: [3.0] * len(spans), **likely})
-    weighed = layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(
-        ops.concatenate([hidden, expected], axis=-1)
-    )
-    starts = StartLogits(prior)(judged, layers.Dense(len(spans))(layers.Dropout(config.dropout)(weighed)))
+    columns = distances.shape[-1]
+    likely = {recent: [12.0] * len(spans)}
+    if config.looks_ahead:
+        expected = AheadDistance(horizon, spans)(ops.stop_gradient(predicted), mel * deviation, memory_mask, ahead)
+        distances, hidden = (ops.concatenate([part, expected], axis=-1) for part in (distances, hidden))
+        likely = {recent: [3.0] * len(spans)} | {
+            columns + span: [10.0 * (span == other) for other in range(len(spans))] for span in range(len(spans))
+        }
+    weighed = layers.Dropout(config.dropout)(convolve(hidden, config))
+    prior = match_prior(distances.shape[-1], likely)
+    starts = StartLogits(prior)(distances, layers.Dense(len(spans))(weighed))
     return keras.Model(
         {"context": context, "context_mask": context_mask, "memory": memory, "memory_mask": memory_mask},
         {"log_mel": layers.Identity(name="log_mel")(log_mel), "starts": layers.Identity(name="starts")(starts)},

@@ -1,0 +1,132 @@
+"""What a song is, and what an extension can use of it: `musex info`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from musex.audio import Song, read_song
+from musex.config import FEATURES, FeatureConfig
+from musex.features import analyse, to_mono
+from musex.regions import Region, find_material, find_region, limits_ladder
+from musex.seams import find_edges
+from musex.settings import Settings
+
+Array = np.ndarray
+
+PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+# How well each pitch class fits a key on C (Krumhansl, Cognitive Foundations of Musical Pitch, 1990).
+MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+SECTION_SECONDS = 20.0  # about as long as a section is
+GOOD_EDGE = 0.5  # of what lies between two random places: a jump that few will hear
+
+
+@dataclass(frozen=True)
+class SongInfo:
+    """Facts about a song; times in seconds.
+
+    Attributes:
+        path: Where it was read.
+        seconds: Its duration.
+        sample_rate: Hz.
+        channels: 1 to 8.
+        subtype: "PCM_16", "PCM_24" or "FLOAT".
+        tempo: Beats per minute, None where there is no pulse.
+        key: Such as "A minor"; None where no key stands out.
+        sections: Where sections begin.
+        music: Where music sounds, start and end.
+        body: Where it sounds at full level: between the intro and the outro.
+        jumps: Part of the body's places from which a good jump leads elsewhere, 0 to 1.
+        warnings: What is wrong with the file.
+    """
+
+    path: str
+    seconds: float
+    sample_rate: int
+    channels: int
+    subtype: str
+    tempo: float | None
+    key: str | None
+    sections: tuple[float, ...]
+    music: tuple[float, float]
+    body: tuple[float, float]
+    jumps: float
+    warnings: tuple[str, ...] = ()
+
+
+def inspect_file(path: str | Path) -> SongInfo:
+    """Describe a song's file; raises AudioError as `read_song` does."""
+    return inspect_song(read_song(path))
+
+
+def inspect_song(song: Song) -> SongInfo:
+    """Describe a decoded song."""
+    seconds = len(song.samples) / song.sample_rate
+    features = analyse(song.samples, song.sample_rate)
+    region, rate = find_region(features), FEATURES.steps_per_second
+    return SongInfo(
+        path=str(song.path or ""),
+        seconds=seconds,
+        sample_rate=song.sample_rate,
+        channels=song.samples.shape[1],
+        subtype=song.subtype,
+        tempo=estimate_tempo(to_mono(song.samples, song.sample_rate)),
+        key=estimate_key(features),
+        sections=find_sections(features, region),
+        music=(region.start / rate, min(region.stop / rate, seconds)),
+        body=(region.body_start / rate, min(region.body_stop / rate, seconds)),
+        jumps=share_of_jumps(features, region),
+        warnings=tuple(song.warnings),
+    )
+
+
+def estimate_tempo(mono: Array, config: FeatureConfig = FEATURES) -> float | None:
+    """Beats per minute of a mono signal at the features' rate; None if its onsets do not recur."""
+    import librosa
+
+    strength = librosa.onset.onset_strength(y=mono, sr=config.sample_rate, hop_length=config.hop_length)
+    tempo = float(
+        librosa.feature.tempo(onset_envelope=strength, sr=config.sample_rate, hop_length=config.hop_length)[0]
+    )
+    lag = round(60.0 / tempo * config.sample_rate / config.hop_length)
+    centred = strength - strength.mean()
+    power = float(np.dot(centred, centred))
+    if lag >= len(centred) or power <= 0.0:
+        return None
+    recurrence = max(float(np.dot(centred[:-shift], centred[shift:])) for shift in (lag - 1, lag, lag + 1) if shift > 0)
+    return tempo if recurrence / power > 0.1 else None
+
+
+def estimate_key(features: Array, config: FeatureConfig = FEATURES) -> str | None:
+    """The key whose profile the song's chroma correlates with best; None below a correlation of 0.5."""
+    chroma = features[:, config.n_mels : config.n_mels + config.n_chroma].mean(axis=0)
+    if chroma.std() < 1e-6:
+        return None
+    fits = {
+        f"{PITCH_CLASSES[tonic]} {mode}": float(np.corrcoef(np.roll(profile, tonic), chroma)[0, 1])
+        for mode, profile in (("major", MAJOR), ("minor", MINOR))
+        for tonic in range(config.n_chroma)
+    }
+    best = max(fits, key=lambda name: fits[name])
+    return best if fits[best] > 0.5 else None
+
+
+def find_sections(features: Array, region: Region, config: FeatureConfig = FEATURES) -> tuple[float, ...]:
+    """Where sections begin, in seconds: the borders that agglomerative clustering of timbre and harmony leaves."""
+    import librosa
+
+    rate = config.steps_per_second
+    rows = features[region.start : region.stop, : config.n_mels + config.n_chroma].astype(np.float64)
+    rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
+    count = max(1, min(12, round(len(rows) / rate / SECTION_SECONDS)))
+    borders = librosa.segment.agglomerative(rows.T, count)
+    return tuple(float(region.start + border) / rate for border in borders)
+
+
+def share_of_jumps(features: Array, region: Region) -> float:
+    """Part of the body's steps that have a good jump elsewhere, 0 to 1."""
+    material = find_material(Settings(), len(features))
+    limits = next(limits for limits in limits_ladder(region, material) if limits.usable > 2 * limits.distance)
+    costs = find_edges(features, limits).costs[limits.first_leave : limits.last]
+    return float(np.mean(costs.min(axis=1) < GOOD_EDGE))

@@ -1,0 +1,191 @@
+"""Which parts of a song a path may use: by what sounds there, and by what its user asked for."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from musex.config import FEATURES, FeatureConfig
+from musex.errors import MusexError
+from musex.settings import Settings, Stretch
+
+Array = np.ndarray
+
+CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps, …
+MOST_CELLS = 720  # … or to as many as make the song this many
+NEAR_EDGE = 20  # steps: what is avoided nearer to the song's start or end takes all of that
+
+
+@dataclass(frozen=True)
+class Region:
+    """The parts of a song by level, in steps: music sounds in [start, stop), at full level in [body_start, body_stop).
+
+    What comes before the body is the intro, what comes after it the outro (a fade-out, a last chord, applause).
+    """
+
+    start: int
+    body_start: int
+    body_stop: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a jump must respect, in steps. A ladder of them, from strict to loose, serves songs of every length."""
+
+    first_leave: int
+    first_enter: int
+    last: int  # no jump leaves or enters after it
+    distance: int  # between both ends of a jump
+    gap: int  # between two jumps
+    partners: int  # edges kept for each step
+
+    @property
+    def usable(self) -> int:
+        return self.last - self.first_enter
+
+    @property
+    def keeps_odd(self) -> bool:
+        """Whether the last few partners of each step are some off the beat; loose limits have all kinds anyway."""
+        return self.distance >= 20
+
+    @property
+    def slide(self) -> float:
+        """Seconds by which a cut may move along, so that it never meets its neighbours."""
+        return self.gap / 160.0
+
+    @property
+    def drift(self) -> int:
+        """Steps by which an aligned seam may lie beside the step it was planned at: its slide, lag and rounding."""
+        return math.ceil(self.slide * FEATURES.steps_per_second) + 3
+
+
+def cell_steps(steps: int) -> int:
+    """Steps of a song of so many that the cost-to-go table takes as one."""
+    return max(CELL_STEPS, -(-steps // MOST_CELLS))
+
+
+@dataclass(frozen=True)
+class Material:
+    """What of the song may be heard, in steps: all from `start` to `stop` but what is `avoided`, jumping within `keep`.
+
+    The avoided stretches are in order, apart from each other, and lie between `start` and `stop`.
+    """
+
+    start: int
+    stop: int
+    keep: tuple[int, int]
+    avoided: tuple[tuple[int, int], ...] = ()
+
+    def over(self, leaves: Array, targets: Array, limits: Limits) -> Array:
+        """Whether jumps lead over something avoided, however their seams are aligned."""
+        beyond = [*(start for start, _ in self.avoided[1:]), self.stop + 1]
+        jumps = [
+            (leaves <= start - limits.drift) & (targets >= stop + limits.drift) & (targets < next_start)
+            for (start, stop), next_start in zip(self.avoided, beyond, strict=False)
+        ]
+        return np.any(jumps, axis=0) if jumps else np.zeros(np.broadcast_shapes(leaves.shape, targets.shape), bool)
+
+    def allows(self, leaves: Array, targets: Array, limits: Limits) -> Array:
+        """Whether jumps may be taken: both ends kept and playing on from there meets nothing avoided at once."""
+        first, last = self.keep
+        allowed = (leaves >= first) & (leaves <= last) & (targets >= first) & (targets <= last)
+        allowed = allowed | self.over(leaves, targets, limits)
+        room = limits.gap + limits.drift + cell_steps(self.stop)
+        for start, stop in self.avoided:
+            before, after = start - limits.drift, stop + limits.drift
+            allowed = allowed & ((leaves <= before) | (leaves >= after))
+            allowed &= (targets <= before - room) | (targets >= after)
+        return np.asarray(allowed)
+
+    def next_avoided(self, step: int) -> int:
+        """Where the next avoided stretch after a place begins, or the end."""
+        return next((first for first, _ in self.avoided if first >= step), self.stop)
+
+    def clear(self, start: Array | float, stop: Array | float) -> Array:
+        """Whether nothing avoided lies between two places."""
+        start, stop = np.asarray(start), np.asarray(stop)
+        met = [(start < last) & (stop > first) for first, last in self.avoided]
+        return ~np.any(met, axis=0) if met else np.ones(np.broadcast_shapes(start.shape, stop.shape), bool)
+
+
+def find_material(settings: Settings, steps: int) -> Material:
+    """What the settings leave of a song of so many steps.
+
+    Raises:
+        MusexError: they name what the song does not have, or leave nothing of it.
+    """
+    per_second = FEATURES.steps_per_second
+    seconds = steps / per_second
+    named = [settings.keep_from or 0.0, *(start for start, _ in settings.avoid)]
+    if max(named) >= seconds:
+        raise MusexError(f"there is nothing at {max(named):g} s to keep or to avoid: the song lasts {seconds:.1f} s")
+    keep_to = seconds if settings.keep_to is None else min(settings.keep_to, seconds)
+    keep = (math.floor((settings.keep_from or 0.0) * per_second), math.ceil(keep_to * per_second))
+    start, stop, avoided = 0, steps, []
+    for first, last in _merge(settings.avoid):
+        first, last = math.floor(first * per_second), min(math.ceil(last * per_second), steps)
+        if first - start <= NEAR_EDGE:
+            start = last
+        elif steps - last <= NEAR_EDGE:
+            stop = first
+        else:
+            avoided.append((first, last))
+    if stop - start < NEAR_EDGE:
+        raise MusexError(f"nothing of the song's {seconds:.1f} s is left to be heard: avoid less")
+    return Material(start, stop, keep, tuple(avoided))
+
+
+def _merge(stretches: tuple[Stretch, ...]) -> list[Stretch]:
+    """Stretches in order; those that nearly touch become one."""
+    merged: list[Stretch] = []
+    for start, stop in sorted(stretches):
+        if merged and start <= merged[-1][1] + NEAR_EDGE / FEATURES.steps_per_second:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
+def step_levels(features: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Level of each step in dB, float64 (steps,): the power mean over bands."""
+    log_mel = features[:, : config.n_mels].astype(np.float64)
+    power = np.mean(10.0 ** (log_mel / 10.0), axis=1)
+    return np.asarray(10.0 * np.log10(power))
+
+
+def smooth(values: Array, width: int) -> Array:
+    """Centred moving average, edges repeated: (n,) to (n,)."""
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.asarray(np.convolve(padded, np.full(width, 1.0 / width), mode="valid"))
+
+
+def find_region(features: Array) -> Region:
+    """Tell silence, intro, body and outro apart by level; the intro and the outro are at most a quarter each."""
+    levels = step_levels(features)
+    steps = len(levels)
+    sounding = np.flatnonzero(levels > max(float(levels.max()) - 50.0, -95.0))
+    start, stop = (int(sounding[0]), int(sounding[-1]) + 1) if len(sounding) else (0, steps)
+    power = smooth(10.0 ** (levels / 10.0), min(20, steps))
+    slow = 10.0 * np.log10(np.maximum(power, 1e-12))
+    full = np.flatnonzero(slow >= np.median(slow[start:stop]) - 6.0)
+    quarter = (stop - start) // 4
+    body_start = min(int(full[0]), start + quarter) if len(full) else start
+    body_stop = max(int(full[-1]) + 1, stop - quarter) if len(full) else stop
+    return Region(start, max(start, body_start), min(stop, body_stop), stop)
+
+
+def limits_ladder(region: Region, material: Material) -> Iterator[Limits]:
+    """Limits from strict to loose; the search takes the first that reach the requested duration."""
+    start, stop = material.start, material.stop
+    sounding, ending = max(start, region.start), min(stop, region.stop)
+    body_start, body_stop = max(start, region.body_start), min(stop, region.body_stop)
+    if body_stop - body_start >= 300:
+        last = min(body_stop, stop - 20)
+        yield Limits(max(start + 20, sounding + 10), max(start + 10, body_start), last, 40, 40, 12)
+    if stop - start >= 150:
+        last = min(ending, stop - 10)
+        yield Limits(sounding + 10, sounding + 10, last, 20, 20, 24)
+    yield Limits(start + 10, start + 10, stop - 10, 8, 10, 64)
+    yield Limits(start + 5, start + 5, stop - 5, 3, 5, 128)

@@ -1,0 +1,116 @@
+"""What the search for a path weighs: the costs of edges before, and of seams after they have their exact place."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from musex.alignment import align_seam, flux_reference
+from musex.config import FEATURES
+from musex.joins import JoinHeadLike, seam_log_odds
+from musex.plans import Seam
+from musex.seams import Edges
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """What the search weighs; costs are without unit, a plain good jump costs about 1."""
+
+    tolerance_seconds: float = 0.09  # of the output's duration
+    jump: float = 0.5  # any jump
+    urge: float = 0.0  # taken off a jump when it is weighed against staying
+    likeness: float = 2.0  # times the edge's cost: how unlike both sides sound
+    back: float = 1.0  # hearing again what was heard just now …
+    back_seconds: float = 40.0  # … fading with how long ago
+    pointer: float = 1.0  # a horizon that the pointer does not expect at all
+    pointer_cap: float = 8.0  # nats below the best place that count as not at all
+    heard: float = 0.6  # a horizon that was heard just before, once
+    heard_again: float = 2.0  # and what is above half of that: more than once
+    heard_seconds: float = 40.0  # fading with how long ago
+    brief: float = 1.0  # a jump right at the start, or to right before the ending …
+    brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
+    first_jump_seconds: float = 0.0  # no jump before the song has been played so far
+    soon: float = 1.0  # a jump right after another …
+    soon_seconds: float = 8.0  # … fading until this long after it
+    reuse: float = 0.7  # each use of an edge (or one beside it) before
+    most_uses: int = 4
+    beside_steps: int = 10  # edges this near, of the same distance, count as the same
+    unlike: float = 1.0  # an edge (or one beside it) of a plan that this one shall be unlike
+    forbidden: float = 50.0  # finite: taken where nothing else reaches the end
+    disagreement: float = 0.5  # a seam whose sides do not correlate at all
+    rhythm: float = 0.03  # each millisecond between both sides' attacks
+    level: float = 0.12  # each dB of level step above 1
+    flux: float = 0.04  # each percent of flux above the 80th
+    join: float = 0.15  # each nat by which the join head takes a seam for a splice …
+    join_cap: float = 4.0  # … up to so many
+    expected_seam: float = 0.4  # the five above, before the seam is aligned
+    alignments: int = 8  # tried for one decision
+    noise: float = 0.06  # scale of the seed's Gumbel noise on each edge
+
+    def at(self, novelty: float) -> "SearchConfig":
+        """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves."""
+        less, more = max(0.0, 1.0 - 2.0 * novelty), max(0.0, 2.0 * novelty - 1.0)
+        return replace(
+            self,
+            jump=self.jump + 3.0 * less,
+            urge=self.urge + 2.5 * more**0.5,
+            heard=self.heard * (1.0 - 0.5 * less),
+            soon=self.soon * (1.0 + more),
+        )
+
+
+SEARCH = SearchConfig()
+
+
+def weigh_edges(edges: Edges, config: SearchConfig, *, start: int, seed: int) -> Array:
+    """What each edge costs, wherever in the output it is taken and however its seam turns out: (steps, partners).
+
+    Args:
+        edges: the possible jumps.
+        config: the weights.
+        start: the step at which the output begins.
+        seed: of the noise.
+    """
+    distances, steps = edges.distances, edges.steps
+    recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
+    noise = np.random.default_rng(seed).gumbel(size=distances.shape) * config.noise
+    costs = config.jump + config.likeness * edges.costs - noise
+    costs += np.where(distances > 0, config.back * recent, 0.0)
+    brief = min(config.brief_seconds * FEATURES.steps_per_second, steps / 6)
+    costs += config.brief * np.clip(1.0 - (np.arange(steps) - start) / brief, 0.0, 1.0)[:, None]
+    costs += config.brief * np.maximum(0.0, 1.0 - (steps - edges.targets) / brief)
+    return np.maximum(costs, 0.1).astype(np.float32)
+
+
+class SeamFinder:
+    """Aligns jumps on a song's waveform and says how badly they join; remembers what it found."""
+
+    def __init__(self, samples: Array, sample_rate: int, join_head: JoinHeadLike | None, config: SearchConfig) -> None:
+        self.samples, self.sample_rate = samples, sample_rate
+        self.join_head, self.config = join_head, config
+        self.reference = flux_reference(samples, sample_rate)
+        self._prices: dict[Seam, float] = {}
+
+    def align(self, leave: int, enter: int, *, slide: float, lags: tuple[int, int] | None = None) -> Seam:
+        """The seam of a jump from about sample `leave` to about `enter`; see `align_seam`."""
+        return align_seam(
+            self.samples, self.sample_rate, leave, enter, lags=lags, slide=slide, reference=self.reference
+        )
+
+    def price(self, seam: Seam) -> float:
+        """How badly a seam joins, by its measures and by the join head."""
+        if seam not in self._prices:
+            self._prices[seam] = self._price(seam)
+        return self._prices[seam]
+
+    def _price(self, seam: Seam) -> float:
+        config, head = self.config, self.join_head
+        odds = seam_log_odds(head, self.samples, self.sample_rate, seam) if head else 0.0
+        return (
+            config.join * min(max(-odds, 0.0), config.join_cap)
+            + config.disagreement * (1.0 - max(seam.correlation, 0.0))
+            + config.rhythm * min(seam.rhythm_ms, 50.0)
+            + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)
+            + config.flux * max(seam.flux_percentile - 80.0, 0.0)
+        )

@@ -1,0 +1,78 @@
+"""The results of an evaluation as tables for the terminal."""
+
+from typing import Any
+
+from rich.table import Table
+
+Predictors = dict[str, dict[str, dict[str, float]]]
+
+HEADINGS = {
+    "prediction_error_db": "error dB",
+    "log_mel_mse": "MSE dB²",
+    "error_against_reference_db": "against averaged contexts, dB",
+    "error_against_match_prior_db": "against match prior, dB",
+    "choice_skill": "choice skill",
+    "choice_skill_unseen": "skill, unseen features",
+    "chroma_similarity": "chroma similarity",
+    "onset_correlation": "onset correlation",
+    "onset_f_measure": "onset F",
+    "loudness_db_per_minute": "loudness dB/min",
+    "centroid_hz_per_minute": "centroid Hz/min",
+    "distance_db_per_minute": "distance dB/min",
+    "distance_to_source_db": "distance dB",
+    "longest_repeat_seconds": "longest repeat s",
+    "share_used_percent": "song used %",
+    "seams_per_minute": "seams/min",
+    "duration_error_seconds": "duration error s",
+    "prediction_cpu_seconds": "prediction s",
+    "start_up_cpu_seconds": "start-up s",
+    "cpu_seconds_per_output_minute": "s per output min",
+    "peak_memory_mb": "peak MB",
+    "peak_memory_mb_per_output_minute": "peak MB per output min",
+}
+
+
+def result_tables(results: dict[str, Any]) -> list[Table]:
+    """What `evaluate` returns, one row a predictor, one column a measure: the points, the chains, endings and cost."""
+    title = f"{results['data']}: {results['points']} points in {results['tracks']} tracks, seed {results['seed']}"
+    tables = [predictor_table(title + "; mean and 95 % interval over tracks", results["predictors"])]
+    for seconds, ending in results.get("hidden_endings", {}).items():
+        title = f"The last {seconds} s hidden and continued, {ending['tracks']} tracks"
+        tables.append(predictor_table(title, ending["predictors"]))
+    if "chains" in results:
+        title = f"10 min chained, from the first seam on, {results['chains']['tracks']} tracks"
+        tables.append(predictor_table(title, results["chains"]["predictors"]))
+    if results.get("cost"):
+        tables.append(cost_table(results["cost"]))
+    if results["left_out"]:
+        table = Table("left out", "why", box=None)
+        for name, reason in results["left_out"].items():
+            table.add_row(name, reason)
+        tables.append(table)
+    return tables
+
+
+def predictor_table(title: str, predictors: Predictors) -> Table:
+    """Means, and below them their intervals."""
+    measures = list(dict.fromkeys(measure for row in predictors.values() for measure in row))
+    table = _table(title, measures)
+    for name, row in predictors.items():
+        cells = [row.get(measure) for measure in measures]
+        table.add_row(name, *(f"{c['mean']:.2f}\n({c['low']:.2f}, {c['high']:.2f})" if c else "" for c in cells))
+    return table
+
+
+def cost_table(cost: dict[str, dict[str, float]]) -> Table:
+    """CPU time and memory."""
+    measures = list(next(iter(cost.values())))
+    table = _table("Cost: CPU seconds of all cores together, predictions from 3 min of memory", measures)
+    for name, row in cost.items():
+        table.add_row(name, *(f"{row[measure]:.3g}" for measure in measures))
+    return table
+
+
+def _table(title: str, measures: list[str]) -> Table:
+    table = Table("", title=f"\n{title}", box=None, title_justify="left")
+    for measure in measures:
+        table.add_column(HEADINGS.get(measure, measure), justify="right")
+    return table

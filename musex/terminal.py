@@ -1,0 +1,82 @@
+"""What the command line shows of `extend` and `render`: progress, a summary, the seams."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from musex.config import GENERATIVE
+
+OnProgress = Callable[[str, float], None]
+
+
+def format_time(seconds: float) -> str:
+    """ "1:02:03.0" or "2:03.0": to a tenth of a second."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{clock}:{rest // 10:02d}.{rest % 10}"
+
+
+@contextmanager
+def show_progress(quiet: bool) -> Iterator[OnProgress | None]:
+    """A bar with the time left on stderr, if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task, current = progress.add_task("", total=1.0), ""
+
+        def on_progress(stage: str, done: float) -> None:
+            nonlocal current
+            if stage != current:
+                current = stage
+                progress.reset(task, description=stage, total=1.0)
+            progress.update(task, completed=done)
+
+        yield on_progress
+
+
+def summarise(plan: Any, path: Path, taken: float) -> None:
+    """One line about what was made."""
+    made_of = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
+    if plan.model["name"] not in GENERATIVE:
+        made_of += f", {len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
+    typer.echo(f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s")
+
+
+def show_seams(plan: Any) -> None:
+    """A row for each seam: when it is heard, and its measures beside their bounds; what exceeds them in red."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from musex.checks import BOUNDS, exceeded
+
+    table = Table("seam", "at", "from", "to", box=None, title_justify="left")
+    table.title = f"{len(plan.seams)} seams, {sum(bool(exceeded(seam)) for seam in plan.seams)} beyond the bounds"
+    for title in (
+        f"level dB (±{BOUNDS.level_db:g})",
+        f"flux percentile ({BOUNDS.flux_percentile:g})",
+        f"rhythm ms ({BOUNDS.rhythm_ms:g})",
+        "correlation",
+    ):
+        table.add_column(title, justify="right")
+    rate = plan.song["sample_rate"]
+    for number, seam in enumerate(plan.seams, start=1):
+        beyond = exceeded(seam)
+        cells = [
+            Text(f"{getattr(seam, name):{form}}" + "!" * (name in beyond), style="red" if name in beyond else "")
+            for name, form in (("level_db", "+.1f"), ("flux_percentile", ".0f"), ("rhythm_ms", ".1f"))
+        ]
+        times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
+        table.add_row(str(number), *times, *cells, f"{seam.correlation:.2f}")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

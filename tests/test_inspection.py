@@ -1,0 +1,63 @@
+"""Facts about songs with known tempo, key, intro and structure; and the self-test."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from musex.audio import song_from_array
+from musex.diagnosis import diagnose
+from musex.features import analyse_mono
+from musex.inspection import PITCH_CLASSES, estimate_key, estimate_tempo, inspect_song
+
+RATE = 22_050
+
+
+def clicks(beats_per_minute: float, seconds: float) -> np.ndarray:
+    time = np.arange(round(seconds * RATE)) / RATE
+    noise = np.random.default_rng(0).standard_normal(len(time))
+    return (0.3 * noise * np.exp(-40 * (time % (60 / beats_per_minute)))).astype(np.float32)
+
+
+def chord(midi: tuple[int, ...], seconds: float) -> np.ndarray:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return np.asarray(sum(0.1 * np.sin(2 * np.pi * 440 * 2 ** ((note - 69) / 12) * time) for note in midi), np.float32)
+
+
+@pytest.mark.parametrize("beats_per_minute", [90.0, 120.0, 150.0])
+def test_tempo_of_clicks(beats_per_minute: float) -> None:
+    tempo = estimate_tempo(clicks(beats_per_minute, 30))
+    assert tempo == pytest.approx(beats_per_minute, rel=0.04)
+
+
+def test_noise_has_no_tempo() -> None:
+    assert estimate_tempo(np.random.default_rng(1).standard_normal(30 * RATE).astype(np.float32)) is None
+
+
+@pytest.mark.parametrize("tonic", [0, 4, 9])
+def test_key_of_a_cadence(tonic: int) -> None:
+    """I, IV, V, I and i, iv, V, i."""
+    major = [(60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67)]
+    minor = [(60, 63, 67), (65, 68, 72), (67, 71, 74), (60, 63, 67)]
+    for mode, cadence in (("major", major), ("minor", minor)):
+        tones = np.concatenate([chord(tuple(note + tonic for note in notes), 2.0) for notes in cadence])
+        assert estimate_key(analyse_mono(tones)) == f"{PITCH_CLASSES[tonic]} {mode}"
+
+
+def test_a_song_with_a_quiet_intro(make_song: Callable[..., np.ndarray]) -> None:
+    body = make_song(60.0, RATE, 2)
+    samples = np.concatenate([0.02 * body[: 8 * RATE], body])
+    facts = inspect_song(song_from_array(samples, RATE))
+    assert facts.seconds == pytest.approx(68.0)
+    assert facts.channels == 2
+    assert facts.body[0] == pytest.approx(8.0, abs=1.5)
+    assert facts.tempo == pytest.approx(120.0, rel=0.04)
+    assert facts.sections[0] <= 8.0
+    assert all(0.0 <= start < 68.0 for start in facts.sections)
+    assert facts.jumps > 0.9, "four bars come again and again"
+
+
+def test_everything_works_here() -> None:
+    findings = list(diagnose())
+    assert [finding.details for finding in findings if not finding.works] == []
+    assert {"ffmpeg", "mp3 written and read", "model", "extension"} <= {finding.name for finding in findings}
