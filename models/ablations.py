@@ -15,7 +15,8 @@ from musex.config import PointerConfig
 from musex.dataset import load_tracks, split_tracks
 from musex.evaluation import evaluate
 from musex.model import load_model
-from musex.training import TrainingConfig, describe, export, train_pointer
+from musex.runs import export
+from musex.training import TrainingConfig, describe, train_pointer
 
 WHOLE, BATCHES_PER_EPOCH = "whole", 200
 NETWORKS = {

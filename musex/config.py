@@ -68,6 +68,26 @@ class PointerConfig:
 
 
 FEATURES = FeatureConfig()
+
+
+@dataclass(frozen=True)
+class WaveformConfig:
+    """The generative references `paper` and `lstm`: they hear and predict one vector of samples for each second."""
+
+    sample_rate: int = FEATURES.sample_rate
+    context_seconds: int = 20
+    horizon_seconds: int = 10
+    widths: tuple[int, ...] = (64, 128, 256, 512)  # of `paper`: its hidden layers
+    slope: float = 0.3  # of `paper`: below zero, in its LeakyReLU
+    units: int = 338  # of `lstm`: 38.6 million weights, as `paper`
+
+    @property
+    def clip_seconds(self) -> int:
+        """What a training example lasts: context and horizon."""
+        return self.context_seconds + self.horizon_seconds
+
+
+GENERATIVE = ("paper", "lstm")  # the networks that predict the waveform itself
 POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 SHORTEST_SONG_SECONDS = 5.0
 LONGEST_OUTPUT_SECONDS = 24 * 3600.0

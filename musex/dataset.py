@@ -110,6 +110,14 @@ def split_tracks(
     return [t for t in tracks if t.group not in chosen], [t for t in tracks if t.group in chosen]
 
 
+def describe_split(learned: list[Track], held: list[Track]) -> dict[str, dict[str, int | list[str]]]:
+    """Which folders are learned from and which are held out, for a run's settings."""
+    return {
+        name: {"tracks": len(tracks), "groups": sorted({track.group for track in tracks})}
+        for name, tracks in (("training", learned), ("validation", held))
+    }
+
+
 @dataclass(frozen=True)
 class Window:
     """One example: what was heard, what is remembered, what came next. All in feature rows."""

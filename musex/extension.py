@@ -16,7 +16,8 @@ from musex.audio import Samples, Song, read_song, song_from_array, song_from_seg
 from musex.chain import plan_song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import AudioError, DurationError, MusexError
-from musex.model import Model, load_model
+from musex.generative import continue_song
+from musex.model import Model, WaveformModel, load_model
 from musex.plans import Plan
 from musex.settings import Options, Settings
 from musex.stitch import render
@@ -61,7 +62,7 @@ def extend(
     *,
     seconds: float,
     sample_rate: int | None = None,
-    model: Model | str | Path | None = None,
+    model: Model | WaveformModel | str | Path | None = None,
     **options: Unpack[Options],
 ) -> Extension:
     """Make a song last `seconds`, in memory.
@@ -70,7 +71,8 @@ def extend(
         song: A file's path, a `Song`, a pydub segment, or an array (frames,) or (frames, channels) with its rate.
         seconds: How long the result shall be: more than 0, at most 24 h.
         sample_rate: Hz; for arrays, and only for them.
-        model: A loaded model, or the file or folder of one; without it the packaged model.
+        model: A loaded model, or the file or folder of one; without it the packaged model. After the end of the song
+            a generative one, `paper` or `lstm`, plays what it predicts; see `musex.generative`.
         options: `seed`, `ending`, `avoid` and more; see `musex.settings.Settings`.
 
     Raises:
@@ -78,10 +80,15 @@ def extend(
     """
     check_seconds(seconds)
     source = _song_of(song, sample_rate)
-    plan = plan_song(source, _model_of(model), seconds=seconds, **options)
-    samples = np.empty((plan.frames, source.channels), np.float32)
+    loaded = _model_of(model)
+    if isinstance(loaded, WaveformModel):
+        plan, blocks = continue_song(source, loaded, seconds=seconds, settings=Settings(**options))
+    else:
+        plan = plan_song(source, loaded, seconds=seconds, **options)
+        blocks = render(plan, source)
+    samples = np.empty((round(plan.seconds * source.sample_rate), source.channels), np.float32)
     filled = 0
-    for block in render(plan, source):
+    for block in blocks:
         samples[filled : filled + len(block)] = block
         filled += len(block)
     return Extension(samples, source.sample_rate, plan, source.subtype)
@@ -92,7 +99,7 @@ def extend_file(
     output: str | Path,
     *,
     seconds: float,
-    model: Model | str | Path | None = None,
+    model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
     plan_path: str | Path | None = None,
@@ -110,7 +117,7 @@ def extend_file(
         model: As in `extend`.
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k".
-        plan_path: Where to keep the plan, for `render_file`.
+        plan_path: Where to keep the plan, for `render_file`; generative models have none.
         on_progress: Called with what is being done and how much of it is done.
         options: As in `extend`.
 
@@ -137,7 +144,7 @@ def vary_file(
     outputs: Sequence[str | Path],
     *,
     seconds: float,
-    model: Model | str | Path | None = None,
+    model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
@@ -158,6 +165,12 @@ def vary_file(
     report("Reading", 0.0)
     song = _read(song_path)
     loaded = _model_of(model)
+    if isinstance(loaded, WaveformModel):
+        if plan_paths or len(outputs) > 1:
+            raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
+        plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
+        _write(blocks, round(plan.seconds * song.sample_rate), song, outputs[0], force, bitrate, report)
+        return [plan]
     plans: list[Plan] = []
     for number, output in enumerate(outputs):
         options["seed"] = settings.seed + number
@@ -170,7 +183,7 @@ def vary_file(
             on_progress=lambda done: report("Predicting", done),
             **options,
         )
-        _write(plan, song, output, force, bitrate, report)
+        _write(render(plan, song), plan.frames, song, output, force, bitrate, report)
         if plan_paths:
             save_text(plan.to_json() + "\n", Path(plan_paths[number]))
         plans.append(plan)
@@ -212,7 +225,7 @@ def render_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = _read(found)
-    _write(plan, song, target, force, bitrate, report)
+    _write(render(plan, song), plan.frames, song, target, force, bitrate, report)
     return plan, target
 
 
@@ -297,8 +310,8 @@ def _song_of(song: Any, sample_rate: int | None) -> Song:
     raise AudioError(f"a {type(song).__name__} is not a song: give a path, a Song, an AudioSegment or an array")
 
 
-def _model_of(model: Model | str | Path | None) -> Model:
-    return model if isinstance(model, Model) else load_model(model)
+def _model_of(model: Model | WaveformModel | str | Path | None) -> Model | WaveformModel:
+    return model if isinstance(model, Model | WaveformModel) else load_model(model)
 
 
 def _read(path: str | Path) -> Song:
@@ -317,9 +330,17 @@ def _find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _write(plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress) -> None:
-    blocks = _counted(render(plan, song), plan.frames, report)
-    for note in write_song(output, blocks, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
+def _write(
+    blocks: Iterable[Samples],
+    frames: int,
+    song: Song,
+    output: str | Path,
+    force: bool,
+    bitrate: str | None,
+    report: OnProgress,
+) -> None:
+    counted = _counted(blocks, frames, report)
+    for note in write_song(output, counted, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
         logger.warning(note)
 
 

@@ -59,6 +59,12 @@ def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) 
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
+def standardise(waveform: Array) -> tuple[Array, float, float]:
+    """A waveform at zero mean and unit variance, float32, as generative networks hear it; its mean and deviation."""
+    mean, deviation = float(waveform.mean(dtype=np.float64)), float(waveform.std(dtype=np.float64))
+    return np.asarray((waveform - mean) / max(deviation, 1e-9), np.float32), mean, deviation
+
+
 def magnitudes(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> Iterator[tuple[slice, Array]]:
     """Magnitude spectra (frames of the block, n_fft // 2 + 1) of a mono signal, block by block.
 

@@ -7,19 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import read_song
+from musex.audio import muted_stderr, read_song
 from musex.config import FEATURES
 from musex.dataset import CACHE_FOLDER, Track, load_tracks, split_tracks
-from musex.errors import AudioError, DatasetError, MusexError
+from musex.errors import AudioError, DatasetError
 from musex.features import to_mono
 from musex.joins import KINDS, REACH_SECONDS, draw_junctions
-
-try:
-    import keras
-
-    from musex.networks.join import build_join
-except ImportError as error:
-    raise MusexError("training needs TensorFlow: pip install 'musex[train]'") from error
+from musex.networks import keras
+from musex.networks.join import build_join
 
 Array = np.ndarray
 JOIN_FILE = "join.tflite"
@@ -115,7 +110,8 @@ def train_join(
         for number, kind in enumerate(KINDS)
         if number
     }
-    network.export(run / JOIN_FILE, format="litert", verbose=False)
+    with muted_stderr():
+        network.export(run / JOIN_FILE, format="litert", verbose=False)
     report = {"recipe": asdict(config), "areas": areas, "tracks": len(picked)}
     (run / "join.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return areas

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from musex.audio import muted_stderr
-from musex.config import POINTER_SECONDS, FeatureConfig, PointerConfig
+from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import ModelError
+from musex.features import standardise
 
 Array = np.ndarray
 
@@ -52,31 +53,56 @@ def packaged_model() -> Path:
     return installed if installed.exists() else checkout
 
 
-def load_model(path: str | Path | None = None) -> "Model":
+@overload
+def load_model(path: None = None) -> "Model": ...
+
+
+@overload
+def load_model(path: str | Path | None) -> Any: ...  # the caller knows which it named
+
+
+def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
     """Load a model: the packaged one, an exported .tflite file, or a training run's folder.
+
+    Returns a `Model`, or a `WaveformModel` for the generative references `paper` and `lstm`.
 
     Raises:
         ModelError: there is no such file, it is damaged, or it was written by another version.
     """
     file = packaged_model() if path is None else Path(path)
     if file.is_dir():
-        file = file / f"{MODEL_NAME}.tflite"
+        exported = [file / f"{name}.tflite" for name in (MODEL_NAME, *GENERATIVE)]
+        file = next((found for found in exported if found.is_file()), exported[0])
     if not file.is_file():
         raise ModelError(f"no model at {file}: name a .tflite file or the folder of a finished `musex train`")
     description = file.with_suffix(".json")
     try:
         settings = json.loads(description.read_text(encoding="utf-8"))
         version, content = settings.get("format"), dict(settings["model"])
-        content["features"] = FeatureConfig(**content["features"])
-        content["lags"], content["sharpness"] = tuple(content["lags"]), tuple(content["sharpness"])
-        config = PointerConfig(**content)
+        generative = settings.get("network") in GENERATIVE
+        config = _waveform_config(content) if generative else _pointer_config(content)
     except FileNotFoundError as error:
         raise ModelError(f"no {description.name} beside {file}: a model is both files") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{description} does not describe a model of this musex: {error}") from error
     if version != FORMAT_VERSION:
         raise ModelError(f"{file} is of format {version}, this musex reads format {FORMAT_VERSION}: train it again")
-    return Model(file, config, settings)
+    return (
+        WaveformModel(file, config, settings) if isinstance(config, WaveformConfig) else Model(file, config, settings)
+    )
+
+
+def _pointer_config(content: dict[str, Any]) -> PointerConfig:
+    content["features"] = FeatureConfig(**content["features"])
+    content["lags"], content["sharpness"] = tuple(content["lags"]), tuple(content["sharpness"])
+    return PointerConfig(**content)
+
+
+def _waveform_config(content: dict[str, Any]) -> WaveformConfig:
+    config = WaveformConfig(**content | {"widths": tuple(content["widths"])})
+    if config.sample_rate < 1000 or config.context_seconds < 1 or config.horizon_seconds < 1:
+        raise ValueError("the rate is below 1000 Hz, or context or horizon below 1 s")
+    return config
 
 
 class JoinHead:
@@ -91,12 +117,18 @@ class JoinHead:
         return float(next(iter(outputs.values()))[0, 0])
 
 
-def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> Any:
-    """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs."""
-    from ai_edge_litert.interpreter import Interpreter
+def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, delegate: bool = True) -> Any:
+    """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs.
 
+    Without its delegate LiteRT is slower, and keeps no copy of the weights for each place where they are used.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.AUTO if delegate else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = Interpreter(model_content=content or path.read_bytes(), num_threads=2)
+        interpreter = Interpreter(
+            model_content=content or path.read_bytes(), num_threads=2, experimental_op_resolver_type=resolver
+        )
         runner = interpreter.get_signature_runner("serving_default")
         names = set(runner.get_input_details())
     except (ValueError, RuntimeError, OSError) as error:
@@ -104,6 +136,15 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None) -> A
     if names != inputs:
         raise ModelError(f"{path} takes {sorted(names)}, not {sorted(inputs)}: it is not the network expected here")
     return runner
+
+
+def load_described(path: Path, inputs: set[str], settings: dict[str, Any], *, delegate: bool = True) -> tuple[Any, str]:
+    """The exported function of the LiteRT file that `settings` were written for, and the file's SHA-256."""
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != settings.get("sha256", sha256):
+        raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
+    return load_runner(path, inputs, content, delegate=delegate), sha256
 
 
 def run(runner: Any, **inputs: Array) -> dict[str, Array]:
@@ -122,11 +163,7 @@ class Model:
     def __init__(self, path: Path, config: PointerConfig, settings: dict[str, Any]) -> None:
         self.path, self.config, self.settings = path, config, settings
         self.name: str = settings.get("network", MODEL_NAME)
-        content = path.read_bytes()
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        if self.sha256 != settings.get("sha256", self.sha256):
-            raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
-        self.runner = load_runner(path, {"context", "context_mask", "memory", "memory_mask"}, content)
+        self.runner, self.sha256 = load_described(path, {"context", "context_mask", "memory", "memory_mask"}, settings)
 
     @cached_property
     def join_head(self) -> JoinHead | None:
@@ -173,3 +210,39 @@ class Model:
             column = next(i for i, seconds in enumerate(POINTER_SECONDS) if step < seconds * rate)
             pointer[step, step:] = starts[: max(0, len(starts) - step), column]
         return pointer
+
+
+class WaveformModel:
+    """An exported generative reference, `paper` or `lstm`: it predicts the waveform itself, mono, at its own rate."""
+
+    def __init__(self, path: Path, config: WaveformConfig, settings: dict[str, Any]) -> None:
+        self.path, self.config, self.settings = path, config, settings
+        self.name: str = settings["network"]
+        self.runner, self.sha256 = load_described(path, {"waveform"}, settings, delegate=False)
+        self.shape = (1, config.context_seconds, config.sample_rate)
+        found = tuple(self.runner.get_input_details()["waveform"]["shape"].tolist())
+        if found != self.shape:
+            raise ModelError(f"{path} takes {found}, its description says {self.shape}: train it again")
+
+    def predict(self, samples: Array, *, level: float | None = None) -> Array:
+        """Predict the next 10 s from the last 20 s.
+
+        The network hears and predicts at zero mean and unit variance.
+
+        Args:
+            samples: mono at `config.sample_rate`, float32 (samples,); silence is put before less than 20 s.
+            level: deviation of the scale that the prediction is put back to; without it that of what was heard.
+
+        Returns:
+            float32 (samples,).
+
+        Raises:
+            ModelError: the network predicts what is no number.
+        """
+        _, seconds, rate = self.shape
+        scaled, mean, deviation = standardise(samples[-seconds * rate :])
+        waveform = np.pad(scaled, (seconds * rate - len(scaled), 0)).reshape(self.shape)
+        predicted = next(iter(run(self.runner, waveform=waveform).values())).reshape(-1)
+        if not np.isfinite(predicted).all():
+            raise ModelError(f"{self.path} predicts what is no number: its training has diverged, train it again")
+        return np.asarray(predicted * (deviation if level is None else level) + mean, np.float32)

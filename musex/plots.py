@@ -1,7 +1,9 @@
 """Spectrogram figures: what the network heard, what it predicted and what really came; two songs side by side."""
 
+import math
 import os
 import secrets
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,13 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from musex.audio import Song, read_song
-from musex.config import FEATURES, FeatureConfig, PointerConfig
+from musex.config import FEATURES, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import MusexError
 from musex.extension import check_side_file
-from musex.features import analyse, hz_to_mel
+from musex.features import analyse, hz_to_mel, to_mono
 
 if TYPE_CHECKING:
-    from musex.model import Model
+    from musex.model import Model, WaveformModel
 
 Array = np.ndarray[Any, Any]
 
@@ -30,6 +32,26 @@ SEAM_COLOUR = "#19d3f3"
 LABELLED_HERTZ = (100, 500, 1000, 2000, 5000, 10_000)
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 SHORTEST_SECONDS = 1.0  # of what is heard and of what is predicted
+
+
+@dataclass(frozen=True)
+class LossPanel:
+    """One panel of the figure of losses: its unit and scale, the label of each column in it, the most it shows."""
+
+    unit: str
+    scale: str
+    curves: dict[str, str]
+    top: float = math.inf
+
+
+MSE_PANELS = (
+    LossPanel("MSE", "linear", {"loss": "Training", "validation_loss": "Validation", "silence": "Silence"}, top=2.0),
+)
+ERROR_PANELS = (
+    LossPanel("Error (dB)", "linear", {"validation_error_db": "Validation"}),
+    LossPanel("Loss", "linear", {"loss": "Training"}),
+    LossPanel("Learning rate", "log", {"learning_rate": "Learning rate"}),
+)
 
 
 def mean_error(predicted: Array, actual: Array) -> float:
@@ -101,6 +123,35 @@ def plot_comparison(
     return figure
 
 
+def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
+    """Draw the epochs of a run's `losses.csv`: MSE beside silence, or error, loss and learning rate of `pointer`.
+
+    Raises:
+        MusexError: there are no epochs.
+    """
+    if not rows:
+        raise MusexError("there are no losses to draw: no epoch has been trained yet")
+    panels = MSE_PANELS if "silence" in rows[0] else ERROR_PANELS
+    epochs = [row["epoch"] + 1 for row in rows]
+    figure = Figure(figsize=(9, 1.5 + 3 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, panel in zip(axes, panels, strict=True):
+        for name, label in panel.curves.items():
+            values = [row[name] for row in rows]
+            beyond = f" (up to {max(values):.3g})" if max(values) > panel.top else ""
+            axis.plot(epochs, values, "--" if name == "silence" else ".-", markersize=3, label=label + beyond)
+        axis.set_ylabel(panel.unit)
+        axis.set_yscale(panel.scale)
+        if max(row[name] for row in rows for name in panel.curves) > panel.top:
+            axis.set_ylim(0.0, panel.top)
+        axis.legend()
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel("Epoch")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.suptitle(_printable(title), parse_math=False)
+    return figure
+
+
 def save_figure(figure: Figure, path: str | Path, *, force: bool = False) -> None:
     """Write a figure as png, svg or pdf, whole or not at all; raises MusexError if it cannot be."""
     path = Path(path)
@@ -128,28 +179,41 @@ def predict_file(
     output: str | Path,
     *,
     at: float | None = None,
-    model: "Model | str | Path | None" = None,
+    model: "Model | WaveformModel | str | Path | None" = None,
     force: bool = False,
 ) -> float:
-    """Draw the prediction for `at` seconds into a song, made from what comes before alone; returns its error in dB."""
+    """Draw the prediction for `at` seconds into a song, made from what comes before alone; returns its error in dB.
+
+    Of a generative model it is the log-mel of the predicted waveform: the paper's figures 7 to 9.
+    """
     check_figure(output, force, song_path)
-    from musex.model import Model, load_model
+    from musex.model import Model, WaveformModel, load_model
 
     song = read_song(song_path)
-    loaded = model if isinstance(model, Model) else load_model(model)
-    config = PointerConfig()
-    step = round(prediction_place(song.seconds, at, config) * config.features.steps_per_second)
+    loaded = model if isinstance(model, Model | WaveformModel) else load_model(model)
+    config: PointerConfig | WaveformConfig = loaded.config
+    rate = FEATURES.steps_per_second
+    step = round(prediction_place(song.seconds, at, config) * rate)
     # Cut before analysing: no window reaches past the seam.
-    past = analyse(song.samples[: step * song.sample_rate // config.features.steps_per_second], song.sample_rate)[:step]
-    log_mel = analyse(song.samples, song.sample_rate)[:, : config.features.n_mels]
-    context = np.arange(max(0, step - config.context_steps), step)
-    predicted = loaded.predict(loaded.listen(past), context).log_mel
-    actual = log_mel[step : step + config.horizon_steps]
-    figure = plot_prediction(
-        log_mel[context], predicted, actual, at=step / config.features.steps_per_second, title=Path(song_path).name
-    )
+    past = song.samples[: step * song.sample_rate // rate]
+    log_mel = _log_mel(song)
+    heard = log_mel[max(0, step - config.context_seconds * rate) : step]
+    actual = log_mel[step : step + config.horizon_seconds * rate]
+    if isinstance(loaded, WaveformModel):
+        predicted = _predict_waveform(loaded, past, song.sample_rate)
+    else:
+        context = np.arange(max(0, step - loaded.config.context_steps), step)
+        predicted = loaded.predict(loaded.listen(analyse(past, song.sample_rate)[:step]), context).log_mel
+    figure = plot_prediction(heard, predicted, actual, at=step / rate, title=Path(song_path).name)
     save_figure(figure, output, force=force)
     return mean_error(predicted, actual)
+
+
+def _predict_waveform(model: "WaveformModel", past: Array, sample_rate: int) -> Array:
+    """The log-mel of the waveform that a generative model predicts after `past`, (frames, channels)."""
+    mono = to_mono(past, sample_rate, replace(FEATURES, sample_rate=model.config.sample_rate))
+    log_mel: Array = analyse(model.predict(mono), model.config.sample_rate)[:, : FEATURES.n_mels]
+    return log_mel
 
 
 def compare_files(first: str | Path, second: str | Path, output: str | Path, *, force: bool = False) -> float:
@@ -161,7 +225,7 @@ def compare_files(first: str | Path, second: str | Path, output: str | Path, *, 
     return mean_error(log_mels[1], log_mels[0])
 
 
-def prediction_place(seconds: float, at: float | None, config: PointerConfig) -> float:
+def prediction_place(seconds: float, at: float | None, config: PointerConfig | WaveformConfig) -> float:
     """Where to predict in a song of `seconds`: `at`, or the middle, with a full context and horizon where it can.
 
     Raises:

@@ -1,29 +1,43 @@
 """Train the generative references, `paper` and `lstm`: they predict the waveform itself, by the paper's recipe."""
 
 import hashlib
-import json
+import logging
+import math
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from musex.audio import read_song
-from musex.dataset import CACHE_FOLDER, find_tracks
-from musex.errors import AudioError, DatasetError, MusexError
-from musex.features import to_mono
-
-try:
-    import keras
-
-    from musex.networks.lstm import build_lstm
-    from musex.networks.paper import INPUT_SECONDS, OUTPUT_SECONDS, RATE, build_paper
-except ImportError as error:
-    raise MusexError("training needs TensorFlow: pip install 'musex[train]'") from error
+from musex.config import FEATURES, WaveformConfig
+from musex.cost import peak_memory_mb
+from musex.dataset import CACHE_FOLDER, Track, describe_split, find_tracks, split_tracks
+from musex.errors import AudioError, DatasetError
+from musex.features import standardise, to_mono
+from musex.networks import keras
+from musex.networks.lstm import build_lstm
+from musex.networks.paper import build_paper
+from musex.runs import (
+    BEST_FILE,
+    LOG_FILE,
+    STATE_FILE,
+    append_row,
+    export,
+    load_state,
+    open_run,
+    save_settings,
+    save_state,
+)
 
 Array = np.ndarray
-CLIP_SECONDS = INPUT_SECONDS + OUTPUT_SECONDS
-NETWORKS: dict[str, Callable[[], keras.Model]] = {"paper": build_paper, "lstm": build_lstm}
+logger = logging.getLogger(__name__)
+
+BUILDERS: dict[str, Callable[[WaveformConfig], Any]] = {"paper": build_paper, "lstm": build_lstm}
+SILENCE_MSE = 1.0  # what is predicted has zero mean and unit variance
+LEAST_DEVIATION = 1e-4  # of a clip's context and horizon, full scale at 1: below is silence
 
 
 @dataclass(frozen=True)
@@ -39,48 +53,14 @@ class ReferenceConfig:
     seed: int = 0
 
 
-def load_clip(path: Path, cache: Path) -> Array | None:
-    """The first 30 s of a track, (30, 22050) float32 of zero mean and unit variance; None if it is shorter."""
-    file = cache / f"clip-{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.npy"
-    if not file.exists():
-        try:
-            song = read_song(path)
-        except AudioError:
-            return None
-        mono = to_mono(song.samples[: CLIP_SECONDS * song.sample_rate], song.sample_rate)[: CLIP_SECONDS * RATE]
-        np.save(file, mono)
-    mono = np.load(file)
-    if len(mono) < CLIP_SECONDS * RATE or mono.std() < 1e-6:
-        return None
-    return np.asarray((mono - mono.mean()) / mono.std(), np.float32).reshape(CLIP_SECONDS, RATE)
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after some epochs."""
 
-
-def load_clips(dataset: Path, count: int, *, seed: int) -> Array:
-    """Up to `count` clips of `dataset`, drawn by `seed`: (clips, 30, 22050)."""
-    cache = dataset / CACHE_FOLDER
-    cache.mkdir(exist_ok=True)
-    paths = find_tracks(dataset)
-    clips: list[Array] = []
-    for number in np.random.default_rng(seed).permutation(len(paths)):
-        if len(clips) == count:
-            break
-        clip = load_clip(paths[number], cache)
-        if clip is not None:
-            clips.append(clip)
-    if len(clips) < 2:
-        raise DatasetError(f"{dataset} holds {len(clips)} tracks of 30 s and more: training needs at least 2")
-    return np.array(clips)
-
-
-class EpochEnd(keras.callbacks.Callback):
-    """Calls a function with the epoch's figures at its end."""
-
-    def __init__(self, on_epoch: Callable[[dict[str, float]], None]) -> None:
-        super().__init__()
-        self.on_epoch = on_epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.on_epoch({"epoch": epoch, **(logs or {})})
+    epochs: int = 0
+    best: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0  # of training and validation
 
 
 def train_reference(
@@ -88,44 +68,155 @@ def train_reference(
     run: Path,
     *,
     network: str,
+    model: WaveformConfig | None = None,
     config: ReferenceConfig | None = None,
-    epochs: int | None = None,
+    validation: tuple[str, ...] = (),
     resume: bool = False,
-    seed: int = 0,
+    minutes: float | None = None,
+    on_track: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
-    """Train `paper` or `lstm`; leaves `losses.csv`, `config.json` and `NETWORK.keras` in `run`, returns the last.
-
-    The MSE of silence is 1.0 by the scaling of the clips.
-    """
-    config = config or ReferenceConfig(seed=seed)
-    run.mkdir(parents=True, exist_ok=True)
-    if (run / "losses.csv").exists() and not resume:
-        raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")
-    clips = load_clips(dataset, config.training_tracks + config.validation_tracks, seed=config.seed)
-    whole = config.training_tracks + config.validation_tracks
-    held = max(1, round(len(clips) * config.validation_tracks / whole))
+    """Train `paper` or `lstm` with any configuration; see `musex.training.train`."""
+    model, config = model or WaveformConfig(), config or ReferenceConfig()
+    open_run(run, network, resume=resume)
+    learned, held = draw_tracks(dataset, model, config, validation=validation, on_track=on_track)
     keras.utils.set_random_seed(config.seed)
-    model = NETWORKS[network]()
-    model.compile(optimizer=keras.optimizers.Adam(config.learning_rate), loss="mse")
-    settings = {"network": network, "weights": model.count_params(), "training": asdict(config)}
-    (run / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    callbacks: list[keras.callbacks.Callback] = [
-        keras.callbacks.BackupAndRestore(run / "backup"),
-        keras.callbacks.CSVLogger(run / "losses.csv", append=resume),
-    ]
-    if on_epoch:
-        callbacks.append(EpochEnd(on_epoch))
-    model.fit(
-        clips[held:, :INPUT_SECONDS],
-        clips[held:, INPUT_SECONDS:],
-        validation_data=(clips[:held, :INPUT_SECONDS], clips[:held, INPUT_SECONDS:]),
-        validation_batch_size=config.validation_batch_size,
-        batch_size=config.batch_size,
-        epochs=epochs or config.epochs,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    path = run / f"{network}.keras"
-    model.save(path)
-    return path
+    built = BUILDERS[network](model)
+    settings = {
+        "network": network,
+        "model": asdict(model),
+        "recipe": asdict(config),
+        "weights": built.count_params(),
+        "silence_mse": SILENCE_MSE,
+        **describe_split(learned, held),
+    }
+    save_settings(run, settings)
+    task = keras.Model(built.inputs, built.outputs[0])  # has the optimizer, which the best weights go without
+    # XLA compiles the unrolled units for minutes.
+    task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
+    task.optimizer.build(task.trainable_variables)
+    heard, examined = (np.array([load_clip(track, model) for track in tracks]) for tracks in (learned, held))
+    fit(task, built, heard, examined, run, model, config, minutes=minutes, on_epoch=on_epoch)
+    return export(built, run / f"{network}.tflite", settings)
+
+
+def fit(
+    task: Any,
+    network: Any,
+    learned: Array,
+    held: Array,
+    run: Path,
+    model: WaveformConfig,
+    config: ReferenceConfig,
+    *,
+    minutes: float | None,
+    on_epoch: Callable[[dict[str, float]], None] | None,
+) -> None:
+    """Epochs over clips (n, seconds, rate) until their number or the time runs out; leaves the best weights in both.
+
+    The order of each epoch follows from the seed and its number, so that a resumed run goes on as it would have.
+    """
+    variables = [*task.weights, *task.optimizer.variables]
+    progress = restore(run / STATE_FILE, variables)
+    cut = model.context_seconds
+    while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
+        started, epoch = time.monotonic(), progress.epochs
+        order = np.random.default_rng((config.seed, epoch)).permutation(len(learned))
+        task.reset_metrics()
+        loss = math.nan
+        for start in range(0, len(order), config.batch_size):
+            batch = learned[order[start : start + config.batch_size]]
+            loss = float(task.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
+        size = config.validation_batch_size
+        error = float(task.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
+        seconds = progress.seconds + time.monotonic() - started
+        progress = replace(progress, epochs=epoch + 1, seconds=seconds)
+        if error < progress.best:
+            progress = replace(progress, best=error, best_epoch=epoch)
+            network.save_weights(run / BEST_FILE)
+        save_state(run / STATE_FILE, variables, list(asdict(progress).values()))
+        row = {
+            "epoch": epoch,
+            "loss": loss,
+            "validation_loss": error,
+            "silence": SILENCE_MSE,
+            "seconds": round(seconds, 1),
+            "peak_memory_mb": round(peak_memory_mb()),
+        }
+        append_row(run / LOG_FILE, row)
+        if on_epoch:
+            on_epoch(row)
+    if (run / BEST_FILE).exists():
+        network.load_weights(run / BEST_FILE)
+
+
+def restore(path: Path, variables: list[Any]) -> Progress:
+    """Put a saved state, if there is one, into `variables`; returns where it stands."""
+    saved = load_state(path, variables)
+    if saved is None:
+        return Progress()
+    epochs, best, best_epoch, seconds = saved
+    return Progress(int(epochs), best, int(best_epoch), seconds)
+
+
+def draw_tracks(
+    dataset: Path,
+    model: WaveformConfig,
+    config: ReferenceConfig,
+    *,
+    validation: tuple[str, ...] = (),
+    on_track: Callable[[int, int], None] | None = None,
+) -> tuple[list[Track], list[Track]]:
+    """The recipe's number of training and validation tracks that last a clip, whole groups apart, drawn by the seed."""
+    paths = find_tracks(dataset)
+    (dataset / CACHE_FOLDER).mkdir(exist_ok=True)
+    tracks = [Track(path, path.relative_to(dataset).parts[0], clip_file(path, dataset, model)) for path in paths]
+    wanted = config.training_tracks + config.validation_tracks
+    sides = split_tracks(tracks, validation=validation, share=config.validation_tracks / wanted, seed=config.seed)
+    drawn: list[list[Track]] = []
+    for side, count in zip(sides, (config.training_tracks, config.validation_tracks), strict=True):
+        usable: list[Track] = []
+        for number in np.random.default_rng(config.seed).permutation(len(side)):
+            if len(usable) == count:
+                break
+            if load_clip(side[number], model) is not None:
+                usable.append(side[number])
+                if on_track:
+                    on_track(sum(map(len, drawn)) + len(usable), wanted)
+        drawn.append(usable)
+    if not all(drawn):
+        raise DatasetError(
+            f"{dataset} has {len(drawn[0])} tracks to learn from and {len(drawn[1])} to validate on that last "
+            f"{model.clip_seconds} s: at least 1 of each is needed"
+        )
+    return drawn[0], drawn[1]
+
+
+def clip_file(path: Path, dataset: Path, model: WaveformConfig) -> Path:
+    """Where the clip of a track is cached."""
+    stat = path.stat()
+    key = f"{model.clip_seconds} {model.sample_rate} {path.relative_to(dataset)} {stat.st_size} {stat.st_mtime_ns}"
+    return dataset / CACHE_FOLDER / f"clip-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+
+
+def load_clip(track: Track, model: WaveformConfig) -> Array | None:
+    """A track's first 30 s, (30, rate), context and horizon standardised each; None if too short, silent, unreadable.
+
+    Each by itself, so that the context tells nothing of the horizon's level, and silence scores exactly 1.
+    """
+    if not track.cache.exists():
+        try:
+            song = read_song(track.path)
+        except AudioError as error:
+            logger.warning("left out: %s", error)
+            return None
+        opening = song.samples[: model.clip_seconds * song.sample_rate]
+        partial = track.cache.with_suffix(".partial.npy")
+        np.save(partial, to_mono(opening, song.sample_rate, replace(FEATURES, sample_rate=model.sample_rate)))
+        partial.replace(track.cache)
+    waveform = np.load(track.cache)[: model.clip_seconds * model.sample_rate]
+    parts = np.split(waveform, [model.context_seconds * model.sample_rate])
+    if len(waveform) < model.clip_seconds * model.sample_rate or min(part.std() for part in parts) < LEAST_DEVIATION:
+        return None
+    scaled = np.concatenate([standardise(part)[0] for part in parts])
+    return scaled.reshape(model.clip_seconds, model.sample_rate)

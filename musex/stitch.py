@@ -1,6 +1,6 @@
 """Plan to waveform: the crossfades of seams, and a plan played as a stream of blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Protocol
 
@@ -123,24 +123,24 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
     Samples away from seams are the source's, bit for bit. Raises MusexError at once if the plan is not of this song.
     """
     check_plan(plan, song)
-    return _blocks(plan, song)
+    return play(_pieces(plan, song.samples), song, frames=plan.frames, fades=_fade_lengths(plan, song))
 
 
-def _blocks(plan: Plan, song: SongLike) -> Iterator[Array]:
+def play(pieces: Iterable[Array], song: SongLike, *, frames: int, fades: tuple[int, int]) -> Iterator[Array]:
+    """Pieces of any length, `frames` in all, as blocks of about a second, faded in and out over so many samples."""
     size = round(BLOCK_SECONDS * song.sample_rate)
-    lengths = _fade_lengths(plan, song)
     block = np.empty((size, song.samples.shape[1]), np.float32)
     start = filled = 0
-    for piece in _pieces(plan, song.samples):
+    for piece in pieces:
         while len(piece):
             taken = piece[: size - filled]
             block[filled : filled + len(taken)] = taken
             filled, piece = filled + len(taken), piece[len(taken) :]
             if filled == size:
-                _fade(block, start, plan.frames, lengths)
+                _fade(block, start, frames, fades)
                 yield block
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]
-        _fade(block, start, plan.frames, lengths)
+        _fade(block, start, frames, fades)
         yield block

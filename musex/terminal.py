@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from musex.config import GENERATIVE
+
 OnProgress = Callable[[str, float], None]
 
 
@@ -54,9 +56,10 @@ def show_tables(tables: Iterable[Any]) -> None:
 
 def summarise(plan: Any, path: Path, taken: float) -> None:
     """One line about what was made."""
-    seams = f"{len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
-    predictions = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
-    typer.echo(f"{path}: {format_time(plan.seconds)} ({predictions}, {seams}), made in {taken:.1f} s")
+    made_of = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
+    if plan.model["name"] not in GENERATIVE:
+        made_of += f", {len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
+    typer.echo(f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s")
 
 
 def show_seams(plan: Any) -> None:

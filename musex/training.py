@@ -1,8 +1,5 @@
 """Train a network on a folder of music: cached features, checkpoints, resume, early stop, export."""
 
-import csv
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -12,32 +9,37 @@ from typing import Any
 
 import numpy as np
 
-from musex.config import PointerConfig
+from musex.config import GENERATIVE, PointerConfig
 from musex.dataset import (
     Track,
     Window,
+    describe_split,
     draw_windows,
     load_tracks,
     past_window,
     split_tracks,
     validation_points,
 )
-from musex.errors import DatasetError, MusexError
-from musex.model import FORMAT_VERSION
-
-try:
-    import keras
-    import tensorflow as tf
-
-    from musex.join_training import JoinTrainingConfig, train_join
-    from musex.networks.pointer import PointerTask, build_pointer
-    from musex.references import NETWORKS, train_reference
-except ImportError as error:
-    raise MusexError("training needs TensorFlow: pip install 'musex[train]'") from error
+from musex.errors import DatasetError
+from musex.join_training import JoinTrainingConfig, train_join
+from musex.networks import keras, tf
+from musex.networks.pointer import PointerTask, build_pointer
+from musex.references import ReferenceConfig, train_reference
+from musex.runs import (
+    BEST_FILE,
+    LOG_FIGURE,
+    LOG_FILE,
+    STATE_FILE,
+    append_row,
+    export,
+    load_state,
+    open_run,
+    read_rows,
+    save_settings,
+    save_state,
+)
 
 MODEL_FILE = "pointer.tflite"
-LOG_FILE = "losses.csv"
-STATE_FILE = "state.npz"
 
 
 @dataclass(frozen=True)
@@ -87,33 +89,35 @@ def train(
 ) -> Path:
     """Train a network on every song below `dataset`; returns the trained model's path in `run`.
 
-    `pointer` comes with its join head and is exported, ready for `load_model(run)`; `paper` and `lstm` are the
-    generative references. `validation` names folders of `dataset` to hold out; without it some are drawn by `seed`.
-    `minutes` bounds the fitting of `pointer`: its learning rate falls to its last value by then. With `resume` a
-    stopped run goes on from its last epoch.
+    `pointer` comes with its join head; `paper` and `lstm` are the generative references, trained by the paper's
+    recipe. Each is exported, ready for `load_model(run)`, with the curves of its losses as `losses.png`. `validation`
+    names folders of `dataset` to hold out; without it some are drawn by `seed`. `minutes` bounds the fitting: the
+    learning rate of `pointer` falls to its last value by then. With `resume` a stopped run goes on from its last epoch.
 
     Raises:
         DatasetError: no usable music, or `run` holds another run and `resume` is not given.
     """
-    if network in NETWORKS:
-        if minutes is not None:
-            raise DatasetError(f"{network} is trained by epochs, not minutes: give --epochs")
-        return train_reference(
-            dataset, run, network=network, epochs=epochs, resume=resume, seed=seed, on_epoch=on_epoch
-        )
-    config = TrainingConfig(seed=seed)
-    config = replace(config, epochs=epochs) if epochs else config
-    path = train_pointer(
-        dataset,
-        run,
-        config=config,
-        validation=validation,
-        resume=resume,
-        minutes=minutes,
-        on_track=on_track,
-        on_epoch=on_epoch,
-    )
-    train_join(dataset, run, config=JoinTrainingConfig(seed=seed), validation=validation, on_track=on_track)
+    limits: dict[str, Any] = {"minutes": minutes, "resume": resume, "validation": validation}
+    reports: dict[str, Any] = {"on_track": on_track, "on_epoch": on_epoch}
+    if network in GENERATIVE:
+        recipe = ReferenceConfig(seed=seed)
+        recipe = replace(recipe, epochs=epochs) if epochs else recipe
+        path = train_reference(dataset, run, network=network, config=recipe, **limits, **reports)
+    else:
+        config = TrainingConfig(seed=seed)
+        config = replace(config, epochs=epochs) if epochs else config
+        path = train_pointer(dataset, run, config=config, **limits, **reports)
+        train_join(dataset, run, config=JoinTrainingConfig(seed=seed), validation=validation, on_track=on_track)
+    draw_losses(run)
+    return path
+
+
+def draw_losses(run: Path) -> Path:
+    """Draw a run's losses, epoch by epoch, as `losses.png` beside them."""
+    from musex.plots import plot_losses, save_figure
+
+    path = run / LOG_FIGURE
+    save_figure(plot_losses(read_rows(run / LOG_FILE), title=run.name), path, force=True)
     return path
 
 
@@ -132,16 +136,14 @@ def train_pointer(
 ) -> Path:
     """Train the pointer network alone, with any configuration; see `train`."""
     model, config = model or PointerConfig(), config or TrainingConfig()
-    run.mkdir(parents=True, exist_ok=True)
-    if (run / STATE_FILE).exists() and not resume:
-        raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")
+    open_run(run, "pointer", resume=resume)
     tracks = load_tracks(dataset, cache_folder=cache_folder, on_track=on_track)
     learned, held = split_tracks(tracks, validation=validation, seed=config.seed)
     if config.share < 1.0:
         drawn = np.random.default_rng(config.seed).permutation(len(learned))[: math.ceil(config.share * len(learned))]
         learned = [learned[number] for number in sorted(drawn)]
     settings = describe(model, config) | describe_split(learned, held)
-    (run / "config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    save_settings(run, settings)
 
     keras.utils.set_random_seed(config.seed)
     task = PointerTask(build_pointer(model), model)
@@ -169,11 +171,12 @@ def fit(
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
     """Epochs until the end, the time or the patience runs out; leaves the best averaged weights in `task`."""
-    first, best, best_epoch, spent = load_state(run / STATE_FILE, task)
+    variables = [*task.variables, *task.optimizer.variables]
+    first, best, best_epoch, spent = load_state(run / STATE_FILE, variables) or (0, math.inf, 0, 0.0)
     examine = validation_batches(held, task.config, config)
     started = time.monotonic() - spent
     steps = count_steps(learned, task.config, config)
-    for epoch in range(first, config.epochs):
+    for epoch in range(int(first), config.epochs):
         elapsed = time.monotonic() - started
         progress = max(epoch / config.epochs, elapsed / 60 / minutes if minutes else 0.0)
         if progress >= 1.0 or epoch - best_epoch > config.patience:
@@ -192,15 +195,15 @@ def fit(
             error, regret = task.examine(examine)
             if error < best:
                 best, best_epoch = error, epoch
-                task.network.save_weights(run / "best.weights.h5")
+                task.network.save_weights(run / BEST_FILE)
         seconds = time.monotonic() - started
-        save_state(run / STATE_FILE, task, epoch + 1, best, best_epoch, seconds)
+        save_state(run / STATE_FILE, variables, (epoch + 1, best, best_epoch, seconds))
         row = Epoch(epoch, round(seconds, 1), rate, float(history.history["loss"][-1]), error, regret)
-        append_row(run / LOG_FILE, row)
+        append_row(run / LOG_FILE, asdict(row))
         if on_epoch:
             on_epoch(asdict(row))
-    if (run / "best.weights.h5").exists():
-        task.network.load_weights(run / "best.weights.h5")
+    if (run / BEST_FILE).exists():
+        task.network.load_weights(run / BEST_FILE)
 
 
 def count_steps(learned: list[Track], model: PointerConfig, config: TrainingConfig) -> int:
@@ -278,52 +281,6 @@ def validation_batches(held: list[Track], model: PointerConfig, config: Training
     return batches
 
 
-def save_state(path: Path, task: "PointerTask", epoch: int, best: float, best_epoch: int, seconds: float) -> None:
-    """Everything that going on needs: weights, optimizer, random states, epoch. Numbers only, no pickle."""
-    values = [variable.numpy() for variable in [*task.variables, *task.optimizer.variables]]
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, *values, progress=np.array([epoch, best, best_epoch, seconds]))
-    partial.replace(path)
-
-
-def load_state(path: Path, task: "PointerTask") -> tuple[int, float, int, float]:
-    """Put a saved state into `task`; returns (next epoch, best error, its epoch, seconds spent)."""
-    if not path.exists():
-        return 0, math.inf, 0, 0.0
-    with np.load(path, allow_pickle=False) as state:
-        for number, variable in enumerate([*task.variables, *task.optimizer.variables]):
-            variable.assign(state[f"arr_{number}"])
-        epoch, best, best_epoch, seconds = state["progress"].tolist()
-    return int(epoch), best, int(best_epoch), seconds
-
-
-def append_row(path: Path, row: Epoch) -> None:
-    """Add one epoch to the CSV of losses."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(asdict(row)))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
-
-
 def describe(model: PointerConfig, config: TrainingConfig) -> dict[str, Any]:
     """What the exported file's JSON says of the network and its training."""
     return {"network": "pointer", "model": asdict(model), "recipe": asdict(config)}
-
-
-def describe_split(learned: list[Track], held: list[Track]) -> dict[str, Any]:
-    """Which folders were learned from and which were held out."""
-    return {
-        "training": {"tracks": len(learned), "groups": sorted({track.group for track in learned})},
-        "validation": {"tracks": len(held), "groups": sorted({track.group for track in held})},
-    }
-
-
-def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:
-    """Write the network as LiteRT, and what it is beside it as JSON."""
-    network.export(path, format="litert", verbose=False)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    content = {"format": FORMAT_VERSION, "sha256": digest, **settings}
-    path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path

@@ -15,6 +15,7 @@ from musex.plots import (
     compare_files,
     mean_error,
     plot_comparison,
+    plot_losses,
     plot_prediction,
     prediction_place,
     save_figure,
@@ -132,3 +133,25 @@ def test_prediction_place_refuses_what_is_outside(at: float) -> None:
 def test_a_file_compared_with_itself_differs_by_nothing(wav_path: Path, tmp_path: Path) -> None:
     assert compare_files(wav_path, wav_path, tmp_path / "figure.png") == 0.0
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_losses_of_a_reference_stand_beside_silence() -> None:
+    rows = [{"epoch": n, "loss": 1 / (n + 1), "validation_loss": 1.2, "silence": 1.0, "seconds": n} for n in range(4)]
+    figure = plot_losses(rows, title="paper")
+    (axis,) = figure.axes
+    assert [line.get_label() for line in axis.lines] == ["Training", "Validation", "Silence"]
+    np.testing.assert_allclose(np.array(axis.lines[0].get_xdata()), [1, 2, 3, 4])
+    np.testing.assert_allclose(np.array(axis.lines[0].get_ydata()), [1, 1 / 2, 1 / 3, 1 / 4])
+    assert (axis.get_ylabel(), axis.get_xlabel()) == ("MSE", "Epoch")
+    (axis,) = plot_losses([rows[0] | {"validation_loss": 1e11}, *rows]).axes
+    assert axis.get_ylim() == (0.0, 2.0)
+    assert axis.lines[1].get_label() == "Validation (up to 1e+11)"
+
+
+def test_losses_of_the_pointer_are_drawn_with_the_learning_rate() -> None:
+    rows = [{"epoch": n, "learning_rate": 1e-3, "loss": 9.0, "validation_error_db": 6.0 - n} for n in range(3)]
+    figure = plot_losses(rows)
+    assert [axis.get_ylabel() for axis in figure.axes] == ["Error (dB)", "Loss", "Learning rate"]
+    np.testing.assert_allclose(np.array(figure.axes[0].lines[0].get_ydata()), [6, 5, 4])
+    with pytest.raises(MusexError, match="no epoch"):
+        plot_losses([])

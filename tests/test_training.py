@@ -132,7 +132,8 @@ def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_p
 @pytest.mark.parametrize("heard", [200, 60, 0])
 def test_the_exported_file_equals_the_network(tmp_path: Path, heard: int) -> None:
     from musex.networks.pointer import build_pointer
-    from musex.training import describe, export
+    from musex.runs import export
+    from musex.training import describe
 
     network = build_pointer(TINY)
     export(network, tmp_path / "pointer.tflite", describe(TINY, BRIEF))
@@ -154,17 +155,13 @@ def test_the_exported_file_equals_the_network(tmp_path: Path, heard: int) -> Non
     assert np.ptp(difference[:, 0][likely[:, 0]]) < 1e-3
 
 
-@pytest.mark.parametrize("network", ["pointer", "paper", "lstm"])
-def test_the_command_trains_each_network(network: str, music: Path, tmp_path: Path) -> None:
-    options = ["--network", network, "--epochs", "1", "--quiet"]
-    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), *options]) == 0
+def test_the_command_trains_the_pointer(music: Path, tmp_path: Path) -> None:
+    command = ["train", str(music), "-o", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
+    assert cli.run(command) == 0
     assert len((tmp_path / "run" / "losses.csv").read_text().splitlines()) == 2
-    if network == "pointer":
-        model = load_model(tmp_path / "run")
-        assert model.join_head is not None
-    else:
-        assert (tmp_path / "run" / f"{network}.keras").stat().st_size > 1e7
-    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), *options]) == 1  # another run is there
+    assert (tmp_path / "run" / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert load_model(tmp_path / "run").join_head is not None
+    assert cli.run(command) == 1  # another run is there
 
 
 def test_damaged_models_are_refused(run: Path, tmp_path: Path) -> None:

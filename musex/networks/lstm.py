@@ -6,15 +6,14 @@ The comparison that the paper claims to win, with about as many weights as its n
 import keras
 from keras import layers
 
-from musex.networks.paper import INPUT_SECONDS, OUTPUT_SECONDS, RATE
-
-UNITS = 338  # 38.6 million weights, as `paper`
+from musex.config import WaveformConfig
 
 
-def build_lstm(rate: int = RATE, units: int = UNITS) -> keras.Model:
-    """The whole network: (B, 20, rate) to (B, 10, rate)."""
-    inputs = keras.Input((INPUT_SECONDS, rate), name="waveform")
-    _, *state = layers.LSTM(units, return_state=True, name="encoder")(inputs)
-    repeated = layers.RepeatVector(OUTPUT_SECONDS)(state[0])
-    decoded = layers.LSTM(units, return_sequences=True, name="decoder")(repeated, initial_state=state)
-    return keras.Model(inputs, layers.Dense(rate, name="waveform_out")(decoded), name="lstm")
+def build_lstm(config: WaveformConfig) -> keras.Model:
+    """The whole network: (B, 20, rate) to (B, 10, rate). Unrolled over time, as `paper` is: LiteRT runs no loops."""
+    inputs = keras.Input((config.context_seconds, config.sample_rate), name="waveform")
+    encoder = layers.LSTM(config.units, return_state=True, unroll=True, name="encoder")
+    decoder = layers.LSTM(config.units, return_sequences=True, unroll=True, name="decoder")
+    encoded, *state = encoder(inputs)
+    decoded = decoder(layers.RepeatVector(config.horizon_seconds)(encoded), initial_state=state)
+    return keras.Model(inputs, layers.Dense(config.sample_rate, name="seconds")(decoded), name="lstm")
