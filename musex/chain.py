@@ -7,7 +7,7 @@ waveform at once, so that the rest is planned from exact samples.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
@@ -18,9 +18,10 @@ from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
 from musex.features import analyse
 from musex.joins import JoinHeadLike
+from musex.loops import between, find_closings
 from musex.outlook import Outlook, look_ahead
 from musex.plans import Plan, Seam, Span
-from musex.regions import Limits, find_material, find_region, limits_ladder
+from musex.regions import Limits, Material, find_material, find_region, limits_ladder
 from musex.seams import CostToGo, find_edges
 from musex.search import SEARCH, SeamFinder, SearchConfig, weigh_edges
 from musex.settings import Options, Settings
@@ -88,11 +89,17 @@ def plan_song(
     target = round(seconds * song.sample_rate)
     start, length, predictions = 0, frames, 0
     seams: tuple[Seam, ...] = ()
-    if settings.avoid or abs(frames - target) > config.tolerance_seconds * song.sample_rate:
+    if (
+        settings.avoid
+        or settings.ending == "loop"
+        or abs(frames - target) > config.tolerance_seconds * song.sample_rate
+    ):
         chain = _Chain(song, model, target=target, settings=settings, config=config.at(settings.novelty))
         chain.left_aside = [seam for plan in unlike for seam in plan.seams]
         chain.run(on_progress)
-        start, seams, length, predictions = chain.start, tuple(chain.seams), chain.played, chain.predictions
+        start, length, predictions = chain.start, chain.played, chain.predictions
+        closing = [replace(chain.closing, at=length)] if chain.closing else []
+        seams = (*chain.seams, *closing)
     if on_progress:
         on_progress(1.0)
     return Plan(
@@ -106,7 +113,7 @@ def plan_song(
         },
         model={"name": model.name, "sha256": model.sha256},
         settings={**settings.to_dict(), "requested_seconds": seconds},
-        spans=_spans(start, seams, length),
+        spans=_spans(start, seams[: len(seams) - (settings.ending == "loop")], length),
         seams=seams,
         predictions=predictions,
     )
@@ -133,12 +140,13 @@ class _Chain:
         self.features = analyse(song.samples, song.sample_rate)
         self.steps = len(self.features)
         self.memory = model.listen(self.features)
-        self.own_ending = settings.ending == "outro"
+        self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
         self.region, self.material = find_region(self.features), find_material(settings, self.steps)
-        stop = min(self.material.stop, self.steps if self.own_ending else self.region.stop)
+        stop = min(self.material.stop, self.steps if settings.ending == "outro" else self.region.stop)
         self.start, self.stop = self._samples(self.material.start), self._samples(stop)
         self.finder = SeamFinder(song.samples, song.sample_rate, model.join_head, config)
         self.left_aside: list[Seam] = []  # jumps of other plans
+        self.closing: Seam | None = None  # from a loop's end to its beginning
 
     def _samples(self, step: int) -> int:
         return min(round(step * self.rate), len(self.samples))
@@ -151,41 +159,65 @@ class _Chain:
     def run(self, on_progress: Callable[[float], None] | None) -> None:
         """Plan the output under the strictest limits that reach the duration."""
         for limits in limits_ladder(self.region, self.material):
-            if limits.usable > limits.distance and self._start(limits) and self._chain(on_progress):
-                return
+            if limits.usable <= limits.distance:
+                continue
+            for _ in self._enter(limits):
+                if self._start() and self._chain(on_progress):
+                    return
         length, target = len(self.samples) / self.sample_rate, self.target / self.sample_rate
         if self.material.avoided or self.material.keep != (0, self.steps):
             raise DurationError(
                 f"this song of {length:.1f} s cannot be played in {target:.1f} s with only what is kept and not "
                 "avoided; keep more of it, avoid less, or ask for another duration"
             )
+        if self.settings.ending == "loop":
+            raise DurationError(
+                f"this song of {length:.1f} s has no loop of {target:.1f} s; ask for another duration, or for "
+                "another ending than loop"
+            )
         raise DurationError(
             f"this song of {length:.1f} s cannot be played in {target:.1f} s with its own start and ending; "
             "ask for a longer duration"
         )
 
-    def _start(self, limits: Limits) -> bool:
-        """Find the edges that `limits` allow and begin anew; False if the duration cannot be reached with them."""
+    def _enter(self, limits: Limits) -> Iterator[None]:
+        """Find the edges that `limits` allow, and for a loop, one after another, the places between which it plays."""
         config = self.config
+        self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
+        self.costs = weigh_edges(self.edges, config, start=self.material.start, seed=self.settings.seed)
+        for seam in self.left_aside:
+            rows, same = self._beside(seam)
+            self.costs[rows] += config.unlike * same
+        if self.settings.ending != "loop":
+            yield
+            return
+        edges, costs, material = self.edges, self.costs, self.material
+        for closing in find_closings(edges, costs, limits, material, self.finder, rate=self.rate, target=self.target):
+            start, stop = self._step(closing.enter), self._step(closing.leave)
+            avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
+            self.material = Material(start, stop, material.keep, avoided)
+            self.closing, self.start, self.stop = closing, closing.enter, closing.leave
+            self.edges = between(edges, limits, stop)
+            self.costs = np.where(np.isfinite(self.edges.costs), costs, np.float32(np.inf))
+            yield
+        self.material = material
+
+    def _start(self) -> bool:
+        """Begin anew; False if the duration cannot be reached with the edges that there are."""
         self.position, self.played, self.predictions = self.start, 0, 0
         self.clean = True  # nothing avoided was heard
         self.seams: list[Seam] = []
         self.aligned: dict[tuple[int, int], Seam] = {}
         self.heat = np.zeros(self.steps)
         self.context = np.zeros(0, np.int64)
-        self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
-        self.costs = weigh_edges(self.edges, config, start=self.material.start, seed=self.settings.seed)
-        for seam in self.left_aside:
-            rows, same = self._beside(seam)
-            self.costs[rows] += config.unlike * same
         self.uses = np.zeros(self.costs.shape, np.int16)
         self.last_used = np.zeros(self.costs.shape, bool)
-        self.seam_costs = np.full(self.costs.shape, config.expected_seam, np.float32)
+        self.seam_costs = np.full(self.costs.shape, self.config.expected_seam, np.float32)
         debt = round(self.debt / self.rate)
         self.to_go = CostToGo(
             self.edges,
             self.costs + self.seam_costs,
-            limits,
+            self.limits,
             self.material,
             debt=debt,
             may_overrun=not self.own_ending,
@@ -278,7 +310,8 @@ class _Chain:
         end = here + math.ceil((self.target - self.played) / self.rate)
         if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
             stay = math.inf
-        ready = math.ceil(self.seams[-1].enter / self.rate) + self.limits.gap if self.seams else 0
+        before = self.seams[-1] if self.seams else self.closing
+        ready = math.ceil(before.enter / self.rate) + self.limits.gap if before else 0
         first = max(ready, here + drift, self.limits.first_leave)
         last = min(here + left + drift - 1, self.limits.last, self.steps - 1, self.material.next_avoided(here))
         if not self.own_ending:

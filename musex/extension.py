@@ -319,7 +319,16 @@ def _find_song(plan: Plan, plan_path: Path) -> Path:
 
 def _write(plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress) -> None:
     blocks = _counted(render(plan, song), plan.frames, report)
-    for note in write_song(output, blocks, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
+    notes = write_song(
+        output,
+        blocks,
+        song=song,
+        force=force,
+        title_suffix=" (extended)",
+        bitrate=bitrate,
+        loop_frames=plan.frames if plan.settings.get("ending") == "loop" else None,
+    )
+    for note in notes:
         logger.warning(note)
 
 
