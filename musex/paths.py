@@ -12,6 +12,7 @@ import numpy as np
 
 from musex.config import FEATURES, PointerConfig
 from musex.features import analyse
+from musex.form import beginnings
 from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
 from musex.outlook import Outlook
@@ -23,6 +24,9 @@ from musex.settings import Settings
 from musex.stitch import SongLike
 
 Array = np.ndarray
+
+BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it, …
+BEGINNING_SLIDE = 0.4  # … sliding only so much of what a seam else may
 
 
 class PathSearch:
@@ -49,6 +53,7 @@ class PathSearch:
         self.features = analyse(song.samples, song.sample_rate)
         self.steps = len(self.features)
         self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
+        self.begins = beginnings(self.features)
         self.region, self.material = find_region(self.features), find_material(settings, self.steps)
         stop = min(self.material.stop, self.steps if settings.ending == "outro" else self.region.stop)
         self.start, self.stop = self._samples(self.material.start), self._samples(stop)
@@ -67,7 +72,7 @@ class PathSearch:
         """Find the edges that `limits` allow, and for a loop, one after another, the places between which it plays."""
         config = self.config
         self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
-        self.costs = weigh_edges(self.edges, config, start=self.material.start, seed=self.settings.seed)
+        self.costs = weigh_edges(self.edges, self.begins, config, start=self.material.start, seed=self.settings.seed)
         for plan in self.unlike:
             for seam in plan.seams:
                 rows, same = self._beside(seam)
@@ -242,5 +247,7 @@ class PathSearch:
         return seam if seam.leave - self.position >= halves else None
 
     def _align(self, leave: int, partner: int, lags: tuple[int, int] | None = None) -> Seam:
+        """The seam of an edge; what enters at a beginning is cut there."""
         enter = int(self.edges.targets[leave, partner])
-        return self.finder.align(round(leave * self.rate), round(enter * self.rate), slide=self.limits.slide, lags=lags)
+        slide = self.limits.slide * (BEGINNING_SLIDE if self.begins[enter] >= BEGINNING else 1.0)
+        return self.finder.align(round(leave * self.rate), round(enter * self.rate), slide=slide, lags=lags)
