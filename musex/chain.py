@@ -14,15 +14,14 @@ from typing import Any, Protocol, Unpack
 
 import numpy as np
 
-from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
+from musex.config import LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
-from musex.features import analyse
 from musex.joins import JoinHeadLike
 from musex.outlook import Outlook, look_ahead
+from musex.paths import PathSearch
 from musex.plans import Plan, Seam, Span
-from musex.regions import Limits, find_material, find_region, limits_ladder
-from musex.seams import CostToGo, find_edges
-from musex.search import SEARCH, SeamFinder, SearchConfig, weigh_edges
+from musex.regions import limits_ladder
+from musex.search import SEARCH, SearchConfig
 from musex.settings import Options, Settings
 from musex.stitch import SongLike
 
@@ -88,11 +87,24 @@ def plan_song(
     target = round(seconds * song.sample_rate)
     start, length, predictions = 0, frames, 0
     seams: tuple[Seam, ...] = ()
-    if settings.avoid or abs(frames - target) > config.tolerance_seconds * song.sample_rate:
-        chain = _Chain(song, model, target=target, settings=settings, config=config.at(settings.novelty))
-        chain.left_aside = [seam for plan in unlike for seam in plan.seams]
+    if (
+        settings.avoid
+        or settings.ending == "loop"
+        or abs(frames - target) > config.tolerance_seconds * song.sample_rate
+    ):
+        path = PathSearch(
+            song,
+            model.join_head,
+            target=target,
+            settings=settings,
+            unlike=unlike,
+            config=config.at(settings.novelty),
+        )
+        chain = _Chain(path, model)
         chain.run(on_progress)
-        start, seams, length, predictions = chain.start, tuple(chain.seams), chain.played, chain.predictions
+        start, length, predictions = path.start, path.played, chain.predictions
+        closing = [replace(path.closing, at=length)] if path.closing else []
+        seams = (*path.seams, *closing)
     if on_progress:
         on_progress(1.0)
     return Plan(
@@ -106,7 +118,7 @@ def plan_song(
         },
         model={"name": model.name, "sha256": model.sha256},
         settings={**settings.to_dict(), "requested_seconds": seconds},
-        spans=_spans(start, seams, length),
+        spans=_spans(start, seams[: len(seams) - (settings.ending == "loop")], length),
         seams=seams,
         predictions=predictions,
     )
@@ -121,241 +133,64 @@ def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]
 
 
 class _Chain:
-    """The state of one plan while it grows; positions in samples of the song unless they say steps."""
+    """Predictions made one after another, each after what the path played of those before."""
 
-    def __init__(
-        self, song: NamedSong, model: ModelLike, *, target: int, settings: Settings, config: SearchConfig
-    ) -> None:
-        self.samples, self.sample_rate = song.samples, song.sample_rate
-        self.model, self.target, self.settings, self.config = model, target, settings, config
-        self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
-        self.tolerance = config.tolerance_seconds * song.sample_rate
-        self.features = analyse(song.samples, song.sample_rate)
-        self.steps = len(self.features)
-        self.memory = model.listen(self.features)
-        self.own_ending = settings.ending == "outro"
-        self.region, self.material = find_region(self.features), find_material(settings, self.steps)
-        stop = min(self.material.stop, self.steps if self.own_ending else self.region.stop)
-        self.start, self.stop = self._samples(self.material.start), self._samples(stop)
-        self.finder = SeamFinder(song.samples, song.sample_rate, model.join_head, config)
-        self.left_aside: list[Seam] = []  # jumps of other plans
-
-    def _samples(self, step: int) -> int:
-        return min(round(step * self.rate), len(self.samples))
-
-    @property
-    def debt(self) -> int:
-        """Samples to be played more than the song still has."""
-        return self.target - self.played - (self.stop - self.position)
+    def __init__(self, path: PathSearch, model: ModelLike) -> None:
+        self.path, self.model = path, model
+        self.memory = model.listen(path.features)
+        self.predictions = 0
 
     def run(self, on_progress: Callable[[float], None] | None) -> None:
         """Plan the output under the strictest limits that reach the duration."""
-        for limits in limits_ladder(self.region, self.material):
-            if limits.usable > limits.distance and self._start(limits) and self._chain(on_progress):
-                return
-        length, target = len(self.samples) / self.sample_rate, self.target / self.sample_rate
-        if self.material.avoided or self.material.keep != (0, self.steps):
+        for limits in limits_ladder(self.path.region, self.path.material):
+            if limits.usable <= limits.distance:
+                continue
+            for _ in self.path.enter(limits):
+                if self.path.begin() and self._chain(on_progress):
+                    return
+        path = self.path
+        length, target = len(path.samples) / path.sample_rate, path.target / path.sample_rate
+        if path.material.avoided or path.material.keep != (0, path.steps):
             raise DurationError(
                 f"this song of {length:.1f} s cannot be played in {target:.1f} s with only what is kept and not "
                 "avoided; keep more of it, avoid less, or ask for another duration"
+            )
+        if path.settings.ending == "loop":
+            raise DurationError(
+                f"this song of {length:.1f} s has no loop of {target:.1f} s; ask for another duration, or for "
+                "another ending than loop"
             )
         raise DurationError(
             f"this song of {length:.1f} s cannot be played in {target:.1f} s with its own start and ending; "
             "ask for a longer duration"
         )
 
-    def _start(self, limits: Limits) -> bool:
-        """Find the edges that `limits` allow and begin anew; False if the duration cannot be reached with them."""
-        config = self.config
-        self.position, self.played, self.predictions = self.start, 0, 0
-        self.clean = True  # nothing avoided was heard
-        self.seams: list[Seam] = []
-        self.aligned: dict[tuple[int, int], Seam] = {}
-        self.heat = np.zeros(self.steps)
-        self.context = np.zeros(0, np.int64)
-        self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
-        self.costs = weigh_edges(self.edges, config, start=self.material.start, seed=self.settings.seed)
-        for seam in self.left_aside:
-            rows, same = self._beside(seam)
-            self.costs[rows] += config.unlike * same
-        self.uses = np.zeros(self.costs.shape, np.int16)
-        self.last_used = np.zeros(self.costs.shape, bool)
-        self.seam_costs = np.full(self.costs.shape, config.expected_seam, np.float32)
-        debt = round(self.debt / self.rate)
-        self.to_go = CostToGo(
-            self.edges,
-            self.costs + self.seam_costs,
-            limits,
-            self.material,
-            debt=debt,
-            may_overrun=not self.own_ending,
-        )
-        return self.to_go.reaches(debt)
-
     def _chain(self, on_progress: Callable[[float], None] | None) -> bool:
         """Chain predictions until the output is planned; False if the path runs into the song's end too early."""
-        most = PointerConfig().horizon_steps
-        while (left := self._left()) > 0:
-            horizon = min(most, math.ceil(left / self.rate))
+        path, most = self.path, PointerConfig().horizon_steps
+        self.predictions = 0
+        while (left := path.left()) > 0:
+            horizon = min(most, math.ceil(left / path.rate))
             outlook = self._predict(horizon)
             time = 0
             while time < horizon:
-                seam = self._choose(outlook, time)
+                seam = path.choose(outlook, time)
                 if seam is None:
-                    self._play(min(self._left(), round((horizon - time) * self.rate)))
+                    path.play(min(path.left(), round((horizon - time) * path.rate)))
                     break
-                time += max(1, round((seam.leave - self.position) / self.rate))
-                self._play(seam.leave - self.position)
-                self._take(seam)
-            if self.position > self.stop or not self.clean:
+                time += max(1, round((seam.leave - path.position) / path.rate))
+                path.play(seam.leave - path.position)
+                path.take(seam)
+            if path.position > path.stop or not path.clean:
                 return False
             if on_progress:
-                on_progress(min(1.0, self.played / self.target))
+                on_progress(min(1.0, path.played / path.target))
         return True
-
-    def _left(self) -> int:
-        """Samples still to be played: to the song's end if that is on time, else to the duration."""
-        if self.own_ending and abs(self.debt) <= self.tolerance and self._plays_out(self.position / self.rate):
-            return self.stop - self.position
-        return self.target - self.played
-
-    def _plays_out(self, steps: Array | float) -> Array:
-        """Whether the song may be heard from here, in steps, to its end."""
-        return self.material.clear(steps, self.material.stop)
-
-    def _step(self, position: float) -> int:
-        return min(round(position / self.rate), self.steps)
 
     def _predict(self, horizon: int) -> Outlook:
         """Ask the model what should come after what was just played."""
-        pointer = self.model.predict(self.memory, self.context).pointer[:horizon]
-        pointer = np.where(np.isnan(pointer), 0.0, pointer)  # a model that cannot tell leaves the choice to the seams
+        pointer = self.model.predict(self.memory, self.path.context).pointer[:horizon]
         self.predictions += 1
-        config = self.config
-        heard = config.heard * self.heat + config.heard_again * np.maximum(self.heat - 0.5, 0.0)
+        config = self.path.config
+        heard = config.heard * self.path.heat + config.heard_again * np.maximum(self.path.heat - 0.5, 0.0)
         return look_ahead(pointer, heard, weight=config.pointer, cap=config.pointer_cap)
-
-    def _play(self, frames: int) -> None:
-        """Play on without a cut, and remember it."""
-        start, stop = self._step(self.position), self._step(self.position + frames)
-        self.clean &= bool(self.material.clear(self.position / self.rate, (self.position + frames) / self.rate))
-        self.heat *= math.exp(-frames / (self.config.heard_seconds * self.sample_rate))
-        self.heat[start:stop] += 1.0
-        self.context = np.concatenate([self.context, np.arange(start, stop)])[-PointerConfig().context_steps :]
-        self.position += frames
-        self.played += frames
-
-    def _take(self, seam: Seam) -> None:
-        """Jump, and count the edge and those beside it as used."""
-        rows, same = self._beside(seam)
-        self.uses[rows] += same
-        self.last_used[:] = False
-        self.last_used[rows] = same
-        self.position = seam.enter
-        self.seams.append(replace(seam, at=self.played))
-
-    def _beside(self, seam: Seam) -> tuple[slice, Array]:
-        """The rows around a seam, and which of their edges are as good as the same jump."""
-        leave, distance = self._step(seam.leave), (seam.leave - seam.enter) / self.rate
-        beside = self.config.beside_steps
-        rows = slice(max(0, leave - beside), leave + beside + 1)
-        return rows, np.abs(self.edges.distances[rows] - distance) <= 2.5
-
-    def _value(self, debts: Array | float, positions: Array | int) -> Array:
-        """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
-        debts = np.asarray(debts)
-        rows = np.rint(debts / self.rate).astype(np.int64)
-        if self.own_ending:
-            rows = np.where(np.abs(debts) <= self.tolerance, 0, rows)
-        return self.to_go(rows, np.asarray(positions))
-
-    def _choose(self, outlook: Outlook, time: int) -> Seam | None:
-        """The next jump within this horizon, aligned, or None to stay until its end."""
-        here, left = self._step(self.position), outlook.horizon - time
-        drift = self.limits.drift
-        after = self._value(self.debt, min(here + left + drift, self.steps))
-        stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
-        end = here + math.ceil((self.target - self.played) / self.rate)
-        if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
-            stay = math.inf
-        ready = math.ceil(self.seams[-1].enter / self.rate) + self.limits.gap if self.seams else 0
-        first = max(ready, here + drift, self.limits.first_leave)
-        if not self.seams:
-            first = max(first, round(self.config.first_jump_seconds * FEATURES.steps_per_second))
-        last = min(here + left + drift - 1, self.limits.last, self.steps - 1, self.material.next_avoided(here))
-        if not self.own_ending:
-            last = min(last, here + int((self.target - self.played) / self.rate) - self.limits.gap)
-        if first > last or (not self.seams and self.debt == 0 and self._plays_out(here)):
-            return None
-        leaves = np.arange(first, last + 1)
-        costs, after = self._weigh(outlook, time, here, leaves)
-        return self._best_aligned(leaves, costs, after, stay)
-
-    def _weigh(self, outlook: Outlook, time: int, here: int, leaves: Array) -> tuple[Array, Array]:
-        """Cost of each jump from `leaves` without its seam, and the cost to go after it: both (leaves, partners)."""
-        config = self.config
-        rows = slice(int(leaves[0]), int(leaves[-1]) + 1)
-        targets = self.edges.targets[rows]
-        times = np.minimum(time + leaves - here, outlook.horizon)
-        costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
-        costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
-        costs += outlook.beyond(targets, times[:, None], here, time)
-        costs += config.reuse * self.uses[rows] - config.urge
-        costs += config.forbidden * ((self.uses[rows] >= config.most_uses) | self.last_used[rows])
-        if self.seams:
-            since = (leaves - self.seams[-1].enter / self.rate) / FEATURES.steps_per_second
-            costs += config.soon * np.maximum(0.0, 1.0 - since / config.soon_seconds)[:, None]
-        debts = self.debt - self.edges.distances[rows] * self.rate
-        after = self._value(debts, targets + self.limits.gap + self.limits.drift)
-        if self.own_ending:  # the lag may take up the rest
-            ends = (np.abs(debts) <= self.tolerance + self.rate) & self._plays_out(targets)
-            after = np.where(ends, 0.0, after)
-        return costs, after
-
-    def _best_aligned(self, leaves: Array, costs: Array, after: Array, stay: float) -> Seam | None:
-        """Align the most promising jumps until the best one is aligned; None if staying is cheaper."""
-        first = int(leaves[0])
-        partners = costs.shape[1]
-        total = (costs + after + self.seam_costs[first : first + len(leaves)]).ravel()
-        done: dict[int, Seam] = {}
-        for _ in range(self.config.alignments + 4 * self.config.alignments * (not math.isfinite(stay))):
-            best = int(np.argmin(total))
-            if total[best] >= stay or best in done or not np.isfinite(total[best]):
-                break
-            row, partner = divmod(best, partners)
-            seam = self._realise(first + row, partner)
-            total[best] = np.inf
-            if seam is not None:
-                debt = self.debt + seam.enter - seam.leave
-                value = float(self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap))
-                total[best] = float(costs[row, partner]) + self.finder.price(seam) + value
-                done[best] = seam
-        if not done:
-            return None
-        best = min(done, key=lambda place: float(total[place]))
-        return done[best] if total[best] < stay else None
-
-    def _realise(self, leave: int, partner: int) -> Seam | None:
-        """The seam of an edge on the waveform; with a lag that keeps the duration if the free one would not."""
-        seam = self.aligned.get((leave, partner))
-        if seam is None:
-            seam = self.aligned[leave, partner] = self._align(leave, partner)
-            self.seam_costs[leave, partner] = self.finder.price(seam)
-        if self.own_ending:
-            distance = int(self.edges.distances[leave, partner])
-            debt = self.debt + seam.enter - seam.leave
-            value = self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap)
-            aims_at_end = abs(self.debt - distance * self.rate) <= self.tolerance + self.rate
-            aims_at_end &= bool(self._plays_out(seam.enter / self.rate))
-            if not np.isfinite(value) or (aims_at_end and abs(debt) > self.tolerance):
-                row = round(self.debt / self.rate) - distance
-                middle, width = (0.0, self.tolerance - 2) if aims_at_end else (row * self.rate, 0.45 * self.rate)
-                base = round((leave - distance) * self.rate) - round(leave * self.rate)
-                offset = middle - self.debt - base
-                seam = self._align(leave, partner, (math.ceil(offset - width), math.floor(offset + width)))
-        halves = seam.fade // 2 + (self.seams[-1].fade // 2 if self.seams else 0)
-        return seam if seam.leave - self.position >= halves else None
-
-    def _align(self, leave: int, partner: int, lags: tuple[int, int] | None = None) -> Seam:
-        enter = int(self.edges.targets[leave, partner])
-        return self.finder.align(round(leave * self.rate), round(enter * self.rate), slide=self.limits.slide, lags=lags)

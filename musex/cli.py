@@ -31,6 +31,7 @@ class Ending(StrEnum):
     outro = "outro"
     fade = "fade"
     cut = "cut"
+    loop = "loop"
 
 
 class Network(StrEnum):
@@ -81,7 +82,9 @@ def extend(
     ] = "{stem}-extended",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Songs extended at a time.")] = 1,
     seed: SeedOption = 0,
-    ending: Annotated[Ending, typer.Option(help="How the output ends: as the song does, faded or cut.")] = Ending.outro,
+    ending: Annotated[
+        Ending, typer.Option(help="How the output ends: as the song does, faded, cut, or back at its start.")
+    ] = Ending.outro,
     keep_from: Annotated[
         str | None,
         typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),

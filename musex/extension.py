@@ -183,7 +183,7 @@ def vary_file(
             on_progress=lambda done: report("Predicting", done),
             **options,
         )
-        _write(render(plan, song), plan.frames, song, output, force, bitrate, report)
+        _write_plan(plan, song, output, force, bitrate, report)
         if plan_paths:
             save_text(plan.to_json() + "\n", Path(plan_paths[number]))
         plans.append(plan)
@@ -225,7 +225,7 @@ def render_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = _read(found)
-    _write(render(plan, song), plan.frames, song, target, force, bitrate, report)
+    _write_plan(plan, song, target, force, bitrate, report)
     return plan, target
 
 
@@ -330,6 +330,13 @@ def _find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
+def _write_plan(
+    plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress
+) -> None:
+    loop_frames = plan.frames if plan.settings.get("ending") == "loop" else None
+    _write(render(plan, song), plan.frames, song, output, force, bitrate, report, loop_frames=loop_frames)
+
+
 def _write(
     blocks: Iterable[Samples],
     frames: int,
@@ -338,9 +345,19 @@ def _write(
     force: bool,
     bitrate: str | None,
     report: OnProgress,
+    *,
+    loop_frames: int | None = None,
 ) -> None:
-    counted = _counted(blocks, frames, report)
-    for note in write_song(output, counted, song=song, force=force, title_suffix=" (extended)", bitrate=bitrate):
+    notes = write_song(
+        output,
+        _counted(blocks, frames, report),
+        song=song,
+        force=force,
+        title_suffix=" (extended)",
+        bitrate=bitrate,
+        loop_frames=loop_frames,
+    )
+    for note in notes:
         logger.warning(note)
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musex.config import FEATURES, FeatureConfig
+from musex.config import FEATURES
 from musex.errors import MusexError
+from musex.form import outro_start, smooth, step_levels
 from musex.settings import Settings, Stretch
 
 Array = np.ndarray
@@ -19,7 +20,7 @@ NEAR_EDGE = 20  # steps: what is avoided nearer to the song's start or end takes
 
 @dataclass(frozen=True)
 class Region:
-    """The parts of a song by level, in steps: music sounds in [start, stop), at full level in [body_start, body_stop).
+    """The parts of a song, in steps: music sounds in [start, stop), at full level in [body_start, body_stop).
 
     What comes before the body is the intro, what comes after it the outro (a fade-out, a last chord, applause).
     """
@@ -148,21 +149,11 @@ def _merge(stretches: tuple[Stretch, ...]) -> list[Stretch]:
     return merged
 
 
-def step_levels(features: Array, config: FeatureConfig = FEATURES) -> Array:
-    """Level of each step in dB, float64 (steps,): the power mean over bands."""
-    log_mel = features[:, : config.n_mels].astype(np.float64)
-    power = np.mean(10.0 ** (log_mel / 10.0), axis=1)
-    return np.asarray(10.0 * np.log10(power))
-
-
-def smooth(values: Array, width: int) -> Array:
-    """Centred moving average, edges repeated: (n,) to (n,)."""
-    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
-    return np.asarray(np.convolve(padded, np.full(width, 1.0 / width), mode="valid"))
-
-
 def find_region(features: Array) -> Region:
-    """Tell silence, intro, body and outro apart by level; the intro and the outro are at most a quarter each."""
+    """Tell silence, intro, body and outro apart by level and novelty; intro and outro are at most a quarter each.
+
+    What is unlike all that came before, up to the end, is outro too, however loud: a last chord, a rallentando, a coda.
+    """
     levels = step_levels(features)
     steps = len(levels)
     sounding = np.flatnonzero(levels > max(float(levels.max()) - 50.0, -95.0))
@@ -173,7 +164,8 @@ def find_region(features: Array) -> Region:
     quarter = (stop - start) // 4
     body_start = min(int(full[0]), start + quarter) if len(full) else start
     body_stop = max(int(full[-1]) + 1, stop - quarter) if len(full) else stop
-    return Region(start, max(start, body_start), min(stop, body_stop), stop)
+    body_stop = max(min(stop, body_stop, outro_start(features, start, stop)), body_start)
+    return Region(start, max(start, body_start), body_stop, stop)
 
 
 def limits_ladder(region: Region, material: Material) -> Iterator[Limits]:

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from musex.config import FEATURES, FeatureConfig
-from musex.regions import Limits, Material, cell_steps, step_levels
+from musex.form import comparison_rows
+from musex.regions import Limits, Material, cell_steps
 
 Array = np.ndarray
 
@@ -40,24 +40,6 @@ class Edges:
         """Steps jumped back by (negative: forward), (steps, partners)."""
         leaves: Array = np.arange(self.steps)[:, None]
         return np.asarray(leaves - self.targets)
-
-
-def comparison_rows(features: Array, config: FeatureConfig = FEATURES) -> Array:
-    """Rows whose Euclidean distance says how unlike two steps sound: float32 (steps, width).
-
-    Timbre, harmony, attacks and level each get their share; two random steps lie about 1 apart.
-    """
-    log_mel = features[:, : config.n_mels]
-    log_mel = np.maximum(log_mel, log_mel.max() - 70.0)
-    chroma = features[:, config.n_mels : config.n_mels + config.n_chroma]
-    onset = np.sqrt(features[:, config.n_mels + config.n_chroma :])
-    level = np.maximum(step_levels(features), float(step_levels(features).max()) - 70.0)[:, None]
-    parts = []
-    for part, share in ((log_mel, 0.4), (chroma, 0.3), (onset, 0.2), (level, 0.1)):
-        centred = part - part.mean(axis=0)
-        variance = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))  # mean squared distance of two random rows
-        parts.append(centred * np.sqrt(share / max(variance, 1e-9)))
-    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _block_costs(rows: Array, squares: Array, first: int, count: int) -> Array:

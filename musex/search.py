@@ -18,8 +18,9 @@ class SearchConfig:
     """What the search weighs; costs are without unit, a plain good jump costs about 1."""
 
     tolerance_seconds: float = 0.09  # of the output's duration
-    jump: float = 0.5  # any jump
+    jump: float = 0.0  # any jump
     urge: float = 0.0  # taken off a jump when it is weighed against staying
+    form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
     likeness: float = 2.0  # times the edge's cost: how unlike both sides sound
     back: float = 1.0  # hearing again what was heard just now …
     back_seconds: float = 40.0  # … fading with how long ago
@@ -63,11 +64,12 @@ class SearchConfig:
 SEARCH = SearchConfig()
 
 
-def weigh_edges(edges: Edges, config: SearchConfig, *, start: int, seed: int) -> Array:
+def weigh_edges(edges: Edges, begins: Array, config: SearchConfig, *, start: int, seed: int) -> Array:
     """What each edge costs, wherever in the output it is taken and however its seam turns out: (steps, partners).
 
     Args:
         edges: the possible jumps.
+        begins: how much each step is the beginning of something, (steps,), 0 to 1.
         config: the weights.
         start: the step at which the output begins.
         seed: of the noise.
@@ -76,6 +78,7 @@ def weigh_edges(edges: Edges, config: SearchConfig, *, start: int, seed: int) ->
     recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
     noise = np.random.default_rng(seed).gumbel(size=distances.shape) * config.noise
     costs = config.jump + config.likeness * edges.costs - noise
+    costs += config.form * (1.0 - begins[edges.targets])
     costs += np.where(distances > 0, config.back * recent, 0.0)
     brief = min(config.brief_seconds * FEATURES.steps_per_second, steps / 6)
     costs += config.brief * np.clip(1.0 - (np.arange(steps) - start) / brief, 0.0, 1.0)[:, None]

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from musex.errors import MusexError
 
-ENDINGS = ("outro", "fade", "cut")
+ENDINGS = ("outro", "fade", "cut", "loop")
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
 
 
@@ -26,7 +26,8 @@ class Settings:
 
     Attributes:
         seed: Fixes everything drawn at random: varies the choice among jumps that are about as good.
-        ending: "outro" for the song's own ending, "fade" or "cut" at the duration.
+        ending: "outro" for the song's own ending, "fade" or "cut" at the duration, "loop" to run into the
+            output's own beginning, which is then the loop's first sample rather than the song's.
         keep_from: Seconds of the song; jumps neither leave nor enter before …
         keep_to: … nor after this; without them wherever the song is usable.
         avoid: Stretches of the song that are never heard.

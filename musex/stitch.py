@@ -13,7 +13,7 @@ Array = np.ndarray
 
 BLOCK_SECONDS = 1.0
 CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
-FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0}  # by the plan's ending
+FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0, "loop": 0.0}  # by the plan's ending
 LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
 
 
@@ -64,17 +64,19 @@ def check_plan(plan: Plan, song: SongLike) -> None:
         raise MusexError("the plan was made from another song than this one (their SHA-256 differ)")
     if plan.settings.get("ending", "outro") not in FADE_OUT_SECONDS:
         raise MusexError(f"the plan asks for an unknown ending, {plan.settings.get('ending')!r}")
-    if not plan.spans or len(plan.seams) != len(plan.spans) - 1:
-        raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: one seam fewer is needed")
+    loops = plan.settings.get("ending") == "loop"
+    if not plan.spans or len(plan.seams) != len(plan.spans) - (not loops):
+        wanted = "as many seams are" if loops else "one seam fewer is"
+        raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: {wanted} needed")
     at = 0
-    for span, seam in zip(plan.spans[:-1], plan.seams, strict=True):
+    following = [*plan.spans[1:], plan.spans[0]]
+    for span, seam, after in zip(plan.spans, plan.seams, following, strict=False):
         at += span.frames
         half = seam.fade // 2
         inside = half <= min(seam.leave, seam.enter) and max(seam.leave, seam.enter) + half <= frames
         if not inside or seam.fade < 0 or seam.at != at or seam.leave != span.stop:
             raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span before it or the song")
-    for seam, span in zip(plan.seams, plan.spans[1:], strict=True):
-        if seam.enter != span.start:
+        if seam.enter != after.start:
             raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span after it")
     for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
         if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
@@ -83,16 +85,22 @@ def check_plan(plan: Plan, song: SongLike) -> None:
 
 def _halves(plan: Plan) -> list[int]:
     """How far the crossfade reaches into both spans at each seam, and at the output's ends."""
-    return [0, *(seam.fade // 2 for seam in plan.seams), 0]
+    halves = [seam.fade // 2 for seam in plan.seams]
+    if len(plan.seams) == len(plan.spans):  # the last seam leads from the end to the beginning
+        return [halves[-1], *halves]
+    return [0, *halves, 0]
 
 
 def _pieces(plan: Plan, samples: Array) -> Iterator[Array]:
-    """Source and crossfades in their order, views of any length."""
+    """Source and crossfades in their order, views of any length; a loop begins amid its last seam's crossfade."""
     halves = _halves(plan)
+    if halves[0]:
+        yield crossfade(samples, plan.seams[-1])[halves[0] :]
     for number, span in enumerate(plan.spans):
         yield samples[span.start + halves[number] : span.stop - halves[number + 1]]
         if number < len(plan.seams) and plan.seams[number].fade > 1:
-            yield crossfade(samples, plan.seams[number])
+            mixed = crossfade(samples, plan.seams[number])
+            yield mixed if number < len(plan.spans) - 1 else mixed[: halves[-1]]
 
 
 def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> None:
@@ -108,7 +116,9 @@ def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> No
 
 
 def _fade_lengths(plan: Plan, song: SongLike) -> tuple[int, int]:
-    """Samples of the fade in, where the song does not begin with its own start, and of the fade out."""
+    """Samples of the fade in, where the output does not begin with the song's own start, and of the fade out."""
+    if plan.settings.get("ending") == "loop":
+        return 0, 0
     fade_in = CUT_SECONDS if plan.spans[0].start > 0 else 0.0
     fade_out = FADE_OUT_SECONDS[plan.settings.get("ending", "outro")]
     if plan.spans[-1].stop < len(song.samples):

@@ -19,6 +19,7 @@ import numpy as np
 
 from musex.audio import MOST_CHANNELS, Samples, Song, ffmpeg, local_input, to_int16, to_int24
 from musex.errors import AudioError
+from musex.loops import mark_loop
 
 # Tags that are wrong for a longer song, or that belong to the source's container rather than to the music.
 DROPPED_TAGS = re.compile(
@@ -59,6 +60,7 @@ _FORMATS = {
     ),
 }
 WRITABLE = tuple(_FORMATS)
+LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
 _BIT_RATES = (192, 224, 256, 320)  # kb/s for two channels: at least the first, up to the source's class
 _VORBIS_BIT_RATES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)  # kb/s for two channels at quality 0 to 10
 
@@ -111,6 +113,7 @@ def write_song(
     force: bool = False,
     title_suffix: str | None = None,
     bitrate: str | None = None,
+    loop_frames: int | None = None,
 ) -> list[str]:
     """Encode blocks as they come, with the tags and cover of the song's file, and put the file in place at the end.
 
@@ -122,6 +125,8 @@ def write_song(
         title_suffix: Appended to the title, where the song has one.
         bitrate: For lossy formats, such as "256k"; without it 192 kb/s or the song's own class above that
             (for two channels; others in proportion).
+        loop_frames: Frames of an output that is one loop: its loop points are written, as a `smpl` chunk in wav and as
+            the tags LOOPSTART and LOOPLENGTH in mp3, flac, ogg and opus.
 
     Returns:
         What the user should know: how the format differs from the song.
@@ -141,10 +146,15 @@ def write_song(
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
     command += ["-f", sample_format, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"]
     command += _tag_arguments(suffix, song, source, title_suffix, notes)
+    if loop_frames is not None and suffix in LOOP_TAGGED:
+        frames = round(loop_frames * _output_rate(suffix, song) / song.sample_rate)
+        command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
     command += _codec_arguments(suffix, song, source, bitrate, notes)
     command += ["-fflags", "+bitexact", "-f", _FORMATS[suffix].muxer, "-n", f"file:{temporary}"]
     try:
         _encode(command, map(convert, _of_shape(blocks, song.channels)), Path(path))
+        if loop_frames is not None and suffix == ".wav":
+            mark_loop(temporary, loop_frames, song.sample_rate)
         os.replace(temporary, target)
     except OSError as error:
         raise AudioError(f"could not write {path}: {error.strerror or error}") from error
@@ -229,11 +239,16 @@ def _tag_arguments(suffix: str, song: Song, source: _Source, title_suffix: str |
     return arguments
 
 
+def _output_rate(suffix: str, song: Song) -> int:
+    """The song's sample rate, or the next that the format has, Hz."""
+    rate, rates = song.sample_rate, _FORMATS[suffix].sample_rates
+    return rate if not rates or rate in rates else next((allowed for allowed in rates if allowed >= rate), rates[-1])
+
+
 def _codec_arguments(suffix: str, song: Song, source: _Source, bitrate: str | None, notes: list[str]) -> list[str]:
     form, name = _FORMATS[suffix], suffix[1:]
-    rate, channels = song.sample_rate, min(song.channels, form.most_channels)
-    if form.sample_rates and rate not in form.sample_rates:
-        rate = next((allowed for allowed in form.sample_rates if allowed >= rate), form.sample_rates[-1])
+    rate, channels = _output_rate(suffix, song), min(song.channels, form.most_channels)
+    if rate != song.sample_rate:
         only = "only" if len(form.sample_rates) == 1 else "at most" if rate < song.sample_rate else "as the next rate"
         notes.append(f"{name} holds {rate} Hz {only}: resampled from {song.sample_rate} Hz")
     arguments = ["-ar", str(rate)]

@@ -19,7 +19,7 @@ from musex.features import analyse
 from musex.plans import Plan, common_share
 from musex.regions import Limits, find_region
 from musex.seams import find_edges
-from musex.stitch import render
+from musex.stitch import crossfade, render
 
 RATE = 8000
 
@@ -143,6 +143,50 @@ def test_other_endings_last_exactly_as_long_as_asked(ending: str, seconds: float
     assert np.abs(output[-4:]).max() < 0.05
     late = output[-4 * RATE : -3 * RATE]
     assert np.sqrt(np.mean(late**2)) > 0.02
+
+
+def periodic(bars: int, *, sample_rate: int = RATE) -> Song:
+    """The same two seconds over and over, to the sample."""
+    bar = compose(2.0, sample_rate=sample_rate, seed=3) + 0.02 * np.random.default_rng(0).standard_normal(
+        (2 * sample_rate, 1)
+    ).astype(np.float32)
+    return Song(np.tile(bar, (bars, 1)).astype(np.float32), sample_rate)
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0, 200.0])
+def test_a_loop_joins_its_own_beginning(seconds: float) -> None:
+    song = periodic(30)
+    plan = plan_of(song, seconds, ending="loop")
+    assert abs(plan.seconds - seconds) <= 0.1
+    output = played(plan, song)
+    assert len(output) == plan.frames
+    twice = np.concatenate([output, output])
+    place = plan.spans[0].start + np.arange(-RATE, RATE)
+    true = song.samples[place % (2 * RATE)]
+    residual = twice[len(output) - RATE : len(output) + RATE] - true
+    assert np.sum(residual**2) < 1e-6 * np.sum(true**2)  # -60 dB
+
+
+@pytest.mark.parametrize("seconds", [15.0, 47.3, 180.0])
+def test_a_loop_of_any_duration(seconds: float) -> None:
+    song = song_of(60.0, channels=2)
+    plan = plan_of(song, seconds, ending="loop")
+    assert abs(plan.seconds - seconds) <= 0.1
+    assert len(plan.seams) == len(plan.spans)
+    closing = plan.seams[-1]
+    assert (closing.at, closing.leave, closing.enter) == (plan.frames, plan.spans[-1].stop, plan.spans[0].start)
+    output, half = played(plan, song), closing.fade // 2
+    mixed = crossfade(song.samples, closing)
+    np.testing.assert_array_equal(np.concatenate([output[-half:], output[:half]]), mixed)
+    rest = slice(closing.enter + half, closing.enter + RATE)
+    np.testing.assert_array_equal(output[half:RATE], song.samples[rest])
+
+
+def test_a_loop_leaves_out_what_is_avoided() -> None:
+    song = song_of(60.0)
+    plan = plan_of(song, 100.0, ending="loop", avoid=((20.0, 26.0),))
+    assert abs(plan.seconds - 100.0) <= 0.1
+    assert sum(max(0.0, min(s.stop / RATE, 26.0) - max(s.start / RATE, 20.0)) for s in plan.spans) == 0.0
 
 
 def test_an_impossible_duration_is_refused() -> None:

@@ -1,0 +1,110 @@
+"""The form of a song: how unlike its places are, where its sections begin, and where it comes to its end."""
+
+import numpy as np
+
+from musex.config import FEATURES, FeatureConfig
+
+Array = np.ndarray
+
+SECTION_STEPS = 80  # compared on both sides of a section's beginning, …
+BAR_STEPS = 15  # … and of a bar's
+BAR_SHARE = 0.7  # of a bar's beginning, where a section's counts 1
+WINDOW_STEPS = 40  # of the ending, compared with all of the song …
+WINDOW_HOP = 5  # … every so many steps, …
+WINDOW_BLOCKS = 8  # … as so many means
+STRANGE = 2.0  # deviations from the song's median beyond which a window is unlike all others
+REFERENCES = 400  # windows of the song from which that is known
+
+
+def step_levels(features: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Level of each step in dB, float64 (steps,): the power mean over bands."""
+    log_mel = features[:, : config.n_mels].astype(np.float64)
+    power = np.mean(10.0 ** (log_mel / 10.0), axis=1)
+    return np.asarray(10.0 * np.log10(power))
+
+
+def smooth(values: Array, width: int) -> Array:
+    """Centred moving average, edges repeated: (n,) to (n,)."""
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.asarray(np.convolve(padded, np.full(width, 1.0 / width), mode="valid"))
+
+
+def comparison_rows(features: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Rows whose Euclidean distance says how unlike two steps sound: float32 (steps, width).
+
+    Timbre, harmony, attacks and level each get their share; two random steps lie about 1 apart.
+    """
+    log_mel = features[:, : config.n_mels]
+    log_mel = np.maximum(log_mel, log_mel.max() - 70.0)
+    chroma = features[:, config.n_mels : config.n_mels + config.n_chroma]
+    onset = np.sqrt(features[:, config.n_mels + config.n_chroma :])
+    level = np.maximum(step_levels(features), float(step_levels(features).max()) - 70.0)[:, None]
+    parts = []
+    for part, share in ((log_mel, 0.4), (chroma, 0.3), (onset, 0.2), (level, 0.1)):
+        centred = part - part.mean(axis=0)
+        variance = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))  # mean squared distance of two random rows
+        parts.append(centred * np.sqrt(share / max(variance, 1e-9)))
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def novelty(rows: Array, reach: int) -> Array:
+    """How unlike the `reach` steps before and after each place are on the whole: (steps, width) to (steps,).
+
+    With squared distances, the self-similarity matrix under a checkerboard kernel (Foote, 2000) is just the squared
+    distance between the means of both sides.
+    """
+    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    places = np.arange(len(rows))
+    first, last = np.maximum(places - reach, 0), np.minimum(places + reach, len(rows))
+    before = (sums[places] - sums[first]) / np.maximum(places - first, 1)[:, None]
+    after = (sums[last] - sums[places]) / np.maximum(last - places, 1)[:, None]
+    found = np.sum((after - before) ** 2, axis=1)
+    return np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, found)
+
+
+def _peaks(curve: Array, apart: int) -> Array:
+    """The peaks of a curve, the highest within `apart` on both sides, 0 to 1; 0 elsewhere."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(curve, apart), 2 * apart + 1)
+    peaks = np.where((curve >= windows.max(axis=1)) & (curve > 0.0), curve, 0.0)
+    high = float(np.quantile(peaks[peaks > 0.0], 0.9)) if peaks.any() else 1.0
+    return np.asarray(np.clip(peaks / max(high, 1e-12), 0.0, 1.0))
+
+
+def beginnings(features: Array) -> Array:
+    """How much each step is the beginning of something, 0 to 1: of a section, or less so of a bar."""
+    rows = comparison_rows(features)
+    sections = _peaks(novelty(rows, SECTION_STEPS), SECTION_STEPS // 4)
+    bars = _peaks(novelty(rows, BAR_STEPS), BAR_STEPS // 2)
+    found = np.maximum(np.sqrt(sections), BAR_SHARE * bars)
+    beside = np.lib.stride_tricks.sliding_window_view(np.pad(found, 1), 3).max(axis=1)
+    return np.asarray(np.maximum(found, 0.5 * beside))
+
+
+def outro_start(features: Array, start: int, stop: int) -> int:
+    """Where the last stretch begins that is unlike everything else in the song; `stop` if it ends as it went.
+
+    Looks at the last quarter of the sound in steps [start, stop).
+    """
+    rows = comparison_rows(features)
+    firsts = np.arange(start, stop - WINDOW_STEPS + 1, WINDOW_HOP)
+    if len(firsts) < 8 * WINDOW_STEPS // WINDOW_HOP:
+        return stop
+    block = WINDOW_STEPS // WINDOW_BLOCKS
+    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
+    places = firsts[:, None] + block * np.arange(WINDOW_BLOCKS)
+    windows = ((sums[places + block] - sums[places]) / block).reshape(len(firsts), -1).astype(np.float32)
+    squares = np.sum(windows**2, axis=1)
+
+    def nearest(which: Array) -> Array:
+        """Distance of windows to the most alike of those that do not overlap them."""
+        distances = squares[which, None] + squares - 2.0 * windows[which] @ windows.T
+        distances[np.abs(firsts[which, None] - firsts) < WINDOW_STEPS] = np.inf
+        return np.asarray(np.sqrt(np.maximum(distances.min(axis=1), 0.0)))
+
+    late = len(firsts) - len(firsts) // 4
+    usual = nearest(np.unique(np.linspace(0, late - 1, REFERENCES).astype(np.int64)))
+    middle = float(np.median(usual))
+    spread = 1.4826 * float(np.median(np.abs(usual - middle)))
+    strange = nearest(np.arange(late, len(firsts))) > middle + STRANGE * max(spread, 0.1 * middle, 1e-3)
+    run = int(np.argmin(strange[::-1])) if not strange.all() else len(strange)
+    return stop if run < 2 else int(firsts[len(firsts) - run]) + WINDOW_STEPS // 2

@@ -1,0 +1,87 @@
+"""An output that loops: the jump from its end back to its beginning, and the loop points in its file."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from musex.plans import Seam
+from musex.regions import Limits, Material
+from musex.seams import Edges
+from musex.search import SeamFinder
+
+Array = np.ndarray
+
+CANDIDATES = 12  # closing jumps that are aligned
+TRIED = 4  # of them, the best, that are tried to plan with
+UNUSED = 3.0  # cost of a loop that leaves out nearly all that it could play
+SHORTCUT = 1.0  # cost of a loop that is shorter than its song's and needs jumps ahead
+LARGEST_CHUNK = (1 << 32) - 1
+
+
+def find_closings(
+    edges: Edges, costs: Array, limits: Limits, material: Material, finder: SeamFinder, *, rate: float, target: int
+) -> Iterator[Seam]:
+    """The best jumps from a loop's end to its beginning, aligned, best first.
+
+    A loop plays from where its closing jump enters to where that leaves, so the jump shall join well and both places
+    shall have most of what can be played between them.
+
+    Args:
+        edges: the possible jumps.
+        costs: what they cost, (steps, partners).
+        limits: bound how far the cut may move.
+        material: what may be heard.
+        finder: aligns and prices.
+        rate: samples per step.
+        target: samples that the output shall last.
+    """
+    room = max(limits.distance, 4 * limits.gap)
+    wanted = min(target / rate, limits.last - limits.first_enter)
+    distances = edges.distances
+    unused = UNUSED * np.clip(1.0 - distances / wanted, 0.0, 1.0)
+    total = costs + unused + SHORTCUT * (distances > target / rate + 2)
+    total = np.where(distances >= room, total, np.inf).ravel()
+    found = []
+    for _ in range(CANDIDATES):
+        best = int(np.argmin(total))
+        if not np.isfinite(total[best]):
+            break
+        leave, partner = divmod(best, edges.targets.shape[1])
+        seam = finder.align(round(leave * rate), round(int(edges.targets[leave, partner]) * rate), slide=limits.slide)
+        found.append((float(total[best]) + finder.price(seam), seam))
+        near = np.abs(np.arange(edges.steps) - leave) <= 2
+        total.reshape(edges.steps, -1)[near] += np.where(
+            np.abs(distances[near] - distances[leave, partner]) <= 2, 9.0, 0.0
+        )
+    for _, seam in sorted(found, key=lambda pair: pair[0])[:TRIED]:
+        yield seam
+
+
+def between(edges: Edges, limits: Limits, stop: int) -> Edges:
+    """The jumps that leave and enter early enough before a loop's end at step `stop`."""
+    late = np.arange(edges.steps)[:, None] > stop - limits.gap - limits.drift
+    late = late | (edges.targets > stop - 2 * (limits.gap + limits.drift))
+    return replace(edges, costs=np.where(late, np.float32(np.inf), edges.costs))
+
+
+def mark_loop(path: Path, frames: int, sample_rate: int) -> None:
+    """Append a `smpl` chunk to a WAV file (RF64 too): the whole of it is one loop, for ever.
+
+    Written out because no library at hand writes it: ffmpeg and mutagen do not know the chunk, and python-soundfile
+    does not offer libsndfile's.
+    """
+    if frames > LARGEST_CHUNK:
+        return
+    period = round(1e9 / sample_rate)
+    sampler = struct.pack("<9I", 0, 0, period, 60, 0, 0, 0, 1, 0)  # middle C, one loop
+    chunk = sampler + struct.pack("<6I", 0, 0, 0, frames - 1, 0, 0)  # forward, first and last frame, endless
+    with path.open("r+b") as file:
+        large = file.read(4) == b"RF64"
+        size = file.seek(0, 2)
+        file.write(b"\0" * (size % 2) + b"smpl" + struct.pack("<I", len(chunk)) + chunk)
+        whole = file.tell() - 8
+        file.seek(20 if large else 4)  # an RF64 file has its size in the ds64 chunk, which comes first
+        file.write(struct.pack("<Q", whole) if large else struct.pack("<I", whole))

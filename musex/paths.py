@@ -1,0 +1,255 @@
+"""The search for a path through the song: one decision at a time, each jump at once at its exact place.
+
+A decision weighs what the outlook expects, how a seam would sound, what was heard lately and the cost-to-go table,
+which knows every later jump.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from musex.config import FEATURES, PointerConfig
+from musex.features import analyse
+from musex.form import beginnings
+from musex.joins import JoinHeadLike
+from musex.loops import between, find_closings
+from musex.outlook import Outlook
+from musex.plans import Plan, Seam
+from musex.regions import Limits, Material, find_material, find_region
+from musex.seams import CostToGo, find_edges
+from musex.search import SeamFinder, SearchConfig, weigh_edges
+from musex.settings import Settings
+from musex.stitch import SongLike
+
+Array = np.ndarray
+
+BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it, …
+BEGINNING_SLIDE = 0.4  # … sliding only so much of what a seam else may
+
+
+class PathSearch:
+    """The path of one output while it grows, one decision at a time.
+
+    Positions are in samples of the song unless they say steps. `enter` chooses what the path may use, `begin` starts
+    anew with that, then `choose` says where to jump next, `play` and `take` go there.
+    """
+
+    def __init__(
+        self,
+        song: SongLike,
+        join_head: JoinHeadLike | None,
+        *,
+        target: int,
+        settings: Settings,
+        unlike: Sequence[Plan],
+        config: SearchConfig,
+    ) -> None:
+        self.samples, self.sample_rate = song.samples, song.sample_rate
+        self.target, self.settings, self.unlike, self.config = target, settings, unlike, config
+        self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
+        self.tolerance = config.tolerance_seconds * song.sample_rate
+        self.features = analyse(song.samples, song.sample_rate)
+        self.steps = len(self.features)
+        self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
+        self.begins = beginnings(self.features)
+        self.region, self.material = find_region(self.features), find_material(settings, self.steps)
+        stop = min(self.material.stop, self.steps if settings.ending == "outro" else self.region.stop)
+        self.start, self.stop = self._samples(self.material.start), self._samples(stop)
+        self.finder = SeamFinder(song.samples, song.sample_rate, join_head, config)
+        self.closing: Seam | None = None  # from a loop's end to its beginning
+
+    def _samples(self, step: int) -> int:
+        return min(round(step * self.rate), len(self.samples))
+
+    @property
+    def debt(self) -> int:
+        """Samples to be played more than the song still has."""
+        return self.target - self.played - (self.stop - self.position)
+
+    def enter(self, limits: Limits) -> Iterator[None]:
+        """Find the edges that `limits` allow, and for a loop, one after another, the places between which it plays."""
+        config = self.config
+        self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
+        self.costs = weigh_edges(self.edges, self.begins, config, start=self.material.start, seed=self.settings.seed)
+        for plan in self.unlike:
+            for seam in plan.seams:
+                rows, same = self._beside(seam)
+                self.costs[rows] += config.unlike * same
+        if self.settings.ending != "loop":
+            yield
+            return
+        edges, costs, material = self.edges, self.costs, self.material
+        for closing in find_closings(edges, costs, limits, material, self.finder, rate=self.rate, target=self.target):
+            start, stop = self._step(closing.enter), self._step(closing.leave)
+            avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
+            self.material = Material(start, stop, material.keep, avoided)
+            self.closing, self.start, self.stop = closing, closing.enter, closing.leave
+            self.edges = between(edges, limits, stop)
+            self.costs = np.where(np.isfinite(self.edges.costs), costs, np.float32(np.inf))
+            yield
+        self.material = material
+
+    def begin(self) -> bool:
+        """Begin anew; False if the duration cannot be reached with the edges that there are."""
+        self.position, self.played = self.start, 0
+        self.clean = True  # nothing avoided was heard
+        self.seams: list[Seam] = []
+        self.aligned: dict[tuple[int, int], Seam] = {}
+        self.heat = np.zeros(self.steps)
+        self.context = np.zeros(0, np.int64)
+        self.uses = np.zeros(self.costs.shape, np.int16)
+        self.last_used = np.zeros(self.costs.shape, bool)
+        self.seam_costs = np.full(self.costs.shape, self.config.expected_seam, np.float32)
+        debt = round(self.debt / self.rate)
+        self.to_go = CostToGo(
+            self.edges,
+            self.costs + self.seam_costs,
+            self.limits,
+            self.material,
+            debt=debt,
+            may_overrun=not self.own_ending,
+        )
+        return self.to_go.reaches(debt)
+
+    def left(self) -> int:
+        """Samples still to be played: to the song's end if that is on time, else to the duration."""
+        if self.own_ending and abs(self.debt) <= self.tolerance and self._plays_out(self.position / self.rate):
+            return self.stop - self.position
+        return self.target - self.played
+
+    def _plays_out(self, steps: Array | float) -> Array:
+        """Whether the song may be heard from here, in steps, to its end."""
+        return self.material.clear(steps, self.material.stop)
+
+    def _step(self, position: float) -> int:
+        return min(round(position / self.rate), self.steps)
+
+    def play(self, frames: int) -> None:
+        """Play on without a cut, and remember it."""
+        start, stop = self._step(self.position), self._step(self.position + frames)
+        self.clean &= bool(self.material.clear(self.position / self.rate, (self.position + frames) / self.rate))
+        self.heat *= math.exp(-frames / (self.config.heard_seconds * self.sample_rate))
+        self.heat[start:stop] += 1.0
+        self.context = np.concatenate([self.context, np.arange(start, stop)])[-PointerConfig().context_steps :]
+        self.position += frames
+        self.played += frames
+
+    def take(self, seam: Seam) -> None:
+        """Jump, and count the edge and those beside it as used."""
+        rows, same = self._beside(seam)
+        self.uses[rows] += same
+        self.last_used[:] = False
+        self.last_used[rows] = same
+        self.position = seam.enter
+        self.seams.append(replace(seam, at=self.played))
+
+    def _beside(self, seam: Seam) -> tuple[slice, Array]:
+        """The rows around a seam, and which of their edges are as good as the same jump."""
+        leave, distance = self._step(seam.leave), (seam.leave - seam.enter) / self.rate
+        beside = self.config.beside_steps
+        rows = slice(max(0, leave - beside), leave + beside + 1)
+        return rows, np.abs(self.edges.distances[rows] - distance) <= 2.5
+
+    def _value(self, debts: Array | float, positions: Array | int) -> Array:
+        """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
+        debts = np.asarray(debts)
+        rows = np.rint(debts / self.rate).astype(np.int64)
+        if self.own_ending:
+            rows = np.where(np.abs(debts) <= self.tolerance, 0, rows)
+        return self.to_go(rows, np.asarray(positions))
+
+    def choose(self, outlook: Outlook, time: int) -> Seam | None:
+        """The next jump within this horizon, aligned, or None to stay until its end."""
+        here, left = self._step(self.position), outlook.horizon - time
+        drift = self.limits.drift
+        after = self._value(self.debt, min(here + left + drift, self.steps))
+        stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
+        end = here + math.ceil((self.target - self.played) / self.rate)
+        if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
+            stay = math.inf
+        before = self.seams[-1] if self.seams else self.closing
+        ready = math.ceil(before.enter / self.rate) + self.limits.gap if before else 0
+        first = max(ready, here + drift, self.limits.first_leave)
+        if not self.seams:
+            first = max(first, round(self.config.first_jump_seconds * FEATURES.steps_per_second))
+        last = min(here + left + drift - 1, self.limits.last, self.steps - 1, self.material.next_avoided(here))
+        if not self.own_ending:
+            last = min(last, here + int((self.target - self.played) / self.rate) - self.limits.gap)
+        if first > last or (not self.seams and self.debt == 0 and self._plays_out(here)):
+            return None
+        leaves = np.arange(first, last + 1)
+        costs, after = self._weigh(outlook, time, here, leaves)
+        return self._best_aligned(leaves, costs, after, stay)
+
+    def _weigh(self, outlook: Outlook, time: int, here: int, leaves: Array) -> tuple[Array, Array]:
+        """Cost of each jump from `leaves` without its seam, and the cost to go after it: both (leaves, partners)."""
+        config = self.config
+        rows = slice(int(leaves[0]), int(leaves[-1]) + 1)
+        targets = self.edges.targets[rows]
+        times = np.minimum(time + leaves - here, outlook.horizon)
+        costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
+        costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
+        costs += outlook.beyond(targets, times[:, None], here, time)
+        costs += config.reuse * self.uses[rows] - config.urge
+        costs += config.forbidden * ((self.uses[rows] >= config.most_uses) | self.last_used[rows])
+        if self.seams:
+            since = (leaves - self.seams[-1].enter / self.rate) / FEATURES.steps_per_second
+            costs += config.soon * np.maximum(0.0, 1.0 - since / config.soon_seconds)[:, None]
+        debts = self.debt - self.edges.distances[rows] * self.rate
+        after = self._value(debts, targets + self.limits.gap + self.limits.drift)
+        if self.own_ending:  # the lag may take up the rest
+            ends = (np.abs(debts) <= self.tolerance + self.rate) & self._plays_out(targets)
+            after = np.where(ends, 0.0, after)
+        return costs, after
+
+    def _best_aligned(self, leaves: Array, costs: Array, after: Array, stay: float) -> Seam | None:
+        """Align the most promising jumps until the best one is aligned; None if staying is cheaper."""
+        first = int(leaves[0])
+        partners = costs.shape[1]
+        total = (costs + after + self.seam_costs[first : first + len(leaves)]).ravel()
+        done: dict[int, Seam] = {}
+        for _ in range(self.config.alignments + 4 * self.config.alignments * (not math.isfinite(stay))):
+            best = int(np.argmin(total))
+            if total[best] >= stay or best in done or not np.isfinite(total[best]):
+                break
+            row, partner = divmod(best, partners)
+            seam = self._realise(first + row, partner)
+            total[best] = np.inf
+            if seam is not None:
+                debt = self.debt + seam.enter - seam.leave
+                value = float(self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap))
+                total[best] = float(costs[row, partner]) + self.finder.price(seam) + value
+                done[best] = seam
+        if not done:
+            return None
+        best = min(done, key=lambda place: float(total[place]))
+        return done[best] if total[best] < stay else None
+
+    def _realise(self, leave: int, partner: int) -> Seam | None:
+        """The seam of an edge on the waveform; with a lag that keeps the duration if the free one would not."""
+        seam = self.aligned.get((leave, partner))
+        if seam is None:
+            seam = self.aligned[leave, partner] = self._align(leave, partner)
+            self.seam_costs[leave, partner] = self.finder.price(seam)
+        if self.own_ending:
+            distance = int(self.edges.distances[leave, partner])
+            debt = self.debt + seam.enter - seam.leave
+            value = self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap)
+            aims_at_end = abs(self.debt - distance * self.rate) <= self.tolerance + self.rate
+            aims_at_end &= bool(self._plays_out(seam.enter / self.rate))
+            if not np.isfinite(value) or (aims_at_end and abs(debt) > self.tolerance):
+                row = round(self.debt / self.rate) - distance
+                middle, width = (0.0, self.tolerance - 2) if aims_at_end else (row * self.rate, 0.45 * self.rate)
+                base = round((leave - distance) * self.rate) - round(leave * self.rate)
+                offset = middle - self.debt - base
+                seam = self._align(leave, partner, (math.ceil(offset - width), math.floor(offset + width)))
+        halves = seam.fade // 2 + (self.seams[-1].fade // 2 if self.seams else 0)
+        return seam if seam.leave - self.position >= halves else None
+
+    def _align(self, leave: int, partner: int, lags: tuple[int, int] | None = None) -> Seam:
+        """The seam of an edge; what enters at a beginning is cut there."""
+        enter = int(self.edges.targets[leave, partner])
+        slide = self.limits.slide * (BEGINNING_SLIDE if self.begins[enter] >= BEGINNING else 1.0)
+        return self.finder.align(round(leave * self.rate), round(enter * self.rate), slide=slide, lags=lags)
