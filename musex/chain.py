@@ -193,5 +193,4 @@ class _Chain:
         pointer = np.where(np.isnan(pointer), 0.0, pointer)  # a model that cannot tell leaves the choice to the seams
         self.predictions += 1
         config = self.path.config
-        heard = config.heard * self.path.heat + config.heard_again * np.maximum(self.path.heat - 0.5, 0.0)
-        return look_ahead(pointer, heard, weight=config.pointer, cap=config.pointer_cap)
+        return look_ahead(pointer, self.path.unwanted(), weight=config.pointer, cap=config.pointer_cap)

@@ -59,7 +59,7 @@ def novelty(rows: Array, reach: int) -> Array:
     before = (sums[places] - sums[first]) / np.maximum(places - first, 1)[:, None]
     after = (sums[last] - sums[places]) / np.maximum(last - places, 1)[:, None]
     found = np.sum((after - before) ** 2, axis=1)
-    return np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, found)
+    return np.asarray(np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, found))
 
 
 def _peaks(curve: Array, apart: int) -> Array:
@@ -99,7 +99,7 @@ def outro_start(features: Array, start: int, stop: int) -> int:
         """Distance of windows to the most alike of those that do not overlap them."""
         distances = squares[which, None] + squares - 2.0 * windows[which] @ windows.T
         distances[np.abs(firsts[which, None] - firsts) < WINDOW_STEPS] = np.inf
-        return np.sqrt(np.maximum(distances.min(axis=1), 0.0))
+        return np.asarray(np.sqrt(np.maximum(distances.min(axis=1), 0.0)))
 
     late = len(firsts) - len(firsts) // 4
     usual = nearest(np.unique(np.linspace(0, late - 1, REFERENCES).astype(np.int64)))
