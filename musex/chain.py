@@ -192,5 +192,4 @@ class _Chain:
         pointer = self.model.predict(self.memory, self.path.context).pointer[:horizon]
         self.predictions += 1
         config = self.path.config
-        heard = config.heard * self.path.heat + config.heard_again * np.maximum(self.path.heat - 0.5, 0.0)
-        return look_ahead(pointer, heard, weight=config.pointer, cap=config.pointer_cap)
+        return look_ahead(pointer, self.path.unwanted(), weight=config.pointer, cap=config.pointer_cap)

@@ -97,6 +97,13 @@ def extend(
     novelty: Annotated[
         float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
     ] = 0.5,
+    mood: Annotated[
+        str | None, typer.Option("--mood", metavar="MOOD", help="What to play more of: calm, bright, intense or dark.")
+    ] = None,
+    arc: Annotated[
+        str | None,
+        typer.Option("--arc", metavar="ARC", help='The same over time, as minutes:mood: "0:calm 5:intense 10:calm".'),
+    ] = None,
     variations: Annotated[
         int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
     ] = 1,
@@ -122,6 +129,8 @@ def extend(
         "keep_to": None if keep_to is None else parse_time(keep_to),
         "avoid": tuple(parse_stretch(text) for text in avoid or ()),
         "novelty": novelty,
+        "mood": mood,
+        "arc": parse_arc(arc or ""),
     }
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     several = len(songs) > 1 or songs[0].is_dir()
@@ -419,6 +428,17 @@ def parse_stretch(text: str) -> tuple[float, float]:
     if not dash:
         raise MusexError(f"{text} is not a stretch of the song: give its start and end, such as 0:40-0:52")
     return parse_time(start), parse_time(stop)
+
+
+def parse_arc(text: str) -> tuple[tuple[float, str], ...]:
+    """Seconds and moods of "minutes:mood" given one after another."""
+    points = []
+    for word in text.split():
+        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+):(\w+)", word, re.ASCII)
+        if not match:
+            raise MusexError(f'{word} is not a time and a mood: give minutes:mood, such as "0:calm 5:intense 10:calm"')
+        points.append((60.0 * float(match[1]), match[2]))
+    return tuple(points)
 
 
 class _Handler(logging.Handler):

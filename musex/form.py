@@ -59,7 +59,7 @@ def novelty(rows: Array, reach: int) -> Array:
     before = (sums[places] - sums[first]) / np.maximum(places - first, 1)[:, None]
     after = (sums[last] - sums[places]) / np.maximum(last - places, 1)[:, None]
     found = np.sum((after - before) ** 2, axis=1)
-    return np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, found)
+    return np.asarray(np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, found))
 
 
 def _peaks(curve: Array, apart: int) -> Array:

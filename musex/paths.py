@@ -15,6 +15,7 @@ from musex.features import analyse
 from musex.form import beginnings
 from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
+from musex.moods import Arc
 from musex.outlook import Outlook
 from musex.plans import Plan, Seam
 from musex.regions import Limits, Material, find_material, find_region
@@ -102,16 +103,30 @@ class PathSearch:
         self.uses = np.zeros(self.costs.shape, np.int16)
         self.last_used = np.zeros(self.costs.shape, bool)
         self.seam_costs = np.full(self.costs.shape, self.config.expected_seam, np.float32)
+        self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for
+        points, weight = self.settings.moods, self.config.mood
+        costs = self.costs + self.seam_costs
+        self.arc = Arc(points, self.features, self.edges, costs, gap=self.limits.gap, weight=weight) if points else None
         debt = round(self.debt / self.rate)
         self.to_go = CostToGo(
             self.edges,
-            self.costs + self.seam_costs,
+            costs,
             self.limits,
             self.material,
             debt=debt,
             may_overrun=not self.own_ending,
         )
         return self.to_go.reaches(debt)
+
+    def unwanted(self) -> Array:
+        """What it costs to hear each step for a horizon from now on: what was heard lately, or is of another mood."""
+        config = self.config
+        costs = config.heard * self.heat + config.heard_again * np.maximum(self.heat - 0.5, 0.0)
+        if self.arc:
+            seconds = self.played / self.sample_rate
+            self.to_come = self.arc.to_come(seconds)
+            costs = costs + self.arc.unlike(seconds)
+        return costs
 
     def left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
@@ -166,6 +181,7 @@ class PathSearch:
         drift = self.limits.drift
         after = self._value(self.debt, min(here + left + drift, self.steps))
         stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
+        stay += float(self.to_come[min(here + left, self.steps - 1)])
         end = here + math.ceil((self.target - self.played) / self.rate)
         if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
             stay = math.inf
@@ -192,6 +208,7 @@ class PathSearch:
         costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
         costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
         costs += outlook.beyond(targets, times[:, None], here, time)
+        costs += self.to_come[np.minimum(targets + outlook.horizon - times[:, None], self.steps - 1)]
         costs += config.reuse * self.uses[rows] - config.urge
         costs += config.forbidden * ((self.uses[rows] >= config.most_uses) | self.last_used[rows])
         if self.seams:

@@ -29,6 +29,7 @@ class SearchConfig:
     heard: float = 0.6  # a horizon that was heard just before, once
     heard_again: float = 2.0  # and what is above half of that: more than once
     heard_seconds: float = 40.0  # fading with how long ago
+    mood: float = 3.0  # a horizon of one deviation from the mood asked for
     brief: float = 1.0  # a jump right at the start, or to right before the ending …
     brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
     first_jump_seconds: float = 0.0  # no jump before the song has been played so far

@@ -1,11 +1,15 @@
 """What may be asked of a plan besides its duration; a plan keeps it under `settings`."""
 
+import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, TypedDict
 
 from musex.errors import MusexError
 
 ENDINGS = ("outro", "fade", "cut", "loop")
+# Arousal and valence, in deviations from the song's median.
+MOODS = {"calm": (-1.2, 0.3), "bright": (0.4, 1.2), "intense": (1.2, 0.0), "dark": (-0.2, -1.2)}
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
 
 
@@ -18,6 +22,8 @@ class Options(TypedDict, total=False):
     keep_to: float | None
     avoid: tuple[Stretch, ...]
     novelty: float
+    mood: str | None
+    arc: tuple[tuple[float, str], ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Settings:
         keep_to: … nor after this; without them wherever the song is usable.
         avoid: Stretches of the song that are never heard.
         novelty: 0 as the song goes, with few jumps, to 1, with many.
+        mood: "calm", "bright", "intense" or "dark": which places of the song are played more.
+        arc: The same for some times of the output, as (seconds, mood) in order; between them it changes evenly.
     """
 
     seed: int = 0
@@ -40,6 +48,8 @@ class Settings:
     keep_to: float | None = None
     avoid: tuple[Stretch, ...] = ()
     novelty: float = 0.5
+    mood: str | None = None
+    arc: tuple[tuple[float, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError."""
@@ -56,6 +66,21 @@ class Settings:
                     f"there is nothing to avoid from {start:g} s to {stop:g} s: it must end after it starts"
                 )
 
+        if self.mood is not None and self.arc:
+            raise MusexError(f"both a mood ({self.mood}) and an arc of moods are asked for: give one of them")
+        for _, mood in self.moods:
+            if mood not in MOODS:
+                raise MusexError(f"the mood {mood!r} is not known; musex has {', '.join(MOODS)}")
+        times = [seconds for seconds, _ in self.arc]
+        if any(not 0.0 <= seconds < math.inf for seconds in times) or any(b <= a for a, b in pairwise(times)):
+            listed = ", ".join(f"{seconds / 60:g}" for seconds in times)
+            raise MusexError(f"the arc's times, {listed} min, must be in order, each once, from 0 on")
+
+    @property
+    def moods(self) -> tuple[tuple[float, str], ...]:
+        """The arc, or the one mood as an arc; nothing if neither is asked for."""
+        return self.arc or (((0.0, self.mood),) if self.mood is not None else ())
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, for the plan."""
-        return {**asdict(self), "avoid": [list(stretch) for stretch in self.avoid]}
+        return {**asdict(self), "avoid": [list(stretch) for stretch in self.avoid], "arc": [list(p) for p in self.arc]}

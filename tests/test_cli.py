@@ -89,15 +89,26 @@ def test_plan_is_kept_and_renders_to_the_same(song: Path, capsys: pytest.Capture
 def test_variations_are_numbered(song: Path) -> None:
     plan = song.with_name("plan.json")
     options = ["--seconds", "20", "--variations", "2", "--plan", str(plan), "--avoid", "0:02.5-3", "--novelty", "0.6"]
+    options += ["--arc", "0:calm 0.5:bright"]
     assert run(["extend", str(song), *options]) == 0
     assert files(song.parent) == {"song.wav", *(f"song-extended-{n}.wav" for n in (1, 2)), "plan-1.json", "plan-2.json"}
     settings = json.loads(song.with_name("plan-2.json").read_text())["settings"]
     assert (settings["seed"], settings["avoid"], settings["novelty"]) == (1, [[2.5, 3.0]], 0.6)
+    assert settings["arc"] == [[0.0, "calm"], [30.0, "bright"]]
 
 
 @pytest.mark.parametrize(
     "options",
-    [["--avoid", "3"], ["--avoid", "5-3"], ["--keep-from", "x"], ["--novelty", "2"], ["--avoid", "0-6"]],
+    [
+        ["--mood", "odd"],
+        ["--arc", "0:calm x"],
+        ["--arc", "2:calm 1:dark"],
+        ["--avoid", "3"],
+        ["--avoid", "5-3"],
+        ["--keep-from", "x"],
+        ["--novelty", "2"],
+        ["--avoid", "0-6"],
+    ],
 )
 def test_bad_settings(options: list[str], song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["extend", str(song), "--seconds", "20", *options]) == 1
