@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.cli import parse_duration, parse_time, run
+from musex.arguments import parse_duration, parse_time
+from musex.cli import run
 from musex.errors import DurationError
 from musex.terminal import format_time
 
