@@ -18,6 +18,8 @@ HEADINGS = {
     "error_against_match_prior_db": "against match prior, dB",
     "choice_skill": "choice skill",
     "choice_skill_unseen": "skill, unseen features",
+    "skill_against_match_prior": "against match prior",
+    "skill_unseen_against_match_prior": "against match prior",
     "chroma_similarity": "chroma similarity",
     "onset_correlation": "onset correlation",
     "onset_f_measure": "onset F",
@@ -125,7 +127,8 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
 
 
 def _table(title: str, measures: list[str]) -> Table:
-    table = Table("", title=f"\n{title}", box=None, title_justify="left")
+    table = Table(title=f"\n{title}", box=None, title_justify="left")
+    table.add_column("", no_wrap=True)
     for measure in measures:
         table.add_column(HEADINGS.get(measure, measure), justify="right")
     return table

@@ -49,7 +49,7 @@ def show_tables(tables: Iterable[Any]) -> None:
     """Tables one after another; wide where there is no terminal to fit."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 240)
     for table in tables:
         console.print(table)
 
