@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from musex import __version__
 from musex.audio import Samples, Song, read_song, song_from_array, song_from_segment, to_segment
 from musex.chain import plan_song
 from musex.config import LONGEST_OUTPUT_SECONDS
@@ -169,7 +170,7 @@ def vary_file(
         if plan_paths or len(outputs) > 1:
             raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
         plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
-        _write(blocks, round(plan.seconds * song.sample_rate), song, outputs[0], force, bitrate, report)
+        _write(plan, blocks, song, outputs[0], force, bitrate, report)
         return [plan]
     plans: list[Plan] = []
     for number, output in enumerate(outputs):
@@ -183,7 +184,7 @@ def vary_file(
             on_progress=lambda done: report("Predicting", done),
             **options,
         )
-        _write_plan(plan, song, output, force, bitrate, report)
+        _write(plan, render(plan, song), song, output, force, bitrate, report)
         if plan_paths:
             save_text(plan.to_json() + "\n", Path(plan_paths[number]))
         plans.append(plan)
@@ -225,7 +226,7 @@ def render_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = _read(found)
-    _write_plan(plan, song, target, force, bitrate, report)
+    _write(plan, render(plan, song), song, target, force, bitrate, report)
     return plan, target
 
 
@@ -330,32 +331,26 @@ def _find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _write_plan(
-    plan: Plan, song: Song, output: str | Path, force: bool, bitrate: str | None, report: OnProgress
-) -> None:
-    loop_frames = plan.frames if plan.settings.get("ending") == "loop" else None
-    _write(render(plan, song), plan.frames, song, output, force, bitrate, report, loop_frames=loop_frames)
-
-
 def _write(
+    plan: Plan,
     blocks: Iterable[Samples],
-    frames: int,
     song: Song,
     output: str | Path,
     force: bool,
     bitrate: str | None,
     report: OnProgress,
-    *,
-    loop_frames: int | None = None,
 ) -> None:
+    frames = round(plan.seconds * song.sample_rate)
+    model, seed = plan.model, plan.settings.get("seed")
     notes = write_song(
         output,
         _counted(blocks, frames, report),
         song=song,
         force=force,
         title_suffix=" (extended)",
+        encoded_by=f"musex {__version__}, {model.get('name')} {str(model.get('sha256'))[:12]}, seed {seed}",
         bitrate=bitrate,
-        loop_frames=loop_frames,
+        loop_frames=frames if plan.settings.get("ending") == "loop" else None,
     )
     for note in notes:
         logger.warning(note)

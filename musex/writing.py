@@ -23,7 +23,7 @@ from musex.loops import mark_loop
 
 # Tags that are wrong for a longer song, or that belong to the source's container rather than to the music.
 DROPPED_TAGS = re.compile(
-    r"replaygain_.*|r128_.*|loop_?(start|length|end)|itun(smpb|norm)|tlen|length|duration|cuesheet|encoder|"
+    r"replaygain_.*|r128_.*|loop_?(start|length|end)|itun(smpb|norm)|tlen|length|duration|cuesheet|encoder|encoded_by|"
     r"major_brand|minor_version|compatible_brands|creation_time|handler_name|vendor_id|language|id3v2_priv.*|"
     r"wmfsdk.*|metadata_block_picture|coverart(mime)?",
     re.IGNORECASE,
@@ -112,6 +112,7 @@ def write_song(
     song: Song,
     force: bool = False,
     title_suffix: str | None = None,
+    encoded_by: str | None = None,
     bitrate: str | None = None,
     loop_frames: int | None = None,
 ) -> list[str]:
@@ -123,6 +124,7 @@ def write_song(
         song: What the output was made from.
         force: Overwrite an existing file.
         title_suffix: Appended to the title, where the song has one.
+        encoded_by: What made the file, for the tag of that name.
         bitrate: For lossy formats, such as "256k"; without it 192 kb/s or the song's own class above that
             (for two channels; others in proportion).
         loop_frames: Frames of an output that is one loop: its loop points are written, as a `smpl` chunk in wav and as
@@ -146,6 +148,9 @@ def write_song(
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
     command += ["-f", sample_format, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"]
     command += _tag_arguments(suffix, song, source, title_suffix, notes)
+    if encoded_by is not None:
+        name = "encoder" if suffix == ".m4a" else "encoded_by"  # the only such name that MP4 has
+        command += ["-metadata", f"{name}={encoded_by}"]
     if loop_frames is not None and suffix in LOOP_TAGGED:
         frames = round(loop_frames * _output_rate(suffix, song) / song.sample_rate)
         command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]

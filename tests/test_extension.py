@@ -1,9 +1,11 @@
 """The public API: every form in which a song is taken and given back."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import mutagen
 import numpy as np
 import pytest
 import soundfile
@@ -87,6 +89,14 @@ def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: m
         parts = [done for name, done in calls if name == stage]
         assert parts == sorted(parts)
         assert 0 <= parts[0] <= parts[-1] <= 1
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac", "ogg", "m4a"])
+def test_the_file_says_what_made_it(wav_path: Path, tmp_path: Path, suffix: str) -> None:
+    output = tmp_path / f"long.{suffix}"
+    musex.extend_file(wav_path, output, seconds=SECONDS, seed=3)
+    told = str(mutagen.File(output).tags)
+    assert re.search(rf"musex {re.escape(musex.__version__)}, pointer [0-9a-f]{{12}}, seed 3", told), told
 
 
 def test_what_the_user_should_know_is_logged(
