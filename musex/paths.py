@@ -20,7 +20,7 @@ from musex.outlook import Outlook
 from musex.plans import Plan, Seam
 from musex.regions import Limits, Material, find_material, find_region
 from musex.seams import CostToGo, find_edges
-from musex.search import SeamFinder, SearchConfig, weigh_edges
+from musex.search import SeamFinder, SearchConfig, expect_seams, weigh_edges
 from musex.settings import Settings
 from musex.stitch import SongLike
 
@@ -102,7 +102,7 @@ class PathSearch:
         self.context = np.zeros(0, np.int64)
         self.uses = np.zeros(self.costs.shape, np.int16)
         self.last_used = np.zeros(self.costs.shape, bool)
-        self.seam_costs = np.full(self.costs.shape, self.config.expected_seam, np.float32)
+        self.seam_costs = expect_seams(self.samples, self.rate, self.edges, self.config)
         self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for
         points, weight = self.settings.moods, self.config.mood
         costs = self.costs + self.seam_costs

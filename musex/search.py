@@ -1,10 +1,12 @@
 """What the search for a path weighs: the costs of edges before, and of seams after they have their exact place."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from musex.alignment import align_seam, flux_reference
+from musex.checks import exceeded
 from musex.config import FEATURES
 from musex.joins import JoinHeadLike, seam_log_odds
 from musex.plans import Seam
@@ -42,11 +44,12 @@ class SearchConfig:
     forbidden: float = 50.0  # finite: taken where nothing else reaches the end
     disagreement: float = 0.5  # a seam whose sides do not correlate at all
     rhythm: float = 0.03  # each millisecond between both sides' attacks
-    level: float = 0.12  # each dB of level step above 1
+    level: float = 0.3  # each dB of level step above 1
     flux: float = 0.04  # each percent of flux above the 80th
     join: float = 0.15  # each nat by which the join head takes a seam for a splice …
     join_cap: float = 4.0  # … up to so many
-    expected_seam: float = 0.4  # the five above, before the seam is aligned
+    beyond: float = 0.5  # each of a seam's bounds that it exceeds
+    expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
     alignments: int = 8  # tried for one decision
     noise: float = 0.06  # scale of the seed's Gumbel noise on each edge
 
@@ -87,6 +90,29 @@ def weigh_edges(edges: Edges, begins: Array, config: SearchConfig, *, start: int
     return np.maximum(costs, 0.1).astype(np.float32)
 
 
+def expect_seams(samples: Array, rate: float, edges: Edges, config: SearchConfig) -> Array:
+    """What the seam of each edge may cost before it is aligned, by the level step it will have: (steps, partners).
+
+    Args:
+        samples: the song, (frames, channels).
+        rate: samples per step.
+        edges: the possible jumps.
+        config: the weights.
+    """
+    steps, second = edges.steps, FEATURES.steps_per_second
+    bounds = np.minimum(np.rint(np.arange(steps + 1) * rate).astype(np.int64), len(samples))
+    energies = [float(np.vdot(part, part)) for part in (samples[a:b] for a, b in pairwise(bounds))]  # without a copy
+    sums = np.concatenate([[0.0], np.cumsum(energies)])
+    places = np.arange(steps)
+    first, last = np.maximum(places - second, 0), np.minimum(places + second, steps)
+    before = 10.0 * np.log10((sums[places] - sums[first]) / np.maximum(bounds[places] - bounds[first], 1) + 1e-10)
+    after = 10.0 * np.log10((sums[last] - sums[places]) / np.maximum(bounds[last] - bounds[places], 1) + 1e-10)
+    step = np.abs(after[edges.targets] - before[:, None])
+    beyond = np.clip(step - 0.5, 0.0, 1.0)  # the cut may yet move it by some tenths
+    cost = config.level * np.clip(step - 1.0, 0.0, 12.0) + config.beyond * beyond + config.expected_seam
+    return np.asarray(cost, np.float32)
+
+
 class SeamFinder:
     """Aligns jumps on a song's waveform and says how badly they join; remembers what it found."""
 
@@ -117,4 +143,5 @@ class SeamFinder:
             + config.rhythm * min(seam.rhythm_ms, 50.0)
             + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)
             + config.flux * max(seam.flux_percentile - 80.0, 0.0)
+            + config.beyond * len(exceeded(seam))
         )
