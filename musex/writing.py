@@ -149,8 +149,9 @@ def write_song(
     command += ["-f", sample_format, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"]
     command += _tag_arguments(suffix, song, source, title_suffix, notes)
     if encoded_by is not None:
-        name = "encoder" if suffix == ".m4a" else "encoded_by"  # the only such name that MP4 has
-        command += ["-metadata", f"{name}={encoded_by}"]
+        name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
+        if name not in source.tags:
+            command += ["-metadata", f"{name}={encoded_by}"]
     if loop_frames is not None and suffix in LOOP_TAGGED:
         frames = round(loop_frames * _output_rate(suffix, song) / song.sample_rate)
         command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
