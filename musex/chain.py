@@ -1,9 +1,8 @@
 """Predict, choose, play, predict again: the chain that plans an output of a requested duration.
 
-Each horizon of 10 s is predicted from the last 20 s that were played. Within it one decision is made at a time: stay,
-or take one of the jumps ahead, weighed by what the pointer expects, by how the seam would sound, by what was heard
-lately, and by the cost-to-go table, which knows every later jump. A jump that is taken gets its exact place on the
-waveform at once, so that the rest is planned from exact samples.
+Each horizon of 10 s is predicted from the last 20 s that were played. Within it the path search decides, one at a
+time, whether to stay or to jump; a jump that is taken gets its exact place on the waveform at once, so that the rest is
+planned from exact samples.
 """
 
 import math
