@@ -88,12 +88,13 @@ def test_one_bad_file_stops_no_other(
 def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (album / "disc 2" / "three.mp3").unlink()
-    command = [sys.executable, "-m", "musex", "extend", str(album), "--minutes", "200", "-o", str(out), "-j", "2"]
+    command = [sys.executable, "-m", "musex", "extend", str(album), "--minutes", "40", "-o", str(out), "-j", "2"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
     while not list(out.rglob(".musex-*.*")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert list(out.rglob(".musex-*.*")), "nothing was being written yet"
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
