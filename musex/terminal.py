@@ -84,7 +84,7 @@ def show_seams(plan: Any) -> None:
         beyond = exceeded(seam)
         cells = [
             Text(f"{getattr(seam, name):{form}}" + "!" * (name in beyond), style="red" if name in beyond else "")
-            for name, form in (("level_db", "+.1f"), ("flux_percentile", ".0f"), ("rhythm_ms", ".1f"))
+            for name, form in (("level_db", "+.2f"), ("flux_percentile", ".0f"), ("rhythm_ms", ".1f"))
         ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
         table.add_row(str(number), *times, *cells, f"{seam.correlation:.2f}")
