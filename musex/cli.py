@@ -44,7 +44,7 @@ app = typer.Typer(
 def extend(
     songs: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT...", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
+        typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
     ],
     minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
     seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
