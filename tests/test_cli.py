@@ -132,7 +132,7 @@ def test_check_prints_the_seams_and_says_whether_they_pass(song: Path, capsys: p
         plan.write_text(json.dumps(content))
         assert run(["render", str(plan), "-o", str(output), "-f", "--check"]) == expected
         printed = capsys.readouterr().out
-        assert ("+5.0!" in printed) == bool(expected)
+        assert ("+5.00!" in printed) == bool(expected)
     assert run(["render", str(plan), "-o", str(output), "-f", "--check", "-q"]) == 3
     assert capsys.readouterr().out == ""
     assert run(["render", str(plan), "-o", str(output), "-f"]) == 0
