@@ -13,6 +13,7 @@ from musex.dataset import CACHE_FOLDER, Track, load_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import to_mono
 from musex.joins import KINDS, REACH_SECONDS, draw_junctions
+from musex.metrics import area_under_curve
 from musex.networks import keras
 from musex.networks.join import build_join
 
@@ -32,13 +33,6 @@ class JoinTrainingConfig:
     patience: int = 5
     learning_rate: float = 1e-3
     seed: int = 0
-
-
-def area_under_curve(scores: Array, labels: Array) -> float:
-    """Area under the ROC curve by ranks (Mann and Whitney, 1947); 0.5 is chance."""
-    order = np.argsort(np.argsort(scores, kind="stable")) + 1.0
-    positives, negatives = labels.sum(), (1 - labels).sum()
-    return float((order[labels == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def load_junctions(
@@ -106,7 +100,7 @@ def train_join(
     )
     scores = network.predict(held_windows, verbose=0)[:, 0]
     areas = {
-        kind: area_under_curve(scores[keep := (held_kinds == 0) | (held_kinds == number)], (held_kinds[keep] == 0) * 1)
+        kind: area_under_curve(scores[held_kinds == 0], scores[held_kinds == number])
         for number, kind in enumerate(KINDS)
         if number
     }

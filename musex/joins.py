@@ -52,14 +52,24 @@ def splice(samples: Array, seam: Seam, reach: int) -> Array:
     return np.concatenate([before, crossfade(samples, seam), after])
 
 
-def seam_log_odds(head: JoinHeadLike, samples: Array, sample_rate: int, seam: Seam) -> float:
-    """The join head's log-odds that a seam, rendered, is real; 0 (undecided) within 1.5 s of the song's ends."""
+def whole_window(samples: Array, sample_rate: int) -> Array:
+    """Three seconds of audio in mono at the features' rate, to the sample: (samples,)."""
+    mono, wanted = to_mono(samples, sample_rate), 2 * round(REACH_SECONDS * FEATURES.sample_rate)
+    return np.pad(mono, (0, max(0, wanted - len(mono))))[:wanted]
+
+
+def seam_window(samples: Array, sample_rate: int, seam: Seam) -> Array | None:
+    """Three seconds around a rendered seam, as `whole_window`; None within 1.5 s of the song's ends."""
     reach = round(REACH_SECONDS * sample_rate)
     if min(seam.leave, seam.enter) < reach or max(seam.leave, seam.enter) + reach > len(samples):
-        return 0.0
-    mono = to_mono(splice(samples, seam, reach), sample_rate)
-    wanted = 2 * round(REACH_SECONDS * FEATURES.sample_rate)
-    return head.judge(junction_window(np.pad(mono, (0, max(0, wanted - len(mono))))[:wanted]))
+        return None
+    return whole_window(splice(samples, seam, reach), sample_rate)
+
+
+def seam_log_odds(head: JoinHeadLike, samples: Array, sample_rate: int, seam: Seam) -> float:
+    """The join head's log-odds that a seam, rendered, is real; 0 (undecided) within 1.5 s of the song's ends."""
+    window = seam_window(samples, sample_rate, seam)
+    return 0.0 if window is None else head.judge(junction_window(window))
 
 
 def beat_steps(features: Array, config: FeatureConfig = FEATURES) -> float:

@@ -17,8 +17,9 @@ from musex.chain import plan_song
 from musex.config import FEATURES, FeatureConfig
 from musex.dataset import find_tracks
 from musex.errors import AudioError, DatasetError, DurationError, MusexError
-from musex.features import log_mel_frames, to_mono
-from musex.joins import REACH_SECONDS, splice
+from musex.features import log_mel_frames
+from musex.joins import REACH_SECONDS, seam_window, whole_window
+from musex.metrics import area_under_curve
 from musex.model import Model, load_model
 from musex.plans import Seam
 
@@ -55,16 +56,11 @@ def describe_place(mono: Array, config: FeatureConfig = FEATURES) -> Array:
 def place_window(song: Song, place: int | Seam) -> Array | None:
     """Audio (samples,) at the features' rate, ±1.5 s around a place or a rendered seam; None near the song's ends."""
     reach = round(REACH_SECONDS * song.sample_rate)
-    ends = (place, place) if isinstance(place, int) else (place.leave, place.enter)
-    if min(ends) < reach or max(ends) + reach > len(song.samples):
+    if isinstance(place, Seam):
+        return seam_window(song.samples, song.sample_rate, place)
+    if place < reach or place + reach > len(song.samples):
         return None
-    if isinstance(place, int):
-        samples = song.samples[place - reach : place + reach]
-    else:
-        samples = splice(song.samples, place, reach)
-    mono = to_mono(samples, song.sample_rate)
-    wanted = 2 * round(REACH_SECONDS * FEATURES.sample_rate)
-    return np.pad(mono, (0, max(0, wanted - len(mono))))[:wanted]
+    return whole_window(song.samples[place - reach : place + reach], song.sample_rate)
 
 
 def hard_cut(leave: int, enter: int) -> Seam:
@@ -214,10 +210,7 @@ def area_interval(scores: list[dict[str, Array]], kind: str, against: str, seed:
     usable = [song for song in scores if kind in song and against in song]
 
     def area(songs: list[dict[str, Array]]) -> float:
-        seams = np.concatenate([song[kind] for song in songs])
-        others = np.sort(np.concatenate([song[against] for song in songs]))
-        ranks = np.searchsorted(others, seams, "left") + np.searchsorted(others, seams, "right")
-        return float(ranks.mean() / (2 * len(others)))
+        return area_under_curve(*(np.concatenate([song[name] for song in songs]) for name in (kind, against)))
 
     if not usable:
         return {"mean": float("nan"), "low": float("nan"), "high": float("nan")}
