@@ -14,7 +14,7 @@ from musex.errors import ModelError
 from musex.features import analyse_mono
 from musex.listening import Recording, onsets_between
 from musex.metrics import context_distances, start_distances, start_errors
-from musex.model import Model, load_runner
+from musex.model import Model, WaveformModel, load_runner
 
 Array = np.ndarray
 
@@ -84,10 +84,7 @@ Predictor = Callable[[Point], Guess]
 
 
 class WaveformModelLike(Protocol):
-    """A network that predicts the waveform itself."""
-
-    @property
-    def name(self) -> str: ...
+    """A network that predicts the waveform itself: `musex.model.WaveformModel`."""
 
     def predict(self, samples: Array) -> Array:
         """The next 10 s after the last 20 s of `samples`, both mono at the features' rate."""
@@ -147,7 +144,7 @@ def plain_predictors(config: PointerConfig, seed: int) -> dict[str, Predictor]:
     }
 
 
-def predictor_of(model: Model | WaveformModelLike) -> Predictor:
+def predictor_of(model: Model | WaveformModel) -> Predictor:
     """A model as a predictor."""
     return pointer_predictor(model) if isinstance(model, Model) else waveform_predictor(model)
 

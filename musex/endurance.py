@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from musex.audio import Song
-from musex.baselines import WaveformModelLike
 from musex.chain import ModelLike, plan_song
-from musex.config import FEATURES, PointerConfig
+from musex.config import FEATURES
 from musex.features import analyse_mono, log_mel_frames, to_mono
+from musex.generative import continue_song
 from musex.metrics import longest_repeat, nearest_distances, share_used, slope_per_minute, spectral_centroid
+from musex.model import WaveformModel
 from musex.plans import Plan
+from musex.settings import Settings
 from musex.stitch import render
 
 Array = np.ndarray
@@ -72,15 +74,12 @@ def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> Chain:
     return Chain(sound, path, steps, steps, joins, total / rate - seconds)
 
 
-def generate_on(song: Song, model: WaveformModelLike, seconds: float = CHAIN_SECONDS) -> Chain:
-    """The song, then what a model of waveforms predicts, fed back to it."""
-    mono = to_mono(song.samples, song.sample_rate)
-    length = round(seconds * FEATURES.sample_rate)
-    context = PointerConfig().context_seconds * FEATURES.sample_rate
-    begun = len(mono) // FEATURES.step_length
-    while len(mono) < length:
-        mono = np.concatenate([mono, np.asarray(model.predict(mono[-context:]), np.float32)])
-    return Chain(mono[: max(length, begun * FEATURES.step_length)], None, begun, begun, 0, 0.0)
+def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS) -> Chain:
+    """The song, then what a model of waveforms predicts, as `musex extend --model` plays it."""
+    plan, blocks = continue_song(song, model, seconds=max(seconds, song.seconds), settings=Settings(ending="cut"))
+    sound = np.concatenate([block.mean(axis=1) for block in blocks])
+    begun = int(song.seconds * FEATURES.steps_per_second)
+    return Chain(to_mono(sound, song.sample_rate), None, begun, begun, 0, plan.seconds - seconds)
 
 
 def follow(plan: Plan, sample_rate: int) -> Array:

@@ -12,7 +12,6 @@ from musex.baselines import (
     REFERENCE,
     Guess,
     Point,
-    WaveformModelLike,
     make_point,
     plain_predictors,
     predictor_of,
@@ -37,7 +36,7 @@ from musex.metrics import (
     start_distances,
     start_errors,
 )
-from musex.model import Model, load_model
+from musex.model import Model, WaveformModel, load_model
 
 Array = np.ndarray
 OnProgress = Callable[[str, float], None]  # what is being measured, and how much of it is done, 0 to 1
@@ -49,11 +48,11 @@ NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by
 NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
 
-def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModelLike]:
+def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModel]:
     """The packaged model as "musex", and those at `paths` by the names of their files or folders."""
-    models: dict[str, Model | WaveformModelLike] = {"musex": load_model()}
+    models: dict[str, Model | WaveformModel] = {"musex": load_model()}
     for path in paths:
-        model: Model | WaveformModelLike = load_model(path)
+        model: Model | WaveformModel = load_model(path)
         name = path.stem if isinstance(model, Model) else model.name
         models[name if name not in models else str(path)] = model
     return models
@@ -62,7 +61,7 @@ def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModelLike]:
 def evaluate(
     dataset: Path | Sequence[Track],
     *,
-    models: dict[str, Model | WaveformModelLike] | None = None,
+    models: dict[str, Model | WaveformModel] | None = None,
     points: int = 3,
     chains: int = 0,
     seed: int = 0,
@@ -189,7 +188,7 @@ def skills(start: int, point: Point) -> dict[str, float]:
 
 def _measure_chains(
     tracks: list[Track],
-    models: dict[str, Model | WaveformModelLike],
+    models: dict[str, Model | WaveformModel],
     first: Model,
     chains: int,
     seed: int,
