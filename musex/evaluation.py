@@ -44,6 +44,8 @@ Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
 PRIOR, RANDOM_WEIGHTS = "match prior alone", "random weights"
 REFERENCES = ("paper", "lstm")
+TRACK_MEASURES = ("prediction_error_db", "error_against_reference_db", "choice_skill")
+WORST_TRACKS = 8
 NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by --model"
 NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
@@ -80,10 +82,10 @@ def evaluate(
         on_progress: Called with what is being measured and how much of it is done.
 
     Returns:
-        {"data", "seed", "points", "tracks", "predictors": {name: {measure: {"mean", "low", "high"}}}, "left_out":
-        {name: reason}}, with `chains` also {"chains": {"tracks", "predictors"}, "hidden_endings": {seconds: {"tracks",
-        "predictors"}}, "cost": {name: {measure: value}}}. Intervals are 95 % bootstrap intervals over tracks, those of
-        differences paired.
+        {"data", "seed", "points", "tracks", "predictors": {name: {measure: {"mean", "low", "high"}}}, "worst":
+        [{"track", measure: mean}] of the first model that points, "left_out": {name: reason}}. With `chains` also
+        {"chains": {"tracks", "predictors"}, "hidden_endings": {seconds: {"tracks", "predictors"}}, "cost": {name:
+        {measure: value}}}. Intervals are 95 % bootstrap intervals over tracks, those of differences paired.
 
     Raises:
         DatasetError: There is no music, or no track is long enough.
@@ -125,6 +127,7 @@ def evaluate(
         "points": len(measured[REFERENCE]),
         "tracks": len({number for number, _ in measured[REFERENCE]}),
         "predictors": summarise(measured, seed),
+        "worst": worst_tracks(tracks, measured[next(iter(pointers))]),
     }
     if chains:
         results |= _measure_chains(tracks, models, first, chains, seed, left_out, report)
@@ -264,6 +267,18 @@ def summarise(measured: dict[str, Rows], seed: int) -> dict[str, dict[str, dict[
             for measure in dict.fromkeys(measure for _, row in rows for measure in row)
         }
     return summary
+
+
+def worst_tracks(tracks: Sequence[Track], rows: Rows) -> list[dict[str, Any]]:
+    """The tracks on which a predictor does worst against the averaged nearest contexts, worst first, with its means."""
+    found: list[tuple[float, dict[str, Any]]] = []
+    for number, group in groupby(rows, key=lambda row: row[0]):
+        measures = [row for _, row in group]
+        means = {name: float(np.mean([row[name] for row in measures])) for name in TRACK_MEASURES}
+        name = f"{tracks[number].group}/{tracks[number].path.name}"
+        found.append((means["error_against_reference_db"], {"track": name, **means}))
+    found.sort(key=lambda track: track[0], reverse=True)
+    return [track for _, track in found[:WORST_TRACKS]]
 
 
 def _ignore(stage: str, done: float) -> None:

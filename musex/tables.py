@@ -43,6 +43,8 @@ def result_tables(results: dict[str, Any]) -> list[Table]:
     """What `evaluate` returns, one row a predictor, one column a measure: the points, the chains, endings and cost."""
     title = f"{results['data']}: {results['points']} points in {results['tracks']} tracks, seed {results['seed']}"
     tables = [predictor_table(title + "; mean and 95 % interval over tracks", results["predictors"])]
+    if results.get("worst"):
+        tables.append(track_table("The tracks where the first model does worst", results["worst"]))
     for seconds, ending in results.get("hidden_endings", {}).items():
         title = f"The last {seconds} s hidden and continued, {ending['tracks']} tracks"
         tables.append(predictor_table(title, ending["predictors"]))
@@ -66,6 +68,15 @@ def predictor_table(title: str, predictors: Predictors) -> Table:
     for name, row in predictors.items():
         cells = [row.get(measure) for measure in measures]
         table.add_row(name, *(f"{c['mean']:.2f}\n({c['low']:.2f}, {c['high']:.2f})" if c else "" for c in cells))
+    return table
+
+
+def track_table(title: str, tracks: list[dict[str, Any]]) -> Table:
+    """Means of one predictor, a row a track."""
+    measures = [name for name in tracks[0] if name != "track"]
+    table = _table(title, measures)
+    for track in tracks:
+        table.add_row(track["track"], *(f"{track[name]:.2f}" for name in measures))
     return table
 
 

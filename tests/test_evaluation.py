@@ -77,6 +77,11 @@ def test_an_exact_repeat_is_found(repeating: Path) -> None:
         assert means[name]["onset_correlation"] > 0.99, name
         assert means[name]["onset_f_measure"] > 0.95, name
     assert means["musex"]["choice_skill"] > 97.0
+    worst = result["worst"]
+    assert {row["track"].split("/")[1] for row in worst} == {"song0.wav", "song1.wav"}
+    assert worst[0]["error_against_reference_db"] >= worst[1]["error_against_reference_db"]
+    mean = np.mean([row["prediction_error_db"] for row in worst])
+    assert mean == pytest.approx(means["musex"]["prediction_error_db"])
     assert means["nearest context 2 s"]["prediction_error_db"] < 0.2
     assert means["averaged nearest contexts"]["error_against_reference_db"] == 0.0
     assert means["clairvoyant"]["prediction_error_db"] < 0.3

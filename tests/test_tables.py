@@ -11,6 +11,7 @@ def test_every_part_of_the_results_has_its_table() -> None:
     row = {"mean": 5.114, "low": 4.736, "high": 5.481}
     predictors = {"musex": {"prediction_error_db": row, "choice_skill": row}, "song mean": {"prediction_error_db": row}}
     results: dict[str, Any] = {"data": "music", "seed": 3, "points": 9, "tracks": 3, "predictors": predictors}
+    results["worst"] = [{"track": "folder/song.ogg", "prediction_error_db": 7.654}]
     results["hidden_endings"] = {"30": {"tracks": 2, "predictors": predictors}}
     results["chains"] = {"tracks": 2, "predictors": {"musex": {"seams_per_minute": row}}}
     results["cost"] = {"musex": {"prediction_cpu_seconds": 0.0312}}
@@ -25,6 +26,8 @@ def test_every_part_of_the_results_has_its_table() -> None:
         "5.11",
         "(4.74, 5.48)",
         "last 30 s hidden",
+        "folder/song.ogg",
+        "7.65",
         "10 min chained",
         "0.0312",
         "not given",
