@@ -32,6 +32,9 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing 
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Print each seam's measures; exit with 3 if any exceeds its bound.")
 ]
+ReportOption = Annotated[
+    bool, typer.Option("--report", help="Make a page to listen on beside the output: OUTPUT-report.html.")
+]
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]

@@ -20,6 +20,7 @@ from musex.arguments import (
     Network,
     OutputOption,
     QuietOption,
+    ReportOption,
     SeedOption,
     parse_arc,
     parse_duration,
@@ -98,6 +99,7 @@ def extend(
     plan: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Keep the plan as JSON, for `musex render`.")
     ] = None,
+    report: ReportOption = False,
     bitrate: BitrateOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -119,8 +121,8 @@ def extend(
     }
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     several = len(songs) > 1 or songs[0].is_dir()
-    if several and (check or plan is not None or variations > 1):
-        raise typer.BadParameter("--check, --plan and --variations are for one song at a time")
+    if several and (check or report or plan is not None or variations > 1):
+        raise typer.BadParameter("--check, --plan, --report and --variations are for one song at a time")
     if output is not None and not several and (suffix is not None or name != "{stem}-extended"):
         raise typer.BadParameter("--format and --name are for where -o names no file")
     from musex.batches import find_tasks
@@ -129,7 +131,7 @@ def extend(
     if several:
         _extend_several(tasks, wanted, quiet, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
         return
-    from musex.extension import number_path, vary_file
+    from musex.extension import check_side_file, default_page, number_path, vary_file
 
     song = songs[0]
     targets, plans = [output if output is not None else tasks[0].output], [] if plan is None else [plan]
@@ -138,6 +140,9 @@ def extend(
             [number_path(path, number) for path in paths for number in range(1, variations + 1)]
             for paths in (targets, plans)
         )
+    pages = [default_page(target) for target in targets] if report else []
+    for page in pages:
+        check_side_file(page, force, song, *targets, *plans)
     began = time.monotonic()
     with show_progress(quiet) as on_progress:
         made = vary_file(
@@ -151,6 +156,10 @@ def extend(
             on_progress=on_progress,
             **options,
         )
+        if pages:
+            from musex.report import save_reports
+
+            save_reports(made, song, pages, on_progress)
     taken = time.monotonic() - began
     for path, one in zip(targets, made, strict=True):
         if not quiet:
@@ -179,6 +188,25 @@ def render(
         summarise(made, target, time.monotonic() - began)
     if check:
         _check([made], quiet)
+
+
+@app.command()
+def report(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. [default: PLAN-report.html]")
+    ] = None,
+    song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a page to listen on: the output, its seams, the path through the song, in one HTML file."""
+    from musex.report import report_file
+
+    with show_progress(quiet) as on_progress:
+        page = report_file(plan, output, song_path=song, force=force, on_progress=on_progress)
+    if not quiet:
+        typer.echo(str(page))
 
 
 @app.command()

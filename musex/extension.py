@@ -52,6 +52,12 @@ class Extension:
     def seconds(self) -> float:
         return len(self.samples) / self.sample_rate
 
+    def _repr_html_(self) -> str:
+        """A player and a picture of the path through the song, for notebooks."""
+        from musex.report import compose_cell
+
+        return compose_cell(self)
+
     @property
     def segment(self) -> "AudioSegment":
         """The same as a pydub segment, of 16 bits (32 where the song had more than 16)."""
@@ -220,7 +226,7 @@ def render_file(
         MusexError: The plan is damaged, the song is missing or another one, or the output cannot be written.
     """
     plan = read_plan(plan_path)
-    found = Path(song_path) if song_path is not None else _find_song(plan, Path(plan_path))
+    found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(output) if output is not None else default_output(found)
     check_output(target, found, force)
     report = on_progress or _ignore
@@ -246,6 +252,12 @@ def default_output(song_path: str | Path) -> Path:
     path = Path(song_path)
     suffix = path.suffix if path.suffix.lower() in WRITABLE else ".mp3"
     return path.with_name(f"{path.stem}-extended{suffix}")
+
+
+def default_page(output: str | Path) -> Path:
+    """`<stem>-report.html` beside an output or a plan."""
+    path = Path(output)
+    return path.with_name(f"{path.stem}-report.html")
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -322,7 +334,8 @@ def _read(path: str | Path) -> Song:
     return song
 
 
-def _find_song(plan: Plan, plan_path: Path) -> Path:
+def find_song(plan: Plan, plan_path: Path) -> Path:
+    """Where the song of a plan file is, from here or from the plan's folder; MusexError if it came from no file."""
     name = plan.song.get("path")
     if not isinstance(name, str):
         raise MusexError(f"{plan_path} was made from an array: name the song with --song")

@@ -123,6 +123,21 @@ def plot_comparison(
     return figure
 
 
+def plot_log_mel(log_mel: Array, *, steps: int = 1, config: FeatureConfig = FEATURES) -> Figure:
+    """Draw one log-mel (columns, n_mels) in dB, wide and flat; each column is so many `steps` long."""
+    figure = Figure(figsize=(12, 2.6), layout="constrained")
+    axis = figure.subplots()
+    low, high = _scale(log_mel, config=config)
+    image = _draw(axis, log_mel, 0.0, COLOURS, low, high, config)
+    seconds = len(log_mel) * steps / config.steps_per_second
+    image.set_extent((0.0, seconds, -0.5, config.n_mels - 0.5))
+    axis.set_xlim(0.0, seconds)
+    axis.set_xlabel("Time (s)")
+    _label_bands(axis, config)
+    figure.colorbar(image, ax=axis, label="Level (dB)", pad=0.01)
+    return figure
+
+
 def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
     """Draw the epochs of a run's `losses.csv`: MSE beside silence, or error, loss and learning rate of `pointer`.
 

@@ -1,0 +1,216 @@
+"""The page: whole in itself, safe whatever a song is called, and working in a real browser."""
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+import musex
+from musex import cli
+from musex.extension import extend_file
+from musex.plans import Plan
+from musex.report import compose_report, count_hearings, draw_arcs
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "waltz.mp3"
+NAME = "a <script>alert(1)</script> & 'waltz'.mp3"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A song with a name to be careful of, its plan and its page."""
+    folder = tmp_path_factory.mktemp("report")
+    song = folder / NAME.replace("/", "\N{DIVISION SLASH}")
+    shutil.copy(EXAMPLE, song)
+    extend_file(song, folder / "long.wav", seconds=100, plan_path=folder / "plan.json", arc=((0.0, "calm"),))
+    (folder / "long.wav").unlink()
+    assert cli.run(["report", str(folder / "plan.json"), "-o", str(folder / "page.html"), "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plan(folder: Path) -> Plan:
+    return Plan.from_json((folder / "plan.json").read_text())
+
+
+class Links(HTMLParser):
+    """Collects what a page would load, and the tags it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [value or "" for name, value in attrs if name in ("src", "href", "data", "action", "poster")]
+
+
+def test_the_page_loads_nothing_from_elsewhere(folder: Path, plan: Plan) -> None:
+    page = (folder / "page.html").read_text("utf-8")
+    links = Links()
+    links.feed(page)
+    assert all(link.startswith(("data:", "#")) for link in links.loaded)
+    assert "default-src 'none'" in page
+    assert links.tags.count("script") == 3  # none from the song's name
+    assert "<h1>a &lt;script&gt;" in page
+    assert page.count("data-seam=") == len(plan.seams) > 0
+    assert page.count('class="arc') == len(plan.seams)
+
+
+def test_the_sound_inside_is_the_output(folder: Path, plan: Plan) -> None:
+    page = (folder / "page.html").read_text("utf-8")
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert match
+    data = json.loads(match[1])
+    sound = folder / "sound.mp3"
+    sound.write_bytes(base64.b64decode(data["audio"]))
+    heard = musex.read_song(sound)
+    assert heard.seconds == pytest.approx(plan.seconds, abs=0.05)
+    rate = plan.song["sample_rate"]
+    assert data["seams"] == [seam.at / rate for seam in plan.seams]
+    loudest = np.abs(heard.samples).max(axis=1)[: len(heard.samples) // 100 * 100].reshape(100, -1).max(axis=1)
+    peaks = np.array(data["peaks"]).reshape(100, -1).max(axis=1)
+    assert np.corrcoef(loudest, peaks)[0, 1] > 0.9
+
+
+def test_hearings_are_counted() -> None:
+    np.testing.assert_array_equal(count_hearings(np.array([4, 5, 4, 5, 6, 4])), [0, 0, 1, 1, 0, 2])
+
+
+def test_arcs_go_from_where_to_where(plan: Plan) -> None:
+    seconds = plan.song["frames"] / plan.song["sample_rate"]
+    drawn = re.findall(r'd="M ([\d.]+) 215 A .*? ([\d.]+) 215"', draw_arcs(plan, seconds))
+    places = [(seam.leave, seam.enter) for seam in plan.seams]
+    expected = 10 + 980 * np.array(places) / plan.song["frames"]
+    np.testing.assert_allclose(np.array(drawn, float), expected, atol=0.06)
+
+
+def test_a_notebook_shows_a_player() -> None:
+    tone = 0.3 * np.sin(np.arange(30 * 8000) / 8000 * 2 * np.pi * np.linspace(200, 400, 30 * 8000)).astype(np.float32)
+    cell = musex.extend(tone, seconds=12, sample_rate=8000)._repr_html_()
+    assert "<audio controls" in cell
+    assert "<svg" in cell
+    assert "http" not in cell
+
+
+def test_what_cannot_be_reported(folder: Path, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["report", str(folder / "plan.json"), "-o", str(folder / "page.html")]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert cli.run(["report", str(tmp_path / "none.json")]) == 1
+    assert "no such plan" in capsys.readouterr().err
+    content = json.loads(plan.to_json())
+    content["seconds"] = 2 * plan.seconds
+    song = musex.read_song(next(folder.glob("*.mp3")))
+    with pytest.raises(musex.MusexError, match="no path to report on"):
+        compose_report(Plan.from_json(json.dumps(content)), song)
+
+
+def test_extend_leaves_a_page_beside_the_output(tmp_path: Path, wav_path: Path) -> None:
+    output = tmp_path / "long.wav"
+    command = ["extend", str(wav_path), "--seconds", "9", "-o", str(output), "--report", "--quiet"]
+    assert cli.run(command) == 0
+    assert (tmp_path / "long-report.html").read_text("utf-8").startswith("<!doctype html>")
+    output.unlink()
+    assert cli.run(command) == 1  # the page exists
+    assert not output.exists()
+
+
+@pytest.fixture
+def browser(folder: Path) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium with the page open."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("Chromium and its driver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "no-first-run",
+        "mute-audio",
+        "autoplay-policy=no-user-gesture-required",
+        "window-size=1280,1000",
+    ):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER)) as driver:
+        driver.get((folder / "page.html").as_uri())
+        WebDriverWait(driver, 20).until(lambda d: d.execute_script("return audio.readyState >= 1"))
+        yield driver
+
+
+def position(browser: webdriver.Chrome) -> float:
+    return float(browser.execute_script("return audio.currentTime"))
+
+
+def test_the_page_plays_seeks_and_stops(browser: webdriver.Chrome, plan: Plan) -> None:
+    wait = WebDriverWait(browser, 20, poll_frequency=0.05)
+    play = browser.find_element(By.ID, "play")
+    play.click()
+    wait.until(lambda d: position(d) > 0.3)
+    assert play.text == "Pause"
+    play.click()
+    assert play.text == "Play"
+
+    wave = browser.find_element(By.ID, "wave")
+    webdriver.ActionChains(browser).move_to_element(wave).click().perform()  # its middle
+    wait.until(lambda d: abs(position(d) - plan.seconds / 2) < 1.0)
+    chart = browser.find_element(By.CSS_SELECTOR, ".charts svg")
+    browser.execute_script("arguments[0].scrollIntoView()", chart)
+    webdriver.ActionChains(browser).move_to_element(chart).click().perform()
+    wait.until(lambda d: abs(position(d) - plan.seconds / 2) < 1.0)
+
+    at = plan.seams[0].at / plan.song["sample_rate"]
+    browser.find_element(By.CSS_SELECTOR, "[data-seam='0']").click()
+    wait.until(lambda d: at - 5.1 <= position(d) <= at)
+    assert "Seam 1 of" in browser.find_element(By.ID, "status").text
+    assert not browser.execute_script("return audio.paused")
+    browser.execute_script("audio.playbackRate = 8")
+    wait.until(lambda d: d.execute_script("return audio.paused"))
+    assert at + 5 <= position(browser) < at + 8
+
+    logged = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+    assert logged == []
+    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
+    urls = [entry["params"]["request"]["url"] for entry in asked if entry["method"] == "Network.requestWillBeSent"]
+    assert urls
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in urls)
+
+
+def test_the_page_works_by_keyboard_and_on_a_phone(browser: webdriver.Chrome, plan: Plan) -> None:
+    wait = WebDriverWait(browser, 20, poll_frequency=0.05)
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.ARROW_RIGHT)
+    assert position(browser) == pytest.approx(5.0, abs=0.1)
+    body.send_keys("n")
+    at = plan.seams[0].at / plan.song["sample_rate"]
+    wait.until(lambda d: not d.execute_script("return audio.paused"))
+    assert position(browser) == pytest.approx(at - 5, abs=2.0)
+    body.send_keys(" ")
+    wait.until(lambda d: d.execute_script("return audio.paused"))
+    wave = browser.find_element(By.ID, "wave")
+    assert float(wave.get_attribute("aria-valuenow") or "nan") == pytest.approx(position(browser), abs=0.1)
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    )
+    width, shown = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert width <= shown == 360
+    unnamed = (
+        "return [...document.querySelectorAll('button')].filter(b => !(b.ariaLabel || b.textContent.trim())).length"
+    )
+    assert browser.execute_script(unnamed) == 0
