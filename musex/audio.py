@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Samples = np.ndarray[Any, np.dtype[np.float32]]
 
+UNKNOWN_FRAMES = 2**62
 BLOCK_FRAMES = 16_384
 MOST_CHANNELS = 8
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000
@@ -248,6 +249,8 @@ def _read_by_soundfile(path: Path) -> Song | None:
         with file:
             if file.format == "OGG" and file.channels > 2:
                 return None  # libsndfile leaves Vorbis' order of channels, and loses the end of some Opus files
+            if file.format == "FLAC" and file.frames >= UNKNOWN_FRAMES:
+                return None  # a stream's header does not say its length, and libsndfile loses its end then
             declared, failed = _declared_frames(file), False
             if file.channels > MOST_CHANNELS:
                 return _checked(Song(np.empty((0, file.channels), np.float32), file.samplerate), str(path))
@@ -275,7 +278,7 @@ def _declared_frames(file: soundfile.SoundFile) -> int:
     frames = int(file.frames)
     if cut and int(cut[1]) < 0x7FFF_0000 and int(cut[2]):  # streams of unknown length claim the largest number
         return max(frames, frames * int(cut[1]) // int(cut[2]))
-    return frames if frames < 2**62 else 0
+    return frames if frames < UNKNOWN_FRAMES else 0
 
 
 def _damage(path: Path, declared_seconds: float, seconds: float, *, failed: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ planned from exact samples.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Unpack
@@ -99,8 +99,10 @@ def plan_song(
             unlike=unlike,
             config=config.at(settings.novelty),
         )
-        chain = _Chain(path, model)
-        chain.run(on_progress)
+        chain = Chain(path, model)
+        for _ in chain.grow():
+            if on_progress:
+                on_progress(min(1.0, path.played / path.target))
         start, length, predictions = path.start, path.played, chain.predictions
         closing = [replace(path.closing, at=length)] if path.closing else []
         seams = (*path.seams, *closing)
@@ -131,7 +133,7 @@ def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]
     return tuple(Span(start, stop) for start, stop in zip(starts, stops, strict=True))
 
 
-class _Chain:
+class Chain:
     """Predictions made one after another, each after what the path played of those before."""
 
     def __init__(self, path: PathSearch, model: ModelLike) -> None:
@@ -139,13 +141,16 @@ class _Chain:
         self.memory = model.listen(path.features)
         self.predictions = 0
 
-    def run(self, on_progress: Callable[[float], None] | None) -> None:
-        """Plan the output under the strictest limits that reach the duration."""
+    def grow(self) -> Iterator[None]:
+        """Plan the output under the strictest limits that reach the duration, a horizon at a time.
+
+        Begins anew where a path runs into the song's end too early. Raises DurationError if none reaches it.
+        """
         for limits in limits_ladder(self.path.region, self.path.material):
             if limits.usable <= limits.distance:
                 continue
             for _ in self.path.enter(limits):
-                if self.path.begin() and self._chain(on_progress):
+                if self.path.begin() and (yield from self._predict_on()):
                     return
         path = self.path
         length, target = len(path.samples) / path.sample_rate, path.target / path.sample_rate
@@ -164,7 +169,7 @@ class _Chain:
             "ask for a longer duration"
         )
 
-    def _chain(self, on_progress: Callable[[float], None] | None) -> bool:
+    def _predict_on(self) -> Generator[None, None, bool]:
         """Chain predictions until the output is planned; False if the path runs into the song's end too early."""
         path, most = self.path, PointerConfig().horizon_steps
         self.predictions = 0
@@ -182,8 +187,7 @@ class _Chain:
                 path.take(seam)
             if path.position > path.stop or not path.clean:
                 return False
-            if on_progress:
-                on_progress(min(1.0, path.played / path.target))
+            yield
         return True
 
     def _predict(self, horizon: int) -> Outlook:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from musex.model import Model, WaveformModel, load_model
 from musex.plans import Plan
 from musex.settings import Options, Settings
 from musex.stitch import render
-from musex.writing import WRITABLE, check_output, write_song
+from musex.writing import WRITABLE, check_output, pipe_song, write_song
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -195,6 +195,34 @@ def vary_file(
             save_text(plan.to_json() + "\n", Path(plan_paths[number]))
         plans.append(plan)
     return plans
+
+
+def stream_file(
+    song_path: str | Path,
+    handle: IO[bytes],
+    *,
+    seconds: float,
+    suffix: str = ".wav",
+    model: Model | WaveformModel | str | Path | None = None,
+    bitrate: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
+) -> None:
+    """Make a song last `seconds` into a pipe, each part as soon as it is predicted; see `musex.streaming`.
+
+    Raises:
+        MusexError: As `extend`; the format cannot be used, or the ending is "loop".
+        BrokenPipeError: Whoever reads has closed the pipe.
+    """
+    from musex.streaming import stream_song
+
+    report = on_progress or _ignore
+    report("Reading", 0.0)
+    song = _read(song_path)
+    blocks = stream_song(song, _model_of(model), seconds=seconds, **options)
+    frames = round(seconds * song.sample_rate)
+    for note in pipe_song(handle, _counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
+        logger.warning(note)
 
 
 def number_path(path: str | Path, number: int) -> Path:

@@ -22,6 +22,16 @@ def format_time(seconds: float) -> str:
     return f"{clock}:{rest // 10:02d}.{rest % 10}"
 
 
+def tell_error(message: str) -> int:
+    """One line on stderr; returns the exit code of an error."""
+    typer.echo(f"musex: error: {one_line(message)}", err=True)
+    return 1
+
+
+def one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
 @contextmanager
 def show_progress(quiet: bool) -> Iterator[OnProgress | None]:
     """A bar with the time left on stderr, if that is a terminal."""

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -60,6 +60,7 @@ _FORMATS = {
     ),
 }
 WRITABLE = tuple(_FORMATS)
+_PIPED = {".wav": ["-rf64", "never"], ".m4a": ["-movflags", "frag_keyframe+empty_moov"]}  # what cannot be mended later
 LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
 _BIT_RATES = (192, 224, 256, 320)  # kb/s for two channels: at least the first, up to the source's class
 _VORBIS_BIT_RATES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)  # kb/s for two channels at quality 0 to 10
@@ -141,12 +142,8 @@ def write_song(
     suffix = Path(path).suffix.lower()
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".musex-{secrets.token_hex(8)}{suffix}")
-    source = _read_source(song.path)
-    notes: list[str] = []
-    sample_format, convert = _raw_format(suffix, song, notes)
-    layout = _FORMATS[suffix].layouts[song.channels - 1]
-    command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
-    command += ["-f", sample_format, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"]
+    source, notes = _read_source(song.path), list[str]()
+    command, convert = _input_arguments(suffix, song, notes)
     command += _tag_arguments(suffix, song, source, title_suffix, notes)
     if encoded_by is not None:
         name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
@@ -169,13 +166,41 @@ def write_song(
     return notes
 
 
-def _encode(command: list[str], blocks: Iterable[np.ndarray[Any, Any]], path: Path) -> None:
+def pipe_song(
+    handle: IO[bytes], blocks: Iterable[Samples], *, song: Song, suffix: str = ".wav", bitrate: str | None = None
+) -> list[str]:
+    """Encode blocks as they come into a pipe, without tags, to be heard while it grows; arguments as in `write_song`.
+
+    Raises:
+        AudioError: The format or its bit rate cannot be used, or the encoder fails.
+        BrokenPipeError: Whoever reads has closed the pipe.
+    """
+    if suffix not in _FORMATS:
+        raise AudioError(f"{suffix[1:]} is not among {', '.join(name[1:] for name in WRITABLE)}")
+    notes: list[str] = []
+    command, convert = _input_arguments(suffix, song, notes)
+    command += ["-map", "0:a:0", *_codec_arguments(suffix, song, _Source(), bitrate, notes), *_PIPED.get(suffix, [])]
+    command += ["-flush_packets", "1", "-fflags", "+bitexact", "-f", _FORMATS[suffix].muxer, "pipe:1"]
+    try:
+        _encode(command, map(convert, _of_shape(blocks, song.channels)), Path("the stream"), output=handle)
+    except AudioError as error:
+        if "Broken pipe" in str(error) or "SIGPIPE" in str(error):
+            raise BrokenPipeError from error
+        raise
+    return notes
+
+
+def _encode(
+    command: list[str],
+    blocks: Iterable[np.ndarray[Any, Any]],
+    path: Path,
+    *,
+    output: IO[bytes] | int = subprocess.DEVNULL,
+) -> None:
     """Feed ffmpeg's pipe until the blocks end; kill it on whatever interrupts that."""
     with (
         tempfile.TemporaryFile() as log_file,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log_file, bufsize=0
-        ) as process,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=log_file, bufsize=0) as process,
     ):
         try:
             assert process.stdin is not None
@@ -216,6 +241,16 @@ def _of_shape(blocks: Iterable[Samples], channels: int) -> Iterator[Samples]:
 
 def _to_float32(samples: Samples) -> np.ndarray[Any, Any]:
     return samples.astype("<f4", copy=False)
+
+
+def _input_arguments(
+    suffix: str, song: Song, notes: list[str]
+) -> tuple[list[str], Callable[[Samples], np.ndarray[Any, Any]]]:
+    """How ffmpeg is called and told what comes through its pipe, and what converts a block to that."""
+    sample_format, convert = _raw_format(suffix, song, notes)
+    layout = _FORMATS[suffix].layouts[song.channels - 1]
+    command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-f", sample_format]
+    return [*command, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"], convert
 
 
 def _raw_format(suffix: str, song: Song, notes: list[str]) -> tuple[str, Callable[[Samples], np.ndarray[Any, Any]]]:

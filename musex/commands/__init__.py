@@ -1,0 +1,1 @@
+"""The commands: each parses, imports what it needs, calls one function and prints."""

@@ -1,0 +1,101 @@
+"""Commands about models: `train` and `evaluate`."""
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musex.arguments import (
+    ForceOption,
+    Network,
+    QuietOption,
+    SeedOption,
+)
+from musex.terminal import show_progress, show_tables
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
+    network: Annotated[Network, typer.Option(help="Which network.")] = Network.pointer,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option("--validation", metavar="FOLDER", help="A folder of DATASET to hold out; may be given again."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. [default: when it has learned]"),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Stop after so many epochs.")] = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a network on a folder of music; `musex extend --model RUN` uses it at once.
+
+    `pointer` is musex's own. `paper` and `lstm` are references that predict the waveform itself, trained by the
+    paper's recipe: 120 training and 50 validation tracks, 200 epochs.
+    """
+    from musex.training import train as fit
+
+    with show_progress(quiet) as on_progress:
+        fit(
+            dataset,
+            run,
+            network=network.value,
+            validation=tuple(validation or ()),
+            resume=resume,
+            minutes=minutes,
+            epochs=epochs,
+            seed=seed,
+            on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
+            on_epoch=None if quiet else _print_epoch,
+        )
+    if not quiet:
+        typer.echo(f"{run}: trained; use it by `musex extend SONG --minutes 10 --model {run}`")
+
+
+def _print_epoch(values: dict[str, float]) -> None:
+    typer.echo("  ".join(f"{name} {value:.5g}" for name, value in values.items()))
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music that was not trained on.")],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", metavar="PATH", help="A model to measure beside the packaged one; may be given again."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    points: Annotated[int, typer.Option(min=3, help="Places in each song to predict from.")] = 3,
+    chains: Annotated[
+        int, typer.Option(min=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden.")
+    ] = 4,
+    seams: Annotated[
+        bool, typer.Option("--seams", help="Measure instead whether a classifier can find the seams.")
+    ] = False,
+    seed: SeedOption = 0,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure the packaged model, other models and the baselines beside them on a folder of music."""
+    if seams and model:
+        raise typer.BadParameter("--seams measures the packaged model alone")
+    from musex.evaluation import evaluate as measure
+    from musex.evaluation import load_models
+    from musex.extension import check_side_file, save_text
+    from musex.seam_evaluation import evaluate_seams
+    from musex.tables import result_tables, seam_table
+
+    if json is not None:
+        check_side_file(json, force)
+    with show_progress(quiet) as on_progress:
+        if seams:
+            results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
+        else:
+            models = load_models(model or [])
+            results = measure(dataset, models=models, points=points, chains=chains, seed=seed, on_progress=on_progress)
+    if json is not None:
+        save_text(dumps(results, indent=1) + "\n", json)
+    if not quiet:
+        show_tables([seam_table(results)] if seams else result_tables(results))

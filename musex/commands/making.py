@@ -1,0 +1,245 @@
+"""Commands that make music: `extend`, `render` and `report`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musex.arguments import (
+    BitrateOption,
+    CheckOption,
+    Ending,
+    ForceOption,
+    ModelOption,
+    OutputOption,
+    QuietOption,
+    ReportOption,
+    SeedOption,
+    parse_arc,
+    parse_duration,
+    parse_stretch,
+    parse_time,
+)
+from musex.config import GENERATIVE
+from musex.errors import MusexError
+from musex.terminal import show_progress, show_seams, show_tables, summarise, tell_error
+
+STREAM = Path("-")
+
+
+def extend(
+    songs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
+    ],
+    minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
+    seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
+    to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a; for several songs "
+            "a folder; - for a stream to stdout (--format, else wav). [default: INPUT-extended beside the input]",
+        ),
+    ] = None,
+    suffix: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="The format where -o names no file: mp3, wav …")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="TEMPLATE", help="What outputs are called where -o names no file.")
+    ] = "{stem}-extended",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Songs extended at a time.")] = 1,
+    seed: SeedOption = 0,
+    ending: Annotated[
+        Ending, typer.Option(help="How the output ends: as the song does, faded, cut, or back at its start.")
+    ] = Ending.outro,
+    keep_from: Annotated[
+        str | None,
+        typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
+    ] = None,
+    keep_to: Annotated[str | None, typer.Option("--keep-to", metavar="TIME", help="… and before this.")] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option("--avoid", metavar="A-B", help="Never play this, such as 0:40-0:52; may be given again."),
+    ] = None,
+    novelty: Annotated[
+        float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
+    ] = 0.5,
+    mood: Annotated[
+        str | None, typer.Option("--mood", metavar="MOOD", help="What to play more of: calm, bright, intense or dark.")
+    ] = None,
+    arc: Annotated[
+        str | None,
+        typer.Option("--arc", metavar="ARC", help='The same over time, as minutes:mood: "0:calm 5:intense 10:calm".'),
+    ] = None,
+    variations: Annotated[
+        int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
+    ] = 1,
+    model: ModelOption = None,
+    force: ForceOption = False,
+    check: CheckOption = False,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Keep the plan as JSON, for `musex render`.")
+    ] = None,
+    report: ReportOption = False,
+    bitrate: BitrateOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Make songs last as long as you need: give --minutes, --seconds or --to.
+
+    Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
+    the same song with the same settings is skipped.
+    """
+    wanted = parse_duration(minutes, seconds, to)
+    options: dict[str, Any] = {
+        "seed": seed,
+        "ending": ending.value,
+        "keep_from": None if keep_from is None else parse_time(keep_from),
+        "keep_to": None if keep_to is None else parse_time(keep_to),
+        "avoid": tuple(parse_stretch(text) for text in avoid or ()),
+        "novelty": novelty,
+        "mood": mood,
+        "arc": parse_arc(arc or ""),
+    }
+    ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
+    several = len(songs) > 1 or songs[0].is_dir()
+    if several and (check or report or plan is not None or variations > 1):
+        raise typer.BadParameter("--check, --plan, --report and --variations are for one song at a time")
+    if output == STREAM:
+        if several or check or report or plan is not None or variations > 1:
+            raise typer.BadParameter("-o - streams one song, without --check, --plan, --report and --variations")
+        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, **options)
+        return
+    if output is not None and not several and (suffix is not None or name != "{stem}-extended"):
+        raise typer.BadParameter("--format and --name are for where -o names no file")
+    from musex.batches import find_tasks
+
+    tasks = find_tasks(songs, output if several else None, name=name, suffix=ending_of)
+    if several:
+        _extend_several(tasks, wanted, quiet, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
+        return
+    from musex.extension import check_side_file, default_page, number_path, vary_file
+
+    song = songs[0]
+    targets, plans = [output if output is not None else tasks[0].output], [] if plan is None else [plan]
+    if variations > 1:
+        targets, plans = (
+            [number_path(path, number) for path in paths for number in range(1, variations + 1)]
+            for paths in (targets, plans)
+        )
+    pages = [default_page(target) for target in targets] if report else []
+    for page in pages:
+        check_side_file(page, force, song, *targets, *plans)
+    began = time.monotonic()
+    with show_progress(quiet) as on_progress:
+        made = vary_file(
+            song,
+            targets,
+            seconds=wanted,
+            model=model,
+            force=force,
+            bitrate=bitrate,
+            plan_paths=plans,
+            on_progress=on_progress,
+            **options,
+        )
+        if pages:
+            from musex.report import save_reports
+
+            save_reports(made, song, pages, on_progress)
+    taken = time.monotonic() - began
+    for path, one in zip(targets, made, strict=True):
+        if not quiet:
+            summarise(one, path, taken / variations)
+    if check:
+        _check(made, quiet)
+
+
+def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
+    """Write sound to stdout as it is made."""
+    from musex.extension import stream_file
+
+    if sys.stdout.isatty():
+        raise MusexError("-o - writes sound to stdout, which is a terminal: pipe it on, as in … -o - | ffplay -")
+    with show_progress(quiet) as on_progress:
+        try:
+            stream_file(song, sys.stdout.buffer, seconds=seconds, on_progress=on_progress, **options)
+        except BrokenPipeError:  # whoever listens has heard enough: as a command that SIGPIPE ends
+            raise typer.Exit(128 + 13) from None
+
+
+def _extend_several(tasks: list[Any], seconds: float, quiet: bool, *, jobs: int, **work: Any) -> None:
+    """Extend every task's song; a line for each and a table at the end, exit code 1 if one failed."""
+    from musex.batches import extend_songs
+    from musex.tables import outcome_table
+
+    outcomes = []
+    with show_progress(quiet) as on_progress:
+        for outcome in extend_songs(tasks, seconds=seconds, jobs=jobs, on_progress=on_progress, **work):
+            outcomes.append(outcome)
+            if jobs > 1 and on_progress is not None:
+                on_progress("Extending", len(outcomes) / len(tasks))
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    if not quiet:
+        show_tables([outcome_table(outcomes)])
+    for outcome in failed:
+        tell_error(f"{outcome.task.song}: {outcome.message}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def render(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    output: OutputOption = None,
+    song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    force: ForceOption = False,
+    check: CheckOption = False,
+    bitrate: BitrateOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Render a plan again, without predicting anything."""
+    from musex.extension import render_file
+
+    began = time.monotonic()
+    with show_progress(quiet) as on_progress:
+        made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)
+    if not quiet:
+        summarise(made, target, time.monotonic() - began)
+    if check:
+        _check([made], quiet)
+
+
+def report(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. [default: PLAN-report.html]")
+    ] = None,
+    song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a page to listen on: the output, its seams, the path through the song, in one HTML file."""
+    from musex.report import report_file
+
+    with show_progress(quiet) as on_progress:
+        page = report_file(plan, output, song_path=song, force=force, on_progress=on_progress)
+    if not quiet:
+        typer.echo(str(page))
+
+
+def _check(plans: list[Any], quiet: bool) -> None:
+    """Show the seams of plans, and exit with 3 if any exceeds its bounds."""
+    from musex.checks import passes
+
+    for plan in plans:
+        if plan.model["name"] in GENERATIVE:
+            raise MusexError(f"{plan.model['name']} predicts the waveform itself: there are no seams to check")
+        if not quiet:
+            show_seams(plan)
+    if not all(passes(plan) for plan in plans):
+        raise typer.Exit(3)
