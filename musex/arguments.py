@@ -29,6 +29,10 @@ ModelOption = Annotated[
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what exists.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say on stderr what is decided, and how long it takes.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a summary.")]
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Print each seam's measures; exit with 3 if any exceeds its bound.")
 ]

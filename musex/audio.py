@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 
 from musex.config import SHORTEST_SONG_SECONDS
-from musex.errors import AudioError
+from musex.errors import AudioError, suggest
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -102,7 +102,7 @@ def read_song(path: str | Path) -> Song:
         foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
         return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path)
     except FileNotFoundError as error:
-        raise AudioError(f"no such file: {path}") from error
+        raise AudioError(f"no such file: {path}{_suggest_file(path)}") from error
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
@@ -237,6 +237,13 @@ class _Recording:
     def finish(self) -> Samples:
         self.buffer.resize((self.frames, self.buffer.shape[1]), refcheck=False)
         return self.buffer
+
+
+def _suggest_file(path: Path) -> str:
+    try:
+        return suggest(path.name, [other.name for other in path.parent.iterdir()])
+    except OSError:
+        return ""
 
 
 def _read_by_soundfile(path: Path) -> Song | None:

@@ -5,6 +5,7 @@ time, whether to stay or to jump; a jump that is taken gets its exact place on t
 planned from exact samples.
 """
 
+import logging
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any, Protocol, Unpack
 
 import numpy as np
 
-from musex.config import LONGEST_OUTPUT_SECONDS, PointerConfig
+from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
 from musex.joins import JoinHeadLike
 from musex.outlook import Outlook, look_ahead
@@ -25,6 +26,7 @@ from musex.settings import Options, Settings
 from musex.stitch import SongLike
 
 Array = np.ndarray
+logger = logging.getLogger(__name__)
 
 
 class PredictionLike(Protocol):
@@ -149,6 +151,8 @@ class Chain:
         for limits in limits_ladder(self.path.region, self.path.material):
             if limits.usable <= limits.distance:
                 continue
+            first, last = (step / FEATURES.steps_per_second for step in (limits.first_enter, limits.last))
+            logger.info(f"looking for jumps into {first:.1f} to {last:.1f} s of the song")
             for _ in self.path.enter(limits):
                 if self.path.begin() and (yield from self._predict_on()):
                     return
@@ -185,6 +189,10 @@ class Chain:
                 time += max(1, round((seam.leave - path.position) / path.rate))
                 path.play(seam.leave - path.position)
                 path.take(seam)
+                leave, enter, at = (place / path.sample_rate for place in (seam.leave, seam.enter, path.played))
+                logger.info(
+                    f"at {at:.1f} s: from {leave:.1f} s on to {enter:.1f} s, correlation {seam.correlation:.2f}"
+                )
             if path.position > path.stop or not path.clean:
                 return False
             yield

@@ -15,7 +15,6 @@ app = typer.Typer(
     name="musex",
     help="Make any piece of music last as long as you need.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -66,6 +65,7 @@ def run(arguments: list[str]) -> int:
         return tell_error("out of memory: use a shorter song, or close other programs")
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
     return 0
 
 

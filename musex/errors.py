@@ -1,5 +1,8 @@
 """The one family of errors that musex raises; the command line turns each into a line on stderr and exit code 1."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class MusexError(Exception):
     """Anything that musex refuses or fails at, with a message for its user: the value, the limit, the cure."""
@@ -19,3 +22,9 @@ class DurationError(MusexError):
 
 class DatasetError(MusexError):
     """A folder of music cannot be trained or evaluated on."""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean X?" where something known is nearly what was written, else nothing."""
+    found = get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {found[0]}?" if found else ""

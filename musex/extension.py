@@ -5,6 +5,7 @@ import math
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,7 @@ def vary_file(
     plans: list[Plan] = []
     for number, output in enumerate(outputs):
         options["seed"] = settings.seed + number
+        began = time.monotonic()
         report("Predicting", 0.0)
         plan = plan_song(
             song,
@@ -190,7 +192,10 @@ def vary_file(
             on_progress=lambda done: report("Predicting", done),
             **options,
         )
+        planned = time.monotonic()
         _write(plan, render(plan, song), song, output, force, bitrate, report)
+        spent = f"planned in {planned - began:.2f} s, rendered and written in {time.monotonic() - planned:.2f} s"
+        logger.info(f"{spent}, {plan.seconds / max(time.monotonic() - began, 1e-3):.0f} × real time")
         if plan_paths:
             save_text(plan.to_json() + "\n", Path(plan_paths[number]))
         plans.append(plan)
@@ -356,7 +361,10 @@ def _model_of(model: Model | WaveformModel | str | Path | None) -> Model | Wavef
 
 
 def _read(path: str | Path) -> Song:
+    began = time.monotonic()
     song = read_song(path)
+    kind = f"{song.seconds:.1f} s, {song.sample_rate} Hz, {song.channels} channels"
+    logger.info(f"read {path} ({kind}) in {time.monotonic() - began:.2f} s")
     for warning in song.warnings:
         logger.warning(warning)
     return song

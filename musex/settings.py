@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, TypedDict
 
-from musex.errors import MusexError
+from musex.errors import MusexError, suggest
 
 ENDINGS = ("outro", "fade", "cut", "loop")
 # Arousal and valence, in deviations from the song's median.
@@ -54,7 +54,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError."""
         if self.ending not in ENDINGS:
-            raise MusexError(f"the ending {self.ending!r} is not available; musex has {', '.join(ENDINGS)}")
+            listed = ", ".join(ENDINGS) + suggest(self.ending, ENDINGS)
+            raise MusexError(f"the ending {self.ending!r} is not available; musex has {listed}")
         if not 0.0 <= self.novelty <= 1.0:
             raise MusexError(f"a novelty of {self.novelty:g} is out of range: 0 for few jumps to 1 for many")
         start, stop = self.keep_from or 0.0, self.keep_to
@@ -70,7 +71,8 @@ class Settings:
             raise MusexError(f"both a mood ({self.mood}) and an arc of moods are asked for: give one of them")
         for _, mood in self.moods:
             if mood not in MOODS:
-                raise MusexError(f"the mood {mood!r} is not known; musex has {', '.join(MOODS)}")
+                listed = ", ".join(MOODS)
+                raise MusexError(f"the mood {mood!r} is not known; musex has {listed}{suggest(mood, MOODS)}")
         times = [seconds for seconds, _ in self.arc]
         if any(not 0.0 <= seconds < math.inf for seconds in times) or any(b <= a for a, b in pairwise(times)):
             listed = ", ".join(f"{seconds / 60:g}" for seconds in times)

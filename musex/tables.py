@@ -1,12 +1,16 @@
 """The results of an evaluation as tables for the terminal."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from musex.batches import Outcome
+from musex.checks import exceeded
 from musex.inspection import SongInfo
+from musex.plans import Plan
 from musex.terminal import format_time
 
 Predictors = dict[str, dict[str, dict[str, float]]]
@@ -122,6 +126,31 @@ def info_table(facts: SongInfo) -> Table:
     for name, value in [*rows.items(), *(("warning", warning) for warning in facts.warnings)]:
         table.add_row(name, value)
     return table
+
+
+def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
+    """What was made, for JSON: times in seconds, each seam with its measures and the bounds it exceeds."""
+    rate = plan.song["sample_rate"]
+    seams = [
+        {
+            "at": seam.at / rate,
+            "from": seam.leave / rate,
+            "to": seam.enter / rate,
+            "fade": seam.fade / rate,
+            **{name: getattr(seam, name) for name in ("correlation", "level_db", "flux_percentile", "rhythm_ms")},
+            "exceeds": list(exceeded(seam)),
+        }
+        for seam in plan.seams
+    ]
+    made = {"output": str(path), "seconds": plan.seconds, "made_in_seconds": round(taken, 3)}
+    return {**made, "predictions": plan.predictions, "seams": seams, "settings": plan.settings, "model": plan.model}
+
+
+def describe_outcome(outcome: Outcome) -> dict[str, Any]:
+    """How a song of a batch went, for JSON."""
+    described = asdict(outcome)
+    task = described.pop("task")
+    return {"song": str(task["song"]), "output": str(task["output"]), **described}
 
 
 def outcome_table(outcomes: list[Outcome]) -> Table:

@@ -1,5 +1,6 @@
 """What the command line shows of `extend` and `render`: progress, a summary, the seams."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,14 @@ def format_time(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
     return f"{clock}:{rest // 10:02d}.{rest % 10}"
+
+
+def tell_everything() -> None:
+    """Show on stderr what the library logs of its decisions, not its warnings alone."""
+    logger = logging.getLogger("musex")
+    logger.setLevel(logging.INFO)
+    for handler in logger.handlers:
+        handler.setLevel(logging.INFO)
 
 
 def tell_error(message: str) -> int:

@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from musex.audio import MOST_CHANNELS, Samples, Song, ffmpeg, local_input, to_int16, to_int24
-from musex.errors import AudioError
+from musex.errors import AudioError, suggest
 from musex.loops import mark_loop
 
 # Tags that are wrong for a longer song, or that belong to the source's container rather than to the music.
@@ -90,7 +90,7 @@ def check_output(
     if path.is_dir():
         raise AudioError(f"{path} is a folder: name the file to write, such as {path / 'song.mp3'}")
     if path.suffix.lower() not in _FORMATS:
-        supported = ", ".join(suffix[1:] for suffix in WRITABLE)
+        supported = ", ".join(suffix[1:] for suffix in WRITABLE) + suggest(path.suffix, WRITABLE)
         raise AudioError(f"cannot write {path.name}: {path.suffix or 'no ending'} is not among {supported}")
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,13 @@ from musex.arguments import (
     CheckOption,
     Ending,
     ForceOption,
+    JsonOption,
     ModelOption,
     OutputOption,
     QuietOption,
     ReportOption,
     SeedOption,
+    VerboseOption,
     parse_arc,
     parse_duration,
     parse_stretch,
@@ -24,7 +27,7 @@ from musex.arguments import (
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
-from musex.terminal import show_progress, show_seams, show_tables, summarise, tell_error
+from musex.terminal import show_progress, show_seams, show_tables, summarise, tell_error, tell_everything
 
 STREAM = Path("-")
 
@@ -88,6 +91,8 @@ def extend(
     ] = None,
     report: ReportOption = False,
     bitrate: BitrateOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make songs last as long as you need: give --minutes, --seconds or --to.
@@ -96,6 +101,9 @@ def extend(
     the same song with the same settings is skipped.
     """
     wanted = parse_duration(minutes, seconds, to)
+    if verbose:
+        tell_everything()
+    quiet |= json  # its one object is all there is on stdout
     options: dict[str, Any] = {
         "seed": seed,
         "ending": ending.value,
@@ -111,8 +119,8 @@ def extend(
     if several and (check or report or plan is not None or variations > 1):
         raise typer.BadParameter("--check, --plan, --report and --variations are for one song at a time")
     if output == STREAM:
-        if several or check or report or plan is not None or variations > 1:
-            raise typer.BadParameter("-o - streams one song, without --check, --plan, --report and --variations")
+        if several or check or report or json or plan is not None or variations > 1:
+            raise typer.BadParameter("-o - streams one song, without --check, --json, --plan, --report, --variations")
         _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, **options)
         return
     if output is not None and not several and (suffix is not None or name != "{stem}-extended"):
@@ -121,7 +129,7 @@ def extend(
 
     tasks = find_tasks(songs, output if several else None, name=name, suffix=ending_of)
     if several:
-        _extend_several(tasks, wanted, quiet, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
+        _extend_several(tasks, wanted, quiet, json, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
         return
     from musex.extension import check_side_file, default_page, number_path, vary_file
 
@@ -153,6 +161,11 @@ def extend(
 
             save_reports(made, song, pages, on_progress)
     taken = time.monotonic() - began
+    if json:
+        from musex.tables import describe_output
+
+        described = [describe_output(one, path, taken / variations) for path, one in zip(targets, made, strict=True)]
+        typer.echo(dumps({"song": str(song), "outputs": described}, indent=1))
     for path, one in zip(targets, made, strict=True):
         if not quiet:
             summarise(one, path, taken / variations)
@@ -173,10 +186,10 @@ def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
             raise typer.Exit(128 + 13) from None
 
 
-def _extend_several(tasks: list[Any], seconds: float, quiet: bool, *, jobs: int, **work: Any) -> None:
+def _extend_several(tasks: list[Any], seconds: float, quiet: bool, json: bool, *, jobs: int, **work: Any) -> None:
     """Extend every task's song; a line for each and a table at the end, exit code 1 if one failed."""
     from musex.batches import extend_songs
-    from musex.tables import outcome_table
+    from musex.tables import describe_outcome, outcome_table
 
     outcomes = []
     with show_progress(quiet) as on_progress:
@@ -185,6 +198,8 @@ def _extend_several(tasks: list[Any], seconds: float, quiet: bool, *, jobs: int,
             if jobs > 1 and on_progress is not None:
                 on_progress("Extending", len(outcomes) / len(tasks))
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    if json:
+        typer.echo(dumps({"outputs": [describe_outcome(outcome) for outcome in outcomes]}, indent=1))
     if not quiet:
         show_tables([outcome_table(outcomes)])
     for outcome in failed:

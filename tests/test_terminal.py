@@ -1,0 +1,106 @@
+"""What is shown: one JSON object, what was decided, suggestions, completion; nothing that was not asked for."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from musex.cli import run
+from musex.errors import suggest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def song(tmp_path: Path, wav_path: Path) -> Path:
+    path = tmp_path / "song.wav"
+    path.write_bytes(wav_path.read_bytes())
+    return path
+
+
+def test_json_is_all_there_is_on_stdout(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = song.with_name("plan.json")
+    output = song.with_name("long.wav")
+    command = ["extend", str(song), "--seconds", "20", "-o", str(output), "--plan", str(plan), "--json"]
+    assert run(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    (made,) = told["outputs"]
+    kept = json.loads(plan.read_text())
+    assert (told["song"], made["output"]) == (str(song), str(output))
+    assert made["seconds"] == kept["seconds"] == pytest.approx(20.0, abs=0.1)
+    assert [seam["at"] * 44_100 for seam in made["seams"]] == pytest.approx([seam["at"] for seam in kept["seams"]])
+    assert made["settings"] == kept["settings"]
+    assert all(set(seam["exceeds"]) <= set(seam) for seam in made["seams"])
+
+
+def test_json_of_a_batch_names_what_failed(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = song.with_name("bad.wav")
+    bad.write_bytes(b"nothing")
+    assert run(["extend", str(song), str(bad), "--seconds", "9", "-o", str(song.with_name("out")), "--json"]) == 1
+    states = {entry["song"]: entry["state"] for entry in json.loads(capsys.readouterr().out)["outputs"]}
+    assert states == {str(song): "made", str(bad): "failed"}
+
+
+def test_verbose_tells_of_every_seam_and_only_then(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["extend", str(song), "--seconds", "20", "--force", "--json"]
+    assert run([*command, "--verbose"]) == 0
+    told = capsys.readouterr()
+    seams = json.loads(told.out)["outputs"][0]["seams"]
+    assert told.err.count(" on to ") >= len(seams) > 0  # what was tried in vain, too
+    assert "planned in" in told.err
+    assert run(command) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_near_is_suggested() -> None:
+    assert suggest("clam", ("calm", "bright")) == "; did you mean calm?"
+    assert suggest("xyz", ("calm", "bright")) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "near"),
+    [({"song.wav": "sing.wav"}, "song.wav"), ({"calm": "clam"}, "calm"), ({"out.mp3": "out.mp33"}, ".mp3")],
+)
+def test_errors_suggest(change: dict[str, str], near: str, song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"song.wav": str(song), "calm": "calm", "out.mp3": str(song.with_name("out.mp3"))}
+    for name, wrong in change.items():
+        words[name] = words[name].replace(name, wrong)
+    given = ["extend", words["song.wav"], "--seconds", "9", "--mood", words["calm"], "-o", words["out.mp3"]]
+    assert run(given) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"did you mean {near}?" in error
+
+
+def test_commands_and_options_are_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["exten"]) == 2
+    assert "'extend'" in capsys.readouterr().err
+    assert run(["extend", "song.wav", "--minuts", "3"]) == 2
+    assert "--minutes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"), [("bash", "complete -o"), ("zsh", "#compdef musex"), ("fish", "complete --command musex")]
+)
+def test_shells_complete(shell: str, words: str) -> None:
+    script = Path(sys.executable).with_name("musex")
+    command = [str(script)] if script.exists() else [sys.executable, "-m", "musex"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "_MUSEX_COMPLETE": f"source_{shell}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert words in done.stdout
+    if shell == "bash":
+        asked = {"_MUSEX_COMPLETE": "complete_bash", "COMP_WORDS": "musex ext", "COMP_CWORD": "1"}
+        done = subprocess.run(command, env={**environment, **asked}, capture_output=True, text=True, check=False)
+        assert done.stdout.split() == ["extend"]
+
+
+def test_no_colour_where_nobody_sees_it(song: Path) -> None:
+    command = [sys.executable, "-m", "musex", "extend", str(song), "--seconds", "20", "--check", "--force"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for changed in ({}, {"NO_COLOR": "1", "FORCE_COLOR": ""}):
+        done = subprocess.run(command, env=environment | changed, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 3)
+        assert "\x1b" not in done.stdout + done.stderr
