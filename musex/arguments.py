@@ -42,6 +42,9 @@ ReportOption = Annotated[
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
+NoveltyOption = Annotated[
+    float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything drawn at random.")]
 
 

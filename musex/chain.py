@@ -138,8 +138,9 @@ def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]
 class Chain:
     """Predictions made one after another, each after what the path played of those before."""
 
-    def __init__(self, path: PathSearch, model: ModelLike) -> None:
-        self.path, self.model = path, model
+    def __init__(self, path: PathSearch, model: ModelLike, *, longest: int = PointerConfig().horizon_steps) -> None:
+        """Begin a chain whose predictions are used for at most `longest` steps each."""
+        self.path, self.model, self.longest = path, model, longest
         self.memory = model.listen(path.features)
         self.predictions = 0
 
@@ -175,10 +176,10 @@ class Chain:
 
     def _predict_on(self) -> Generator[None, None, bool]:
         """Chain predictions until the output is planned; False if the path runs into the song's end too early."""
-        path, most = self.path, PointerConfig().horizon_steps
+        path = self.path
         self.predictions = 0
         while (left := path.left()) > 0:
-            horizon = min(most, math.ceil(left / path.rate))
+            horizon = min(self.longest, math.ceil(left / path.rate))
             outlook = self._predict(horizon)
             time = 0
             while time < horizon:

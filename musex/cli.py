@@ -23,6 +23,7 @@ for command in (
     making.extend,
     making.render,
     making.report,
+    making.play,
     pictures.spectrogram,
     learning.train,
     learning.evaluate,

@@ -103,20 +103,23 @@ class PathSearch:
         self.uses = np.zeros(self.costs.shape, np.int16)
         self.last_used = np.zeros(self.costs.shape, bool)
         self.seam_costs = expect_seams(self.samples, self.rate, self.edges, self.config)
-        self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for
-        points, weight = self.settings.moods, self.config.mood
-        costs = self.costs + self.seam_costs
-        self.arc = Arc(points, self.features, self.edges, costs, gap=self.limits.gap, weight=weight) if points else None
+        self.wish(self.settings.moods)
         debt = round(self.debt / self.rate)
         self.to_go = CostToGo(
             self.edges,
-            costs,
+            self.costs + self.seam_costs,
             self.limits,
             self.material,
             debt=debt,
             may_overrun=not self.own_ending,
         )
         return self.to_go.reaches(debt)
+
+    def wish(self, points: tuple[tuple[float, str], ...]) -> None:
+        """Follow moods from now on, as (seconds of the output, mood) in order; none to follow no mood."""
+        costs, weight = self.costs + self.seam_costs, self.config.mood
+        self.arc = Arc(points, self.features, self.edges, costs, gap=self.limits.gap, weight=weight) if points else None
+        self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for
 
     def unwanted(self) -> Array:
         """What it costs to hear each step for a horizon from now on: what was heard lately, or is of another mood."""

@@ -15,6 +15,7 @@ from musex.arguments import (
     ForceOption,
     JsonOption,
     ModelOption,
+    NoveltyOption,
     OutputOption,
     QuietOption,
     ReportOption,
@@ -70,9 +71,7 @@ def extend(
         list[str] | None,
         typer.Option("--avoid", metavar="A-B", help="Never play this, such as 0:40-0:52; may be given again."),
     ] = None,
-    novelty: Annotated[
-        float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
-    ] = 0.5,
+    novelty: NoveltyOption = 0.5,
     mood: Annotated[
         str | None, typer.Option("--mood", metavar="MOOD", help="What to play more of: calm, bright, intense or dark.")
     ] = None,
@@ -258,3 +257,19 @@ def _check(plans: list[Any], quiet: bool) -> None:
             show_seams(plan)
     if not all(passes(plan) for plan in plans):
         raise typer.Exit(3)
+
+
+def play(
+    song: Annotated[Path, typer.Argument(metavar="SONG", help="A song.")],
+    seed: SeedOption = 0,
+    novelty: NoveltyOption = 0.5,
+    model: ModelOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Play a song endlessly on the sound device; keys: n next jump, c calmer, i more intense, q quit."""
+    from musex.playing import KEYS, play_file
+    from musex.settings import Settings
+
+    if not quiet:
+        typer.echo(", ".join(f"{key}: {wish}" for key, wish in KEYS.items()), err=True)
+    play_file(song, model=model, settings=Settings(seed=seed, novelty=novelty))

@@ -1,0 +1,175 @@
+"""A song played endlessly on the sound device, steered while it plays.
+
+The sound is made by a generator that asks for wishes between its predictions; the device and the keyboard are a thin
+loop around it.
+"""
+
+import contextlib
+import queue
+import select
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.audio import Samples, Song, read_song
+from musex.chain import Chain, ModelLike
+from musex.config import LONGEST_OUTPUT_SECONDS
+from musex.errors import MusexError
+from musex.model import Model, load_model
+from musex.paths import PathSearch
+from musex.search import SEARCH
+from musex.settings import Settings
+from musex.stitch import play
+from musex.streaming import grow
+
+Array = np.ndarray
+
+NEXT, CALMER, MORE_INTENSE, QUIT = "next jump", "calmer", "more intense", "quit"
+KEYS = {"n": NEXT, "c": CALMER, "i": MORE_INTENSE, "q": QUIT}
+MOODS = ("calm", None, "intense")  # what the wishes lead through
+AHEAD_STEPS = 30  # decided at a time: a wish is heard after three to six seconds
+URGE = 50.0  # taken off a jump that is wished for
+AHEAD_BLOCKS = 2  # of a second, made before they are heard
+
+
+def play_live(
+    song: Song, model: ModelLike, wishes: Callable[[], list[str]], *, settings: Settings | None = None
+) -> Iterator[Samples]:
+    """A song without end: float32 blocks (frames, channels) of about a second, made as they are taken.
+
+    Args:
+        song: What is played.
+        model: Predicts which place should come next.
+        wishes: Asked between predictions: what was wished for since, of `KEYS`; QUIT ends the sound.
+        settings: As in `musex.extend`; how it ends does not matter.
+    """
+    settings = replace(settings or Settings(), ending="cut")
+    target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
+    config = SEARCH.at(settings.novelty)
+    path = PathSearch(song, model.join_head, target=target, settings=settings, unlike=(), config=config)
+    steered = _Steered(path, model, wishes)
+    return play(grow(steered), song, frames=target, fades=(0, 0))
+
+
+class _Steered(Chain):
+    """A chain that follows wishes."""
+
+    def __init__(self, path: PathSearch, model: ModelLike, wishes: Callable[[], list[str]]) -> None:
+        super().__init__(path, model, longest=AHEAD_STEPS)
+        self.wishes, self.mood, self.jumps = wishes, MOODS.index(None), 0
+
+    def grow(self) -> Iterator[None]:
+        plain = self.path.config
+        for _ in super().grow():
+            yield
+            path = self.path
+            if path.config is not plain and len(path.seams) > self.jumps:
+                path.config = plain
+            for wish in self.wishes():
+                if wish == QUIT:
+                    return
+                if wish == NEXT:
+                    path.config, self.jumps = replace(plain, urge=URGE), len(path.seams)
+                else:
+                    change = 1 if wish == MORE_INTENSE else -1
+                    self.mood = min(max(self.mood + change, 0), len(MOODS) - 1)
+                    mood = MOODS[self.mood]
+                    path.wish(() if mood is None else ((0.0, mood),))
+
+
+def play_file(song_path: str | Path, *, model: str | Path | None = None, settings: Settings | None = None) -> None:
+    """Play a song on the sound device until it is quit by key; Ctrl-C ends it, too.
+
+    Raises:
+        MusexError: The song or the model cannot be used, or there is no sound device.
+    """
+    device = _sound_library()
+    song, loaded = read_song(song_path), load_model(model)
+    if not isinstance(loaded, Model):
+        raise MusexError(f"{loaded.name} predicts the waveform itself, too slowly to be played: use extend")
+    wishes: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def asked() -> list[str]:
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(wishes.get_nowait())
+        return found
+
+    try:
+        stream = device.OutputStream(samplerate=song.sample_rate, channels=song.channels, dtype="float32")
+    except device.PortAudioError as error:
+        raise MusexError(f"there is no sound device to play on: {error}") from error
+    with stream, read_keys(wishes.put):
+        for block in made_ahead(play_live(song, loaded, asked, settings=settings)):
+            stream.write(block)
+
+
+def made_ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
+    """The same blocks, made in a thread of their own before they are taken."""
+    ready: queue.Queue[Samples | BaseException | None] = queue.Queue(AHEAD_BLOCKS)
+    left = threading.Event()
+
+    def make() -> None:
+        last: BaseException | None = None
+        try:
+            for block in blocks:
+                ready.put(block)
+                if left.is_set():
+                    return
+        except MusexError as error:
+            last = error
+        ready.put(last)
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        while (block := ready.get()) is not None:
+            if isinstance(block, BaseException):
+                raise block
+            yield block
+    finally:
+        left.set()
+
+
+@contextlib.contextmanager
+def read_keys(wish: Callable[[str], None]) -> Iterator[None]:
+    """Pass on what the terminal's keys wish for, without waiting for Enter; nothing where stdin is no terminal."""
+    if not sys.stdin.isatty() or sys.platform == "win32":
+        yield
+        return
+    import termios
+    import tty
+
+    before, done = termios.tcgetattr(sys.stdin), threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            if select.select([sys.stdin], [], [], 0.2)[0]:
+                key = sys.stdin.read(1).lower()
+                if key in KEYS:
+                    wish(KEYS[key])
+
+    tty.setcbreak(sys.stdin)
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        done.set()
+        reader.join(1.0)
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _sound_library() -> Any:
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise MusexError("playing needs sounddevice: pip install 'musex[play]'") from error
+    except OSError as error:  # it is there, the library behind it is not
+        raise MusexError(f"playing needs PortAudio ({error}): install it, such as apt install libportaudio2") from error
+    return sounddevice

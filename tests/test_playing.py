@@ -1,0 +1,90 @@
+"""Endless play: the song's own sound, led by wishes. The device itself is not there to be tested."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import musex
+from musex.cli import run
+from musex.features import analyse
+from musex.model import Model, load_model
+from musex.moods import estimate_moods
+from musex.playing import CALMER, MORE_INTENSE, NEXT, QUIT, made_ahead, play_live
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def song() -> musex.Song:
+    return musex.read_song(EXAMPLES / "groove.mp3")
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    model = load_model()
+    assert isinstance(model, Model)
+    return model
+
+
+def take(song: musex.Song, model: Model, seconds: int, wished: dict[int, str]) -> np.ndarray:
+    """So many seconds of endless play; wishes by the number of times they were asked for."""
+    asked = 0
+
+    def wishes() -> list[str]:
+        nonlocal asked
+        asked += 1
+        return [wished[asked]] if asked in wished else []
+
+    blocks = play_live(song, model, wishes)
+    return np.concatenate([block for _, block in zip(range(seconds), blocks, strict=False)])
+
+
+def test_without_a_wish_it_is_the_song_at_first(song: musex.Song, model: Model) -> None:
+    heard = take(song, model, 25, {})
+    np.testing.assert_array_equal(heard, song.samples[: len(heard)])
+
+
+def test_a_jump_comes_soon_after_it_is_wished_for(song: musex.Song, model: Model) -> None:
+    heard = take(song, model, 20, {2: NEXT})  # after six seconds
+    same = np.all(heard == song.samples[: len(heard)], axis=1)
+    first = int(np.argmin(same)) / song.sample_rate
+    assert 6.0 <= first <= 13.0
+
+
+def test_moods_are_followed(song: musex.Song, model: Model) -> None:
+    arousal = {}
+    for wish in (CALMER, MORE_INTENSE):
+        heard = take(song, model, 120, {1: wish})
+        moods = estimate_moods(
+            np.concatenate([analyse(song.samples, song.sample_rate), analyse(heard, song.sample_rate)])
+        )
+        arousal[wish] = float(moods[-900:, 0].mean())
+    assert arousal[MORE_INTENSE] > arousal[CALMER] + 0.1, arousal
+
+
+def test_quit_ends_it(song: musex.Song, model: Model) -> None:
+    assert len(take(song, model, 100, {3: QUIT})) == pytest.approx(9 * song.sample_rate, abs=song.sample_rate)
+
+
+def test_blocks_are_made_ahead_and_errors_arrive() -> None:
+    blocks = [np.full((4, 1), number, np.float32) for number in range(5)]
+    assert [int(block[0, 0]) for block in made_ahead(iter(blocks))] == [0, 1, 2, 3, 4]
+
+    def failing() -> "object":
+        yield blocks[0]
+        raise musex.MusexError("no more")
+
+    made = made_ahead(failing())  # type: ignore[arg-type]
+    next(made)
+    with pytest.raises(musex.MusexError, match="no more"):
+        next(made)
+
+
+def test_without_the_extra_its_name_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert run(["play", str(EXAMPLES / "groove.mp3"), "--quiet"]) == 1
+    assert capsys.readouterr().err == "musex: error: playing needs sounddevice: pip install 'musex[play]'\n"
