@@ -3,7 +3,7 @@
 import math
 import os
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from musex.audio import Song, read_song
-from musex.config import FEATURES, FeatureConfig, PointerConfig, WaveformConfig
+from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
 from musex.extension import check_side_file
-from musex.features import analyse, hz_to_mel, to_mono
+from musex.features import hz_to_mel
 
 if TYPE_CHECKING:
-    from musex.model import Model, WaveformModel
+    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +31,6 @@ RANGE_DB = 70.0  # shown below the loudest
 SEAM_COLOUR = "#19d3f3"
 LABELLED_HERTZ = (100, 500, 1000, 2000, 5000, 10_000)
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
-SHORTEST_SECONDS = 1.0  # of what is heard and of what is predicted
 
 
 @dataclass(frozen=True)
@@ -62,40 +61,77 @@ def mean_error(predicted: Array, actual: Array) -> float:
     return float(np.mean(np.abs(np.asarray(predicted[:steps], np.float64) - actual[:steps])))
 
 
-def plot_prediction(
-    heard: Array, predicted: Array, actual: Array, *, at: float, title: str = "", config: FeatureConfig = FEATURES
+@dataclass(frozen=True)
+class Guess:
+    """What one model says of the next seconds, and what is played for it: log-mels (steps, n_mels) in dB."""
+
+    name: str
+    predicted: Array
+    realised: Array | None = None  # the song's own sound from the place chosen; None where the prediction is sound
+
+
+def plot_predictions(
+    heard: Array, guesses: list[Guess], actual: Array, *, at: float, title: str = "", config: FeatureConfig = FEATURES
 ) -> Figure:
-    """Draw three log-mels (steps, n_mels) in dB on one scale, with the seam and the error marked.
+    """Draw log-mels (steps, n_mels) in dB on one scale: input and actual, and below a row for each model.
+
+    A row shows the prediction, its difference from the actual and the sound that is played for it.
 
     Args:
-        heard: The network's input, up to the seam.
-        predicted: The network's prediction from the seam on.
+        heard: The networks' input, up to the seam.
+        guesses: What each model says of the time from the seam on.
         actual: What the song really does from the seam on; shorter than the prediction where the song ends.
         at: Where the seam lies in the song, seconds.
         title: Written above.
         config: How the log-mels were made.
     """
-    error = mean_error(predicted, actual)
-    start = at - len(heard) / config.steps_per_second
-    panels = [("Input", heard, start), ("Predicted", predicted, at), ("Actual", actual, at)]
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
-    widths = [len(heard), len(predicted), len(predicted)]
-    axes = figure.subplots(1, 3, sharey=True, width_ratios=widths)
+    rate, horizon = config.steps_per_second, max(len(guess.predicted) for guess in guesses)
+    figure = Figure(figsize=(13, 3.4 * (1 + len(guesses))), layout="constrained")
+    grid = figure.add_gridspec(1 + len(guesses), 3)
     low, high = _scale(heard, actual, config=config)
-    image = None
-    for axis, (name, log_mel, begins) in zip(axes, panels, strict=True):
+    levels, differences = [], []
+
+    def show(place: SubplotSpec, name: str, log_mel: Array, begins: float, ends: float) -> Axes:
+        axis = figure.add_subplot(place)
         image = _draw(axis, log_mel, begins, COLOURS, low, high, config)
-        axis.set_title(name)
+        axis.set_title(_printable(name), parse_math=False)
+        axis.set_xlim(begins, ends)
+        levels.append((axis, image))
+        return axis
+
+    ends = at + horizon / rate
+    first = show(grid[0, :2], "Input", heard, at - len(heard) / rate, at)
+    _label_seam(first, f"seam at {at:.1f} s", at)
+    show(grid[0, 2], "Actual", actual, at, ends)
+    spread = max(_spread(guess.predicted, actual) for guess in guesses)
+    for row, guess in enumerate(guesses, start=1):
+        show(grid[row, 0], f"Predicted by {guess.name}", guess.predicted, at, ends)
+        shared = min(len(guess.predicted), len(actual))
+        axis = figure.add_subplot(grid[row, 1])
+        difference = np.asarray(guess.predicted[:shared], np.float64) - actual[:shared]
+        image = _draw(axis, difference, at, DIFFERENCE_COLOURS, -spread, spread, config)
+        axis.set_title(f"Predicted minus actual, mean absolute error {mean_error(guess.predicted, actual):.2f} dB")
+        axis.set_xlim(at, ends)
+        differences.append((axis, image))
+        if guess.realised is not None:
+            error = mean_error(guess.realised, actual)
+            show(grid[row, 2], f"Played for it: the song itself, {error:.2f} dB", guess.realised, at, ends)
+    for axis, _ in (*levels, *differences):
         axis.axvline(at, color=SEAM_COLOUR, linestyle="--", linewidth=3, clip_on=False, zorder=5)
-        axis.xaxis.set_major_locator(MaxNLocator(5 if begins == at else 10, integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(10 if axis is first else 5, integer=True))
         axis.set_xlabel("Time (s)")
-    axes[2].set_xlim(at, at + len(predicted) / config.steps_per_second)
-    _label_seam(axes[0], f"seam at {at:.1f} s", at)
-    _label_bands(axes[0], config)
-    assert image is not None
-    figure.colorbar(image, ax=axes, label="Level (dB)", pad=0.01)
-    figure.suptitle(_printable(f"{title}   mean absolute error {error:.2f} dB".strip()), parse_math=False)
+        _label_bands(axis, config)
+    figure.colorbar(levels[1][1], ax=levels[1][0], label="Level (dB)", pad=0.01)
+    for axis, image in differences:
+        figure.colorbar(image, ax=axis, label="Difference (dB)", pad=0.01)
+    figure.suptitle(_printable(title), parse_math=False)
     return figure
+
+
+def _spread(one: Array, other: Array) -> float:
+    """The scale of a difference, dB: nearly all of it."""
+    shared = min(len(one), len(other))
+    return max(1.0, float(np.percentile(np.abs(np.asarray(one[:shared], np.float64) - other[:shared]), 99)))
 
 
 def plot_comparison(
@@ -112,7 +148,7 @@ def plot_comparison(
         axis.set_title(_printable(name), parse_math=False)
     figure.colorbar(image, ax=axes[:2], label="Level (dB)", pad=0.01)
     difference = np.asarray(second[:shared], np.float64) - first[:shared]
-    reach = max(1.0, float(np.percentile(np.abs(difference), 99)))
+    reach = _spread(second, first)
     image = _draw(axes[2], difference, 0.0, DIFFERENCE_COLOURS, -reach, reach, config)
     axes[2].set_title(f"Second minus first, {error:.2f} dB (mean absolute difference)")
     figure.colorbar(image, ax=axes[2:], label="Difference (dB)", pad=0.01)
@@ -187,77 +223,6 @@ def check_figure(path: str | Path, force: bool, *others: str | Path) -> None:
     if Path(path).suffix.lower() not in FIGURE_SUFFIXES:
         raise MusexError(f"cannot write {path}: figures are written as {', '.join(s[1:] for s in FIGURE_SUFFIXES)}")
     check_side_file(path, force, *others)
-
-
-def predict_file(
-    song_path: str | Path,
-    output: str | Path,
-    *,
-    at: float | None = None,
-    model: "Model | WaveformModel | str | Path | None" = None,
-    force: bool = False,
-) -> float:
-    """Draw the prediction for `at` seconds into a song, made from what comes before alone; returns its error in dB.
-
-    Of a generative model it is the log-mel of the predicted waveform: the paper's figures 7 to 9.
-    """
-    check_figure(output, force, song_path)
-    from musex.model import Model, WaveformModel, load_model
-
-    song = read_song(song_path)
-    loaded = model if isinstance(model, Model | WaveformModel) else load_model(model)
-    config: PointerConfig | WaveformConfig = loaded.config
-    rate = FEATURES.steps_per_second
-    step = round(prediction_place(song.seconds, at, config) * rate)
-    # Cut before analysing: no window reaches past the seam.
-    past = song.samples[: step * song.sample_rate // rate]
-    log_mel = _log_mel(song)
-    heard = log_mel[max(0, step - config.context_seconds * rate) : step]
-    actual = log_mel[step : step + config.horizon_seconds * rate]
-    if isinstance(loaded, WaveformModel):
-        predicted = _predict_waveform(loaded, past, song.sample_rate)
-    else:
-        context = np.arange(max(0, step - loaded.config.context_steps), step)
-        predicted = loaded.predict(loaded.listen(analyse(past, song.sample_rate)[:step]), context).log_mel
-    figure = plot_prediction(heard, predicted, actual, at=step / rate, title=Path(song_path).name)
-    save_figure(figure, output, force=force)
-    return mean_error(predicted, actual)
-
-
-def _predict_waveform(model: "WaveformModel", past: Array, sample_rate: int) -> Array:
-    """The log-mel of the waveform that a generative model predicts after `past`, (frames, channels)."""
-    mono = to_mono(past, sample_rate, replace(FEATURES, sample_rate=model.config.sample_rate))
-    log_mel: Array = analyse(model.predict(mono), model.config.sample_rate)[:, : FEATURES.n_mels]
-    return log_mel
-
-
-def compare_files(first: str | Path, second: str | Path, output: str | Path, *, force: bool = False) -> float:
-    """Draw two songs and their difference; returns the mean absolute difference in dB over the time both last."""
-    check_figure(output, force, first, second)
-    log_mels = [_log_mel(read_song(path)) for path in (first, second)]
-    figure = plot_comparison(log_mels[0], log_mels[1], names=(Path(first).name, Path(second).name))
-    save_figure(figure, output, force=force)
-    return mean_error(log_mels[1], log_mels[0])
-
-
-def prediction_place(seconds: float, at: float | None, config: PointerConfig | WaveformConfig) -> float:
-    """Where to predict in a song of `seconds`: `at`, or the middle, with a full context and horizon where it can.
-
-    Raises:
-        MusexError: `at` leaves less than a second before it or after it.
-    """
-    latest = seconds - SHORTEST_SECONDS
-    if at is None:
-        middle = max(seconds / 2, float(config.context_seconds))
-        return min(middle, max(seconds - config.horizon_seconds, seconds / 2))
-    if not SHORTEST_SECONDS <= at <= latest:
-        raise MusexError(f"{at:g} s is not within the song: choose {SHORTEST_SECONDS:g} to {latest:.1f} s")
-    return at
-
-
-def _log_mel(song: Song) -> Array:
-    log_mel: Array = analyse(song.samples, song.sample_rate)[:, : FEATURES.n_mels]
-    return log_mel
 
 
 def _scale(*log_mels: Array, config: FeatureConfig) -> tuple[float, float]:

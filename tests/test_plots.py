@@ -12,14 +12,14 @@ from musex.errors import MusexError
 from musex.features import analyse, hz_to_mel
 from musex.plots import (
     COLOURS,
-    compare_files,
+    Guess,
     mean_error,
     plot_comparison,
     plot_losses,
-    plot_prediction,
-    prediction_place,
+    plot_predictions,
     save_figure,
 )
+from musex.spectrograms import compare_files, prediction_place
 
 Array = np.ndarray
 
@@ -43,25 +43,38 @@ def test_error_is_the_mean_absolute_difference_over_the_shared_steps() -> None:
         mean_error(log_mel[:0], log_mel)
 
 
-def test_prediction_has_three_panels_on_one_scale_with_seam_and_error() -> None:
+def test_predictions_stand_on_one_scale_with_seam_differences_and_errors() -> None:
     heard, actual = random_log_mel(200, 1), random_log_mel(100, 2)
-    figure = plot_prediction(heard, actual + 4.0, actual, at=41.5, title="song.mp3")
-    panels = figure.axes[:3]
-    assert [axis.get_title() for axis in panels] == ["Input", "Predicted", "Actual"]
-    assert len({axis.images[0].get_clim() for axis in panels}) == 1
-    assert panels[0].get_xlim() == pytest.approx((21.5, 41.5))
-    assert panels[1].get_xlim() == panels[2].get_xlim() == pytest.approx((41.5, 51.5))
-    for axis in panels:
+    guesses = [Guess("first", actual + 4.0, actual - 1.0), Guess("other", actual[:80] - 2.5)]
+    figure = plot_predictions(heard, guesses, actual, at=41.5, title="song.mp3")
+    panels = {axis.get_title(): axis for axis in figure.axes if axis.get_title()}
+    assert list(panels)[:3] == ["Input", "Actual", "Predicted by first"]
+    assert len(panels) == 7
+    levels = [axis for name, axis in panels.items() if "minus" not in name]
+    assert len({axis.images[0].get_clim() for axis in levels}) == 1
+    assert panels["Input"].get_xlim() == pytest.approx((21.5, 41.5))
+    for name, axis in panels.items():
+        assert name == "Input" or axis.get_xlim() == pytest.approx((41.5, 51.5))
         assert axis.lines[0].get_xdata() == [41.5, 41.5]
         assert axis.get_xlabel() == "Time (s)"
+    difference = panels["Predicted minus actual, mean absolute error 2.50 dB"].images[0]
+    np.testing.assert_allclose(np.asarray(difference.get_array()), -2.5, atol=1e-4)
     text = all_text(figure)
-    for wanted in ("seam at 41.5 s", "mean absolute error 4.00 dB", "song.mp3", "Hz", "Level (dB)"):
+    for wanted in (
+        "seam at 41.5 s",
+        "error 4.00 dB",
+        "itself, 1.00 dB",
+        "song.mp3",
+        "Hz",
+        "Level (dB)",
+        "Difference (dB)",
+    ):
         assert wanted in text
 
 
 def test_image_shows_the_log_mel_upright() -> None:
     heard = random_log_mel(10)
-    figure = plot_prediction(heard, heard, heard, at=1.0)
+    figure = plot_predictions(heard, [Guess("musex", heard)], heard, at=1.0)
     image = figure.axes[0].images[0]
     np.testing.assert_array_equal(np.asarray(image.get_array()), heard.T)
     assert image.origin == "lower"
@@ -72,7 +85,7 @@ def test_bands_are_labelled_at_their_own_hertz() -> None:
     time = np.arange(FEATURES.sample_rate * 2) / FEATURES.sample_rate
     sound = (0.5 * np.sin(2 * np.pi * tone * time)).astype(np.float32)[:, None]
     log_mel = analyse(sound, FEATURES.sample_rate)[:, : FEATURES.n_mels]
-    axis = plot_prediction(log_mel, log_mel, log_mel, at=2.0).axes[0]
+    axis = plot_predictions(log_mel, [Guess("musex", log_mel)], log_mel, at=2.0).axes[0]
     ticks = dict(zip((t.get_text() for t in axis.get_yticklabels()), axis.get_yticks(), strict=True))
     label = next(name for name in ticks if name.startswith("2") and len(name) == 5)
     assert ticks[label] == pytest.approx(int(log_mel[5].argmax()), abs=0.6)
@@ -97,7 +110,7 @@ def test_comparison_shows_both_and_their_difference() -> None:
 def test_figures_are_saved_by_their_ending_and_leave_nothing_else(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"figure{suffix}"
     log_mel = random_log_mel(20)
-    save_figure(plot_prediction(log_mel, log_mel, log_mel, at=2.0, title="曲 \udcff $1"), path)
+    save_figure(plot_predictions(log_mel, [Guess("musex", log_mel)], log_mel, at=2.0, title="曲 \udcff $1"), path)
     starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
     assert path.read_bytes().startswith(starts[suffix.lower()])
     assert list(tmp_path.iterdir()) == [path]

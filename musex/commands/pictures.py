@@ -7,7 +7,6 @@ import typer
 
 from musex.arguments import (
     ForceOption,
-    ModelOption,
     QuietOption,
     parse_time,
 )
@@ -23,20 +22,26 @@ def spectrogram(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The figure: png, svg or pdf.")
     ] = None,
-    model: ModelOption = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", metavar="PATH", help="A .tflite file or the folder of a run; again for several."),
+    ] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Draw what the network heard, what it predicted and what really came; or compare two songs."""
-    if other is not None and (at is not None or model is not None):
+    if other is not None and (at is not None or model):
         raise typer.BadParameter("--at and --model are for one song: two songs are compared as they are")
-    from musex.plots import compare_files, predict_file
+    from musex.spectrograms import compare_files, predict_file
 
     if other is not None:
         target = output or song.with_name(f"{song.stem}-{other.stem}-spectrogram.png")
-        error = compare_files(song, other, target, force=force)
+        told = f"mean absolute difference {compare_files(song, other, target, force=force):.2f} dB"
     else:
         target = output or song.with_name(f"{song.stem}-spectrogram.png")
-        error = predict_file(song, target, at=None if at is None else parse_time(at), model=model, force=force)
+        place = None if at is None else parse_time(at)
+        errors = predict_file(song, target, at=place, models=model or (), force=force)
+        told = ", ".join(f"{name} {error:.2f} dB" for name, error in errors.items())
+        told = f"mean absolute error {told if len(errors) > 1 else told.split(' ', 1)[1]}"
     if not quiet:
-        typer.echo(f"{target}: mean absolute {'difference' if other else 'error'} {error:.2f} dB")
+        typer.echo(f"{target}: {told}")
