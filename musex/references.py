@@ -22,9 +22,8 @@ from musex.networks.lstm import build_lstm
 from musex.networks.paper import build_paper
 from musex.runs import (
     BEST_FILE,
-    LOG_FILE,
     STATE_FILE,
-    append_row,
+    RunLog,
     export,
     load_state,
     open_run,
@@ -118,6 +117,7 @@ def fit(
     """
     variables = [*task.weights, *task.optimizer.variables]
     progress = restore(run / STATE_FILE, variables)
+    log = RunLog(run)
     cut = model.context_seconds
     while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
         started, epoch = time.monotonic(), progress.epochs
@@ -143,7 +143,7 @@ def fit(
             "seconds": round(seconds, 1),
             "peak_memory_mb": round(peak_memory_mb()),
         }
-        append_row(run / LOG_FILE, row)
+        log.add(row)
         if on_epoch:
             on_epoch(row)
     if (run / BEST_FILE).exists():

@@ -15,6 +15,7 @@ from musex.model import FORMAT_VERSION
 
 LOG_FILE = "losses.csv"
 LOG_FIGURE = "losses.png"
+EVENTS_FOLDER = "tensorboard"
 SETTINGS_FILE = "config.json"
 STATE_FILE = "state.npz"
 BEST_FILE = "best.weights.h5"
@@ -65,14 +66,29 @@ def load_state(path: Path, variables: Sequence[Any]) -> list[float] | None:
     return progress
 
 
-def append_row(path: Path, row: dict[str, float]) -> None:
-    """Add one epoch to the CSV of losses."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+class RunLog:
+    """The losses of a run, an epoch at a time: rows of a CSV, and scalars for TensorBoard."""
+
+    def __init__(self, run: Path) -> None:
+        from musex.networks import tf
+
+        self.path, self.tf = run / LOG_FILE, tf
+        self.events = tf.summary.create_file_writer(str(run / EVENTS_FOLDER))
+
+    def add(self, row: dict[str, float]) -> None:
+        """Keep one epoch; `row["epoch"]` is its number, from 0."""
+        is_new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+        with self.events.as_default(step=int(row["epoch"])):
+            for name in row.keys() - {"epoch"}:
+                # What tf.summary.scalar writes; that one asks for TensorBoard itself, which is needed to look only.
+                about = self.tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+                self.tf.summary.write(name, self.tf.constant(row[name], self.tf.float32), metadata=about)
+        self.events.flush()
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:

@@ -30,7 +30,7 @@ from musex.runs import (
     LOG_FIGURE,
     LOG_FILE,
     STATE_FILE,
-    append_row,
+    RunLog,
     export,
     load_state,
     open_run,
@@ -174,6 +174,7 @@ def fit(
     variables = [*task.variables, *task.optimizer.variables]
     first, best, best_epoch, spent = load_state(run / STATE_FILE, variables) or (0, math.inf, 0, 0.0)
     examine = validation_batches(held, task.config, config)
+    log = RunLog(run)
     started = time.monotonic() - spent
     steps = count_steps(learned, task.config, config)
     for epoch in range(int(first), config.epochs):
@@ -199,7 +200,7 @@ def fit(
         seconds = time.monotonic() - started
         save_state(run / STATE_FILE, variables, (epoch + 1, best, best_epoch, seconds))
         row = Epoch(epoch, round(seconds, 1), rate, float(history.history["loss"][-1]), error, regret)
-        append_row(run / LOG_FILE, asdict(row))
+        log.add(asdict(row))
         if on_epoch:
             on_epoch(asdict(row))
     if (run / BEST_FILE).exists():
