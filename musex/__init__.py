@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from musex.audio import Song, read_song
-    from musex.chain import plan_song
     from musex.errors import MusexError
-    from musex.extension import Extension, extend, extend_file, render_file
-    from musex.model import load_model
+    from musex.evaluation import evaluate
+    from musex.extension import Extension, extend, plan, predict
+    from musex.files import extend_file, render_file
+    from musex.model import Prediction, load_model
     from musex.plans import Plan
     from musex.stitch import render
 
@@ -26,12 +27,15 @@ __all__ = [
     "Extension",
     "MusexError",
     "Plan",
+    "Prediction",
     "Song",
     "__version__",
+    "evaluate",
     "extend",
     "extend_file",
     "load_model",
-    "plan_song",
+    "plan",
+    "predict",
     "read_song",
     "render",
     "render_file",
@@ -41,14 +45,17 @@ _HOMES = {
     "Extension": "extension",
     "MusexError": "errors",
     "Plan": "plans",
+    "Prediction": "model",
     "Song": "audio",
+    "evaluate": "evaluation",
     "extend": "extension",
-    "extend_file": "extension",
+    "extend_file": "files",
     "load_model": "model",
-    "plan_song": "chain",
+    "plan": "extension",
+    "predict": "extension",
     "read_song": "audio",
     "render": "stitch",
-    "render_file": "extension",
+    "render_file": "files",
 }
 
 

@@ -17,6 +17,12 @@ class Ending(StrEnum):
     loop = "loop"
 
 
+class Quality(StrEnum):
+    small = "small"
+    good = "good"
+    best = "best"
+
+
 class Network(StrEnum):
     pointer = "pointer"
     paper = "paper"
@@ -42,10 +48,20 @@ ReportOption = Annotated[
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
+QualityOption = Annotated[
+    Quality | None, typer.Option("--quality", help="The same by ear: the bit rate varies with the music.")
+]
 NoveltyOption = Annotated[
     float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything drawn at random.")]
+
+
+def parse_bitrate(bitrate: str | None, quality: Quality | None) -> str | None:
+    """What `musex.formats` takes as bit rate; usage error if both are given."""
+    if bitrate is not None and quality is not None:
+        raise typer.BadParameter("give --bitrate or --quality, not both")
+    return quality.value if quality is not None else bitrate
 
 
 def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> float:

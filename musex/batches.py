@@ -16,10 +16,12 @@ from typing import Any, Unpack
 from musex import __version__
 from musex.audio import READABLE
 from musex.errors import AudioError, MusexError
-from musex.extension import check_seconds, default_output, extend_file, save_text
+from musex.extension import check_seconds
+from musex.files import default_output, extend_file
+from musex.formats import WRITABLE
 from musex.model import load_model
 from musex.settings import Options, Settings
-from musex.writing import WRITABLE
+from musex.side_files import save_text
 
 logger = logging.getLogger(__name__)
 

@@ -44,7 +44,7 @@ def peak_memory_mb() -> float:
 
 def report_extension(song: str, model: str, seconds: str) -> None:
     """In a process of its own: load, extend unless `seconds` is 0, and write the costs to standard output as JSON."""
-    from musex.extension import extend_file
+    from musex.files import extend_file
     from musex.model import load_model
 
     loaded = load_model(model)

@@ -18,8 +18,9 @@ from musex.audio import ffmpeg, read_song, song_from_array
 from musex.errors import MusexError
 from musex.extension import extend
 from musex.features import analyse
+from musex.formats import WRITABLE
 from musex.model import load_model
-from musex.writing import WRITABLE, write_song
+from musex.writing import write_song
 
 PACKAGES = ("numpy", "soundfile", "soxr", "librosa", "pydub", "ai-edge-litert", "imageio-ffmpeg", "tensorflow")
 SECONDS = 20.0

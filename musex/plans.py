@@ -97,3 +97,20 @@ def common_share(one: Plan, other: Plan, *, within_seconds: float = 0.05) -> flo
     rate = int(one.song["sample_rate"])
     times = np.arange(0, min(one.frames, other.frames), max(1, rate // 10))
     return float(np.mean(np.abs(one.places(times) - other.places(times)) <= within_seconds * rate))
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan file; raises MusexError if it is missing or damaged."""
+    try:
+        plan = Plan.from_json(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MusexError(f"no such plan: {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise MusexError(f"{path} is not a plan that can be read: {error}") from error
+    places = [value for span in plan.spans for value in (span.start, span.stop)]
+    places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
+    if not all(type(value) is int for value in places) or not all(
+        isinstance(part, dict) for part in (plan.song, plan.model, plan.settings)
+    ):
+        raise MusexError(f"{path} is not a plan that can be read: it is damaged")
+    return plan

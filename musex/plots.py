@@ -1,8 +1,6 @@
 """Spectrogram figures: what the network heard, what it predicted and what really came; two songs side by side."""
 
 import math
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
-from musex.extension import check_side_file
 from musex.features import hz_to_mel
+from musex.side_files import check_side_file, written_whole
 
 if TYPE_CHECKING:
     pass
@@ -207,15 +205,8 @@ def save_figure(figure: Figure, path: str | Path, *, force: bool = False) -> Non
     """Write a figure as png, svg or pdf, whole or not at all; raises MusexError if it cannot be."""
     path = Path(path)
     check_figure(path, force)
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".musex-{secrets.token_hex(8)}{path.suffix}")
-    try:
+    with written_whole(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=120)
-        temporary.replace(target)
-    except OSError as error:
-        raise MusexError(f"could not write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_figure(path: str | Path, force: bool, *others: str | Path) -> None:

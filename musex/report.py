@@ -22,11 +22,13 @@ from musex.audio import Song, read_song
 from musex.checks import exceeded
 from musex.config import FEATURES
 from musex.errors import MusexError
-from musex.extension import Extension, OnProgress, check_side_file, default_page, find_song, read_plan, save_text
+from musex.extension import Extension
 from musex.features import analyse
+from musex.files import OnProgress, default_page, find_song
 from musex.form import step_levels
 from musex.moods import asked, estimate_moods
-from musex.plans import Plan, Seam
+from musex.plans import Plan, Seam, read_plan
+from musex.side_files import check_side_file, save_text
 from musex.stitch import render
 from musex.terminal import format_time
 from musex.writing import write_song

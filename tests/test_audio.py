@@ -1,3 +1,4 @@
+import base64
 import os
 import resource
 import subprocess
@@ -5,16 +6,20 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mutagen
 import numpy as np
 import pytest
 import soundfile
+from mutagen.flac import Picture
 
 from musex.audio import READABLE, Song, ffmpeg, read_song, song_from_array, song_from_segment, to_segment
 from musex.errors import AudioError
-from musex.writing import WRITABLE, check_output, write_song
+from musex.formats import QUALITIES, WRITABLE
+from musex.writing import check_output, write_song
 
+ROOT = Path(__file__).parent.parent
 RATE = 44_100
 MakeSong = Callable[..., np.ndarray]
 
@@ -153,6 +158,16 @@ def test_lossless_m4a_keeps_24_bits(tmp_path: Path, samples: np.ndarray) -> None
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus", ".m4a"])
+def test_better_quality_takes_more_room(tmp_path: Path, suffix: str) -> None:
+    song = read_song(ROOT / "examples" / "waltz.mp3")
+    sizes = []
+    for quality in QUALITIES:
+        write_song(path := tmp_path / f"{quality}{suffix}", [song.samples], song=song, bitrate=quality)
+        sizes.append(path.stat().st_size)
+    assert 1.2 * sizes[0] < sizes[1] < sizes[2] / 1.2
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus", ".m4a"])
 def test_bitrate_is_heeded(tmp_path: Path, song: Song, suffix: str) -> None:
     write_song(tmp_path / f"low{suffix}", [song.samples], song=song, bitrate="64k")
     write_song(tmp_path / f"high{suffix}", [song.samples], song=song, bitrate="256")
@@ -167,6 +182,11 @@ def test_mp3_keeps_the_bit_rate_of_the_source(tmp_path: Path, tagged: Path, song
 
 
 # Tags
+
+
+def pictures_of(file: Any) -> list[Picture]:
+    """The pictures of an Ogg file."""
+    return [Picture(base64.b64decode(text)) for text in file.tags["metadata_block_picture"]]  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("suffix", WRITABLE)
@@ -185,12 +205,39 @@ def test_tags_and_cover_are_kept(tmp_path: Path, tagged: Path, suffix: str) -> N
         ".mp3": lambda file: file.tags.getall("APIC"),
         ".flac": lambda file: file.pictures,
         ".m4a": lambda file: file.tags["covr"],
+        ".ogg": pictures_of,
+        ".opus": pictures_of,
     }
     if suffix in covers:
-        assert len(covers[suffix](mutagen.File(path))) == 1
-        assert notes == []
+        (cover,) = covers[suffix](mutagen.File(path))
+        assert bytes(getattr(cover, "data", cover)) == (tagged.parent / "cover.png").read_bytes()
+        assert not any("cover" in note for note in notes)
     else:
         assert any("cover" in note for note in notes)
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a", ".ogg", ".opus"])
+def test_tags_and_cover_of_every_format_are_found(tmp_path: Path, tagged: Path, suffix: str) -> None:
+    song = read_song(tagged)
+    write_song(tmp_path / f"in{suffix}", [song.samples], song=song)
+    again = read_song(tmp_path / f"in{suffix}")
+    assert write_song(tmp_path / "out.flac", [again.samples], song=again) == []
+    written = mutagen.File(tmp_path / "out.flac")
+    assert (written.tags["artist"], written.tags["album"]) == (["Ünïcode"], ["Album"])
+    assert [picture.mime for picture in written.pictures] == ["image/png"]
+
+
+def test_a_large_cover_of_an_ogg_is_kept(tmp_path: Path, wav_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, 3 * 512 * 512, np.uint8).tobytes()
+    (tmp_path / "noise.rgb").write_bytes(noise)
+    run_ffmpeg("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "512x512", "-i", tmp_path / "noise.rgb", tmp_path / "n.png")
+    inputs = ["-i", wav_path, "-i", tmp_path / "n.png", "-map", 0, "-map", 1, "-disposition:v", "attached_pic"]
+    run_ffmpeg(*inputs, "-c:v", "copy", tmp_path / "in.mp3")
+    song = read_song(tmp_path / "in.mp3")
+    write_song(tmp_path / "out.ogg", [song.samples], song=song)
+    (picture,) = pictures_of(mutagen.File(tmp_path / "out.ogg"))
+    assert len(picture.data) > 700_000
+    assert picture.data == (tmp_path / "n.png").read_bytes()
 
 
 def test_tags_of_an_ogg_are_kept(tmp_path: Path, wav_path: Path) -> None:

@@ -13,7 +13,8 @@ from pydub import AudioSegment
 
 import musex
 from musex.errors import AudioError, DurationError, MusexError
-from musex.extension import check_seconds, default_output
+from musex.extension import check_seconds
+from musex.files import default_output
 
 RATE = 44_100
 SECONDS = 9.0

@@ -44,7 +44,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_extending_loads_neither_tensorflow_nor_librosa_nor_matplotlib() -> None:
-    loaded = set(json.loads(run_python("import musex.extension, sys, json; print(json.dumps(sorted(sys.modules)))")))
+    loaded = set(json.loads(run_python("import musex.files, sys, json; print(json.dumps(sorted(sys.modules)))")))
     assert not {"tensorflow", "keras", "librosa", "matplotlib", "numba", "pydub"} & loaded
 
 

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import musex
 from musex import cli
-from musex.extension import extend_file
+from musex.files import extend_file
 from musex.plans import Plan
 from musex.report import compose_report, count_hearings, draw_arcs
 

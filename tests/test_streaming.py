@@ -11,7 +11,7 @@ import pytest
 
 import musex
 from musex.errors import MusexError
-from musex.extension import stream_file
+from musex.files import stream_file
 from musex.model import load_model
 from musex.streaming import stream_song
 

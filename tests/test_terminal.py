@@ -104,3 +104,8 @@ def test_no_colour_where_nobody_sees_it(song: Path) -> None:
         done = subprocess.run(command, env=environment | changed, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 3)
         assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_bit_rate_and_quality_exclude_each_other(wav_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["extend", str(wav_path), "--seconds", "8", "--bitrate", "96k", "--quality", "best"]) == 2
+    assert "--bitrate or --quality" in capsys.readouterr().err

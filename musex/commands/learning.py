@@ -83,8 +83,8 @@ def evaluate(
         raise typer.BadParameter("--seams measures the packaged model alone")
     from musex.evaluation import evaluate as measure
     from musex.evaluation import load_models
-    from musex.extension import check_side_file, save_text
     from musex.seam_evaluation import evaluate_seams
+    from musex.side_files import check_side_file, save_text
     from musex.tables import result_tables, seam_table
 
     if json is not None:

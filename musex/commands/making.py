@@ -17,11 +17,13 @@ from musex.arguments import (
     ModelOption,
     NoveltyOption,
     OutputOption,
+    QualityOption,
     QuietOption,
     ReportOption,
     SeedOption,
     VerboseOption,
     parse_arc,
+    parse_bitrate,
     parse_duration,
     parse_stretch,
     parse_time,
@@ -90,6 +92,7 @@ def extend(
     ] = None,
     report: ReportOption = False,
     bitrate: BitrateOption = None,
+    quality: QualityOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -100,6 +103,7 @@ def extend(
     the same song with the same settings is skipped.
     """
     wanted = parse_duration(minutes, seconds, to)
+    bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
     quiet |= json  # its one object is all there is on stdout
@@ -130,7 +134,8 @@ def extend(
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
         return
-    from musex.extension import check_side_file, default_page, number_path, vary_file
+    from musex.files import default_page, number_path, vary_file
+    from musex.side_files import check_side_file
 
     song = songs[0]
     targets, plans = [output if output is not None else tasks[0].output], [] if plan is None else [plan]
@@ -174,7 +179,7 @@ def extend(
 
 def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
     """Write sound to stdout as it is made."""
-    from musex.extension import stream_file
+    from musex.files import stream_file
 
     if sys.stdout.isatty():
         raise MusexError("-o - writes sound to stdout, which is a terminal: pipe it on, as in … -o - | ffplay -")
@@ -214,11 +219,13 @@ def render(
     force: ForceOption = False,
     check: CheckOption = False,
     bitrate: BitrateOption = None,
+    quality: QualityOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Render a plan again, without predicting anything."""
-    from musex.extension import render_file
+    from musex.files import render_file
 
+    bitrate = parse_bitrate(bitrate, quality)
     began = time.monotonic()
     with show_progress(quiet) as on_progress:
         made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)

@@ -1,0 +1,252 @@
+"""The public verbs from file to file: read, plan, render and write in one call."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Unpack
+
+from musex import __version__
+from musex.audio import Samples, Song
+from musex.chain import plan_song
+from musex.errors import MusexError
+from musex.extension import check_seconds, model_of, read_logged
+from musex.formats import WRITABLE
+from musex.generative import continue_song
+from musex.model import Model, WaveformModel
+from musex.plans import Plan, read_plan
+from musex.settings import Options, Settings
+from musex.side_files import check_side_file, save_text
+from musex.stitch import render
+from musex.writing import check_output, pipe_song, write_song
+
+logger = logging.getLogger(__name__)
+
+OnProgress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1
+
+
+def extend_file(
+    song_path: str | Path,
+    output: str | Path,
+    *,
+    seconds: float,
+    model: Model | WaveformModel | str | Path | None = None,
+    force: bool = False,
+    bitrate: str | None = None,
+    plan_path: str | Path | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
+) -> Plan:
+    """Make a song last `seconds`, from file to file, in memory that does not grow with the result.
+
+    What the user should know about the song or the output's format goes to the log as warnings.
+
+    Args:
+        song_path: The song.
+        output: The file to write; its ending chooses the format.
+        seconds: How long the result shall be: more than 0, at most 24 h.
+        model: As in `musex.extend`.
+        force: Overwrite an existing output and plan.
+        bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
+        plan_path: Where to keep the plan, for `render_file`; generative models have none.
+        on_progress: Called with what is being done and how much of it is done.
+        options: As in `musex.extend`.
+
+    Raises:
+        MusexError: As `extend`; or the output cannot be written. Nothing is left behind then, and an existing file
+            is as it was.
+    """
+    made = vary_file(
+        song_path,
+        [Path(output)],
+        seconds=seconds,
+        model=model,
+        force=force,
+        bitrate=bitrate,
+        plan_paths=[] if plan_path is None else [plan_path],
+        on_progress=on_progress,
+        **options,
+    )
+    return made[0]
+
+
+def vary_file(
+    song_path: str | Path,
+    outputs: Sequence[str | Path],
+    *,
+    seconds: float,
+    model: Model | WaveformModel | str | Path | None = None,
+    force: bool = False,
+    bitrate: str | None = None,
+    plan_paths: Sequence[str | Path] = (),
+    on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
+) -> list[Plan]:
+    """Make as many different versions of a song as there are outputs, as `extend_file` makes one; returns their plans.
+
+    The seed rises by one from each to the next, and each leaves aside the jumps of those before it.
+    """
+    check_seconds(seconds)
+    settings = Settings(**options)
+    for output in outputs:
+        check_output(output, song_path, force)
+    for path in plan_paths:
+        check_side_file(path, force, song_path, *outputs)
+    report = on_progress or _ignore
+    report("Reading", 0.0)
+    song = read_logged(song_path)
+    loaded = model_of(model)
+    if isinstance(loaded, WaveformModel):
+        if plan_paths or len(outputs) > 1:
+            raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
+        plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
+        _write(plan, blocks, song, outputs[0], force, bitrate, report)
+        return [plan]
+    plans: list[Plan] = []
+    for number, output in enumerate(outputs):
+        options["seed"] = settings.seed + number
+        began = time.monotonic()
+        report("Predicting", 0.0)
+        plan = plan_song(
+            song,
+            loaded,
+            seconds=seconds,
+            unlike=plans,
+            on_progress=lambda done: report("Predicting", done),
+            **options,
+        )
+        planned = time.monotonic()
+        _write(plan, render(plan, song), song, output, force, bitrate, report)
+        spent = f"planned in {planned - began:.2f} s, rendered and written in {time.monotonic() - planned:.2f} s"
+        logger.info(f"{spent}, {plan.seconds / max(time.monotonic() - began, 1e-3):.0f} × real time")
+        if plan_paths:
+            save_text(plan.to_json() + "\n", Path(plan_paths[number]))
+        plans.append(plan)
+    return plans
+
+
+def stream_file(
+    song_path: str | Path,
+    handle: IO[bytes],
+    *,
+    seconds: float,
+    suffix: str = ".wav",
+    model: Model | WaveformModel | str | Path | None = None,
+    bitrate: str | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
+) -> None:
+    """Make a song last `seconds` into a pipe, each part as soon as it is predicted; see `musex.streaming`.
+
+    Raises:
+        MusexError: As `extend`; the format cannot be used, or the ending is "loop".
+        BrokenPipeError: Whoever reads has closed the pipe.
+    """
+    from musex.streaming import stream_song
+
+    report = on_progress or _ignore
+    report("Reading", 0.0)
+    song = read_logged(song_path)
+    blocks = stream_song(song, model_of(model), seconds=seconds, **options)
+    frames = round(seconds * song.sample_rate)
+    for note in pipe_song(handle, _counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
+        logger.warning(note)
+
+
+def number_path(path: str | Path, number: int) -> Path:
+    """`<stem>-<number>.<ext>`: where the variation of that number goes."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def render_file(
+    plan_path: str | Path,
+    output: str | Path | None = None,
+    *,
+    song_path: str | Path | None = None,
+    force: bool = False,
+    bitrate: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> tuple[Plan, Path]:
+    """Render a plan file again; returns the plan and the file written.
+
+    Args:
+        plan_path: What `extend_file` wrote.
+        output: As in `extend_file`; without it the song's default output.
+        song_path: Where the song is now; without it where the plan says, from here or from the plan's folder.
+        force: As in `extend_file`.
+        bitrate: As in `extend_file`.
+        on_progress: As in `extend_file`.
+
+    Raises:
+        MusexError: The plan is damaged, the song is missing or another one, or the output cannot be written.
+    """
+    plan = read_plan(plan_path)
+    found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
+    target = Path(output) if output is not None else default_output(found)
+    check_output(target, found, force)
+    report = on_progress or _ignore
+    report("Reading", 0.0)
+    song = read_logged(found)
+    _write(plan, render(plan, song), song, target, force, bitrate, report)
+    return plan, target
+
+
+def default_output(song_path: str | Path) -> Path:
+    """`<stem>-extended.<ext>` beside the song; mp3 where the song's own format cannot be written."""
+    path = Path(song_path)
+    suffix = path.suffix if path.suffix.lower() in WRITABLE else ".mp3"
+    return path.with_name(f"{path.stem}-extended{suffix}")
+
+
+def default_page(output: str | Path) -> Path:
+    """`<stem>-report.html` beside an output or a plan."""
+    path = Path(output)
+    return path.with_name(f"{path.stem}-report.html")
+
+
+def find_song(plan: Plan, plan_path: Path) -> Path:
+    """Where the song of a plan file is, from here or from the plan's folder; MusexError if it came from no file."""
+    name = plan.song.get("path")
+    if not isinstance(name, str):
+        raise MusexError(f"{plan_path} was made from an array: name the song with --song")
+    path = Path(name)
+    beside = plan_path.parent / path
+    return beside if not path.exists() and beside.exists() else path
+
+
+def _write(
+    plan: Plan,
+    blocks: Iterable[Samples],
+    song: Song,
+    output: str | Path,
+    force: bool,
+    bitrate: str | None,
+    report: OnProgress,
+) -> None:
+    frames = round(plan.seconds * song.sample_rate)
+    model, seed = plan.model, plan.settings.get("seed")
+    notes = write_song(
+        output,
+        _counted(blocks, frames, report),
+        song=song,
+        force=force,
+        title_suffix=" (extended)",
+        encoded_by=f"musex {__version__}, {model.get('name')} {str(model.get('sha256'))[:12]}, seed {seed}",
+        bitrate=bitrate,
+        loop_frames=frames if plan.settings.get("ending") == "loop" else None,
+    )
+    for note in notes:
+        logger.warning(note)
+
+
+def _counted(blocks: Iterable[Samples], frames: int, report: OnProgress) -> Iterator[Samples]:
+    written = 0
+    for block in blocks:
+        yield block
+        written += len(block)
+        report("Writing", min(1.0, written / frames))
+
+
+def _ignore(stage: str, done: float) -> None:
+    pass

@@ -1,0 +1,127 @@
+"""The formats that can be written: what each can hold, and how ffmpeg is asked for it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from musex.audio import MOST_CHANNELS, Samples, Song, to_int16, to_int24
+from musex.errors import AudioError
+
+# By number of channels, from 1: what each encoder takes without mixing or reordering.
+_LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+_AAC_LAYOUTS = (*_LAYOUTS[:6], "6.1(back)", "7.1")
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a written format can hold."""
+
+    muxer: str
+    codec: str
+    most_channels: int = MOST_CHANNELS
+    sample_rates: tuple[int, ...] = ()  # ascending; empty: any
+    cover: bool = False
+    lossless: bool = False
+    layouts: tuple[str, ...] = _LAYOUTS
+
+
+_MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+FORMATS = {
+    ".wav": Format("wav", "pcm", lossless=True),
+    ".flac": Format("flac", "flac", cover=True, lossless=True),
+    ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES, cover=True),
+    ".ogg": Format("ogg", "libvorbis"),
+    ".opus": Format("opus", "libopus", sample_rates=(48_000,)),
+    ".m4a": Format(
+        "ipod", "aac", sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000), cover=True, layouts=_AAC_LAYOUTS
+    ),
+}
+WRITABLE = tuple(FORMATS)
+PIPED = {".wav": ["-rf64", "never"], ".m4a": ["-movflags", "frag_keyframe+empty_moov"]}  # what cannot be mended later
+LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
+_BIT_RATES = (192, 224, 256, 320)  # kb/s for two channels: at least the first, up to the source's class
+QUALITIES = ("small", "good", "best")
+_VARIABLE = {".mp3": ("5", "2", "0"), ".ogg": ("3", "6", "9")}  # the encoders' own scales; others take bit rates
+_QUALITY_BIT_RATES = (96, 160, 256)  # kb/s for two channels
+_VORBIS_BIT_RATES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)  # kb/s for two channels at quality 0 to 10
+
+
+def _to_float32(samples: Samples) -> np.ndarray[Any, Any]:
+    return samples.astype("<f4", copy=False)
+
+
+def raw_format(suffix: str, song: Song, notes: list[str]) -> tuple[str, Callable[[Samples], np.ndarray[Any, Any]]]:
+    """The sample format of ffmpeg's pipe, and what converts a block to it."""
+    if not FORMATS[suffix].lossless:
+        return "f32le", _to_float32
+    if song.subtype == "PCM_16":
+        return "s16le", to_int16
+    if song.subtype == "FLOAT" and suffix == ".wav":
+        return "f32le", _to_float32
+    if song.subtype == "FLOAT":
+        notes.append("flac holds 24 bits: rounded from floating point")
+    return "s32le", to_int24
+
+
+def output_rate(suffix: str, song: Song) -> int:
+    """The song's sample rate, or the next that the format has, Hz."""
+    rate, rates = song.sample_rate, FORMATS[suffix].sample_rates
+    return rate if not rates or rate in rates else next((allowed for allowed in rates if allowed >= rate), rates[-1])
+
+
+def codec_arguments(
+    suffix: str, song: Song, *, source_rate: int | None, bitrate: str | None, notes: list[str]
+) -> list[str]:
+    """What ffmpeg is told of rate, channels and encoder; `source_rate` is the bit rate of the song's file, kb/s."""
+    form, name = FORMATS[suffix], suffix[1:]
+    rate, channels = output_rate(suffix, song), min(song.channels, form.most_channels)
+    if rate != song.sample_rate:
+        only = "only" if len(form.sample_rates) == 1 else "at most" if rate < song.sample_rate else "as the next rate"
+        notes.append(f"{name} holds {rate} Hz {only}: resampled from {song.sample_rate} Hz")
+    arguments = ["-ar", str(rate)]
+    if channels < song.channels:
+        notes.append(f"{name} holds {channels} channels at most: mixed down from {song.channels}")
+        arguments += ["-af", "aresample=out_chlayout=stereo:rematrix_maxval=1"]  # never louder than full scale
+    if form.lossless:
+        if bitrate is not None:
+            notes.append(f"{name} is lossless: the bit rate of {bitrate} has no effect")
+        if suffix == ".wav":
+            codec = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}[song.subtype]
+            return [*arguments, "-c:a", codec, "-rf64", "auto"]
+        bits = ["s16", "16"] if song.subtype == "PCM_16" else ["s32", "24"]
+        return [*arguments, "-c:a", "flac", "-sample_fmt", bits[0], "-bits_per_raw_sample", bits[1]]
+    kilobits = kilobits_of(bitrate, source_rate, channels)
+    arguments += ["-c:a", form.codec]
+    if bitrate in QUALITIES and suffix in _VARIABLE:
+        arguments += ["-q:a", _VARIABLE[suffix][QUALITIES.index(bitrate)]]
+    elif suffix == ".ogg":
+        quality = np.interp(kilobits * 2 / channels, _VORBIS_BIT_RATES, range(len(_VORBIS_BIT_RATES)))
+        arguments += ["-q:a", f"{quality:.2f}"]
+    else:
+        arguments += ["-b:a", f"{min(kilobits, 250 * channels)}k"]
+    if suffix == ".mp3":
+        arguments += ["-compression_level", "7", "-id3v2_version", "3"]
+    if suffix == ".m4a":
+        arguments += ["-aac_coder", "fast"]  # half the time, and nearer to the waveform at these bit rates
+    if suffix == ".opus" and channels > 2:
+        arguments += ["-mapping_family", "1"]  # left to itself, ffmpeg shuffles 5 and 7 channels
+    return arguments
+
+
+def kilobits_of(bitrate: str | None, source_rate: int | None, channels: int) -> int:
+    """The bit rate of all channels in kb/s; raises AudioError if `bitrate` is none."""
+    if bitrate in QUALITIES:
+        return _QUALITY_BIT_RATES[QUALITIES.index(bitrate)] * channels // 2
+    if bitrate is None:
+        wanted = source_rate or 0
+        return next((step for step in _BIT_RATES if step >= wanted), _BIT_RATES[-1]) * channels // 2
+    match = re.fullmatch(r"(\d{1,4})k?", bitrate.strip().lower())
+    if not match or not 8 <= int(match[1]) <= 512:
+        raise AudioError(
+            f"a bit rate of {bitrate!r} cannot be used: give 8k to 512k, such as 192k, or a quality: "
+            f"{', '.join(QUALITIES)}"
+        )
+    return int(match[1])
