@@ -2,7 +2,7 @@
 
     python models/compare_joins.py MUSIC/ [--validation PACKAGE …] [--model RUN/] [--json FILE]
 
-Prints the area under the ROC curve for each kind of splice, with 95 % bootstrap intervals over tracks; without
+Prints the area under the ROC curve for each kind of splice, with 95 % bootstrap intervals over tracks, those of leads paired; without
 `--validation` on all tracks of MUSIC/. Flux and distance are taken over several reaches, the best of each is shown.
 """
 
@@ -77,7 +77,8 @@ def area(tracks: list[tuple[Array, Scores]], judge_name: str, kinds: tuple[int, 
 def compare(tracks: list[tuple[Array, Scores]], seed: int) -> Iterator[tuple[str, str, dict[str, float]]]:
     """(judge, kind of splice, {"mean", "low", "high"}); of the plain measures the reach that is best over all kinds."""
     drawn = np.random.default_rng(seed).integers(0, len(tracks), (RESAMPLES, len(tracks)))
-    best = {"join head": "join head"}
+    head = "join head"
+    best = {head: head}
     for title, measures in PLAIN.items():
         names = [f"{measure.__name__} {reach}" for measure, reach in measures]
         best[title] = max(names, key=lambda name: area(tracks, name, SPLICED))
@@ -88,6 +89,15 @@ def compare(tracks: list[tuple[Array, Scores]], seed: int) -> Iterator[tuple[str
             shown = title if title == name else f"{title} ({name.replace('_', ' ')})"
             found = {"mean": area(tracks, name, (kind,)), "low": float(low), "high": float(high)}
             yield shown, KINDS[kind], found
+            if name != head:
+                leads = [area([tracks[number] for number in row], head, (kind,)) for row in drawn]
+                low, high = np.percentile(np.subtract(leads, resampled), [2.5, 97.5])
+                lead = area(tracks, head, (kind,)) - found["mean"]
+                yield (
+                    f"join head's lead on {title}",
+                    KINDS[kind],
+                    {"mean": lead, "low": float(low), "high": float(high)},
+                )
 
 
 def main() -> None:
