@@ -2,8 +2,8 @@
 
     python models/compare_joins.py MUSIC/ [--validation PACKAGE …] [--model RUN/] [--json FILE]
 
-Prints the area under the ROC curve for each kind of splice, with 95 % bootstrap intervals over tracks, those of leads paired; without
-`--validation` on all tracks of MUSIC/. Flux and distance are taken over several reaches, the best of each is shown.
+Prints the area under the ROC curve for each kind of splice, with 95 % bootstrap intervals over tracks, those of
+leads paired; without `--validation` on all tracks of MUSIC/. Flux and distance are taken over several reaches, the best of each is shown.
 """
 
 import argparse
@@ -92,12 +92,8 @@ def compare(tracks: list[tuple[Array, Scores]], seed: int) -> Iterator[tuple[str
             if name != head:
                 leads = [area([tracks[number] for number in row], head, (kind,)) for row in drawn]
                 low, high = np.percentile(np.subtract(leads, resampled), [2.5, 97.5])
-                lead = area(tracks, head, (kind,)) - found["mean"]
-                yield (
-                    f"join head's lead on {title}",
-                    KINDS[kind],
-                    {"mean": lead, "low": float(low), "high": float(high)},
-                )
+                found = {"mean": area(tracks, head, (kind,)) - found["mean"], "low": float(low), "high": float(high)}
+                yield f"join head's lead on {title}", KINDS[kind], found
 
 
 def main() -> None:
