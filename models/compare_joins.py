@@ -2,8 +2,9 @@
 
     python models/compare_joins.py MUSIC/ [--validation PACKAGE …] [--model RUN/] [--json FILE]
 
-Prints the area under the ROC curve for each kind of splice, with 95 % bootstrap intervals over tracks, those of
-leads paired; without `--validation` on all tracks of MUSIC/. Flux and distance are taken over several reaches, the best of each is shown.
+Prints the area under the ROC curve for each kind of splice, with 95 % bootstrap intervals over tracks, those of leads
+paired; without `--validation` on all tracks of MUSIC/. Flux and distance are taken over several reaches, the best of
+each is shown.
 """
 
 import argparse

@@ -108,7 +108,7 @@ def plot_predictions(
         axis = figure.add_subplot(grid[row, 1])
         difference = np.asarray(guess.predicted[:shared], np.float64) - actual[:shared]
         image = _draw(axis, difference, at, DIFFERENCE_COLOURS, -spread, spread, config)
-        axis.set_title(f"Predicted minus actual, mean absolute error {mean_error(guess.predicted, actual):.2f} dB")
+        axis.set_title(f"Predicted minus actual, error {mean_error(guess.predicted, actual):.2f} dB")
         axis.set_xlim(at, ends)
         differences.append((axis, image))
         if guess.realised is not None:

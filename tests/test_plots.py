@@ -57,7 +57,7 @@ def test_predictions_stand_on_one_scale_with_seam_differences_and_errors() -> No
         assert name == "Input" or axis.get_xlim() == pytest.approx((41.5, 51.5))
         assert axis.lines[0].get_xdata() == [41.5, 41.5]
         assert axis.get_xlabel() == "Time (s)"
-    difference = panels["Predicted minus actual, mean absolute error 2.50 dB"].images[0]
+    difference = panels["Predicted minus actual, error 2.50 dB"].images[0]
     np.testing.assert_allclose(np.asarray(difference.get_array()), -2.5, atol=1e-4)
     text = all_text(figure)
     for wanted in (
