@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,8 +43,8 @@ def one_line(message: str) -> str:
 
 
 @contextmanager
-def show_progress(quiet: bool) -> Iterator[OnProgress | None]:
-    """A bar with the time left on stderr, if that is a terminal."""
+def show_progress(quiet: bool, seconds: float | None = None) -> Iterator[OnProgress | None]:
+    """A bar with the time left on stderr, if that is a terminal; with the speed where `seconds` of music are made."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -51,17 +52,25 @@ def show_progress(quiet: bool) -> Iterator[OnProgress | None]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task, current = progress.add_task("", total=1.0), ""
+    speed = TextColumn("{task.fields[speed]}")
+    with Progress(*columns, speed, console=Console(stderr=True), transient=True) as progress:
+        task, current, began = progress.add_task("", total=1.0, speed=""), "", 0.0
 
         def on_progress(stage: str, done: float) -> None:
-            nonlocal current
+            nonlocal current, began
             if stage != current:
-                current = stage
-                progress.reset(task, description=stage, total=1.0)
+                current, began = stage, time.monotonic()
+                progress.reset(task, description=stage, total=1.0, speed="")
             progress.update(task, completed=done)
+            if seconds is not None and done > 0.0:
+                progress.update(task, speed=tell_speed(done * seconds, time.monotonic() - began))
 
         yield on_progress
+
+
+def tell_speed(seconds: float, taken: float) -> str:
+    """How fast `seconds` of music were made."""
+    return f"{seconds / max(taken, 1e-3):.0f} × real time"
 
 
 def show_tables(tables: Iterable[Any]) -> None:
@@ -78,7 +87,9 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
     made_of = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
     if plan.model["name"] not in GENERATIVE:
         made_of += f", {len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
-    typer.echo(f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s")
+    typer.echo(
+        f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s, {tell_speed(plan.seconds, taken)}"
+    )
 
 
 def show_seams(plan: Any) -> None:

@@ -1,9 +1,15 @@
 """What is shown: one JSON object, what was decided, suggestions, completion; nothing that was not asked for."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -109,3 +115,20 @@ def test_no_colour_where_nobody_sees_it(song: Path) -> None:
 def test_bit_rate_and_quality_exclude_each_other(wav_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["extend", str(wav_path), "--seconds", "8", "--bitrate", "96k", "--quality", "best"]) == 2
     assert "--bitrate or --quality" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_stage_time_left_and_speed(song: Path) -> None:
+    shown, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    command = [sys.executable, "-m", "musex", "extend", str(song), "--minutes", "60", "-o", str(song.parent / "a.wav")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+        os.close(terminal)
+        text = b""
+        with contextlib.suppress(OSError):  # the other side is closed
+            while data := os.read(shown, 4096):
+                text += data
+    os.close(shown)
+    assert process.returncode == 0
+    for expected in (r"Predicting", r"Writing", r"\d+%", r"0:0\d:\d\d", r"\d+ × real time"):
+        assert re.search(expected, text.decode(errors="replace")), expected

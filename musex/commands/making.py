@@ -148,7 +148,7 @@ def extend(
     for page in pages:
         check_side_file(page, force, song, *targets, *plans)
     began = time.monotonic()
-    with show_progress(quiet) as on_progress:
+    with show_progress(quiet, wanted) as on_progress:
         made = vary_file(
             song,
             targets,
@@ -183,7 +183,7 @@ def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
 
     if sys.stdout.isatty():
         raise MusexError("-o - writes sound to stdout, which is a terminal: pipe it on, as in … -o - | ffplay -")
-    with show_progress(quiet) as on_progress:
+    with show_progress(quiet, seconds) as on_progress:
         try:
             stream_file(song, sys.stdout.buffer, seconds=seconds, on_progress=on_progress, **options)
         except BrokenPipeError:  # whoever listens has heard enough: as a command that SIGPIPE ends
