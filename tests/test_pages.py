@@ -25,6 +25,8 @@ def commands_of(page: Path) -> list[list[str]]:
     """The musex commands in a page's blocks."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = "".join(re.findall(r"^```(?:bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    for name, value in re.findall(r'^(\w+)="([^"]*)"$', blocks, re.MULTILINE):
+        blocks = blocks.replace(f"${name}", " ".join(value.split()))
     found = re.findall(r"^(?:\.venv/bin/)?musex .*$", blocks, re.MULTILINE)
     return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in found]
 
