@@ -17,6 +17,12 @@ class Ending(StrEnum):
     loop = "loop"
 
 
+class Layers(StrEnum):
+    off = "off"
+    auto = "auto"
+    on = "on"
+
+
 class Quality(StrEnum):
     small = "small"
     good = "good"

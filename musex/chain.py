@@ -17,13 +17,13 @@ import numpy as np
 from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
 from musex.joins import JoinHeadLike
+from musex.layers import plan_swaps
 from musex.outlook import Outlook, look_ahead
 from musex.paths import PathSearch
-from musex.plans import Plan, Seam, Span
+from musex.plans import Plan, Seam, SongLike, Span
 from musex.regions import limits_ladder
 from musex.search import SEARCH, SearchConfig
 from musex.settings import Options, Settings
-from musex.stitch import SongLike
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def plan_song(
         seams = (*path.seams, *closing)
     if on_progress:
         on_progress(1.0)
-    return Plan(
+    plan = Plan(
         seconds=length / song.sample_rate,
         song={
             "path": str(song.path) if song.path else None,
@@ -125,6 +125,10 @@ def plan_song(
         seams=seams,
         predictions=predictions,
     )
+    if settings.layers != "off":
+        swaps = plan_swaps(plan, song, always=settings.layers == "on", seed=settings.seed)
+        plan = replace(plan, swaps=swaps)
+    return plan
 
 
 def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]:

@@ -17,12 +17,11 @@ from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
 from musex.moods import Arc
 from musex.outlook import Outlook
-from musex.plans import Plan, Seam
+from musex.plans import Plan, Seam, SongLike
 from musex.regions import Limits, Material, find_material, find_region
 from musex.seams import CostToGo, find_edges
 from musex.search import SeamFinder, SearchConfig, expect_seams, weigh_edges
 from musex.settings import Settings
-from musex.stitch import SongLike
 
 Array = np.ndarray
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,6 +12,17 @@ from musex.errors import MusexError
 Array = np.ndarray
 
 PLAN_VERSION = 1
+
+
+class SongLike(Protocol):
+    """What rendering needs to know of a song."""
+
+    @property
+    def samples(self) -> Array: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,17 @@ class Seam:
 
 
 @dataclass(frozen=True)
+class Swap:
+    """A stretch whose percussive part comes from elsewhere in the song; all in samples, see `musex.layers`."""
+
+    at: int  # of the output: where it begins
+    frames: int
+    leave: int  # of the source: what is played there ("from" in the file)
+    enter: int  # of the source: whose percussion is heard instead ("to" in the file)
+    fade: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole output. `song`, `model` and `settings` say what it was made from and how."""
 
@@ -50,6 +72,7 @@ class Plan:
     settings: dict[str, Any]
     spans: tuple[Span, ...]
     seams: tuple[Seam, ...]
+    swaps: tuple[Swap, ...] = ()
     predictions: int = 0
     musex: str = field(default="")
 
@@ -68,8 +91,8 @@ class Plan:
     def to_json(self) -> str:
         """The plan file: one JSON object."""
         content = {"version": PLAN_VERSION, **asdict(self)}
-        for seam in content["seams"]:
-            seam["from"], seam["to"] = seam.pop("leave"), seam.pop("enter")
+        for join in (*content["seams"], *content["swaps"]):
+            join["from"], join["to"] = join.pop("leave"), join.pop("enter")
         return json.dumps(content, indent=1)
 
     @classmethod
@@ -80,8 +103,9 @@ class Plan:
             version = content.pop("version")
             if version != PLAN_VERSION:
                 raise MusexError(f"this plan is of version {version}; this musex reads version {PLAN_VERSION}")
-            for seam in content["seams"]:
-                seam["leave"], seam["enter"] = seam.pop("from"), seam.pop("to")
+            for join in (*content["seams"], *content.get("swaps", ())):
+                join["leave"], join["enter"] = join.pop("from"), join.pop("to")
+            content["swaps"] = tuple(Swap(**swap) for swap in content.get("swaps", ()))
             content["spans"] = tuple(Span(**span) for span in content["spans"])
             content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
             return cls(**content)
@@ -109,6 +133,7 @@ def read_plan(path: str | Path) -> Plan:
         raise MusexError(f"{path} is not a plan that can be read: {error}") from error
     places = [value for span in plan.spans for value in (span.start, span.stop)]
     places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
+    places += [value for swap in plan.swaps for value in (swap.at, swap.frames, swap.leave, swap.enter, swap.fade)]
     if not all(type(value) is int for value in places) or not all(
         isinstance(part, dict) for part in (plan.song, plan.model, plan.settings)
     ):

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from musex.errors import MusexError, suggest
 
 ENDINGS = ("outro", "fade", "cut", "loop")
+LAYERS = ("off", "auto", "on")
 # Arousal and valence, in deviations from the song's median.
 MOODS = {"calm": (-1.2, 0.3), "bright": (0.4, 1.2), "intense": (1.2, 0.0), "dark": (-0.2, -1.2)}
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
@@ -24,6 +25,7 @@ class Options(TypedDict, total=False):
     novelty: float
     mood: str | None
     arc: tuple[tuple[float, str], ...]
+    layers: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Settings:
         novelty: 0 as the song goes, with few jumps, to 1, with many.
         mood: "calm", "bright", "intense" or "dark": which places of the song are played more.
         arc: The same for some times of the output, as (seconds, mood) in order; between them it changes evenly.
+        layers: "on" to exchange the percussion of what is heard again for that of places with the same rhythm, "auto"
+            where the output is four times as long as the song, "off" to play the song as it is.
     """
 
     seed: int = 0
@@ -50,12 +54,15 @@ class Settings:
     novelty: float = 0.5
     mood: str | None = None
     arc: tuple[tuple[float, str], ...] = ()
+    layers: str = "off"
 
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError."""
         if self.ending not in ENDINGS:
             listed = ", ".join(ENDINGS) + suggest(self.ending, ENDINGS)
             raise MusexError(f"the ending {self.ending!r} is not available; musex has {listed}")
+        if self.layers not in LAYERS:
+            raise MusexError(f"layers can be {', '.join(LAYERS)}, not {self.layers!r}{suggest(self.layers, LAYERS)}")
         if not 0.0 <= self.novelty <= 1.0:
             raise MusexError(f"a novelty of {self.novelty:g} is out of range: 0 for few jumps to 1 for many")
         start, stop = self.keep_from or 0.0, self.keep_to

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
 from musex.errors import MusexError
-from musex.plans import Plan, Seam
+from musex.layers import with_swaps
+from musex.plans import Plan, Seam, SongLike
 
 Array = np.ndarray
 
@@ -15,17 +15,6 @@ BLOCK_SECONDS = 1.0
 CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
 FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0, "loop": 0.0}  # by the plan's ending
 LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
-
-
-class SongLike(Protocol):
-    """What rendering needs to know of a song."""
-
-    @property
-    def samples(self) -> Array: ...
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
 
 
 def crossfade(samples: Array, seam: Seam) -> Array:
@@ -81,6 +70,12 @@ def check_plan(plan: Plan, song: SongLike) -> None:
     for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
         if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
             raise MusexError(f"the plan's span {span.start} to {span.stop} is too short or outside the song")
+    for swap in plan.swaps:
+        half, ends = swap.fade // 2, np.array([swap.at, swap.at + swap.frames - 1])
+        inside = half <= min(swap.leave, swap.enter) and max(swap.leave, swap.enter) + swap.frames + half <= frames
+        fits = inside and 0 < swap.fade <= swap.frames and swap.at >= 0 and swap.at + swap.frames <= plan.frames
+        if not fits or any(plan.places(ends) != swap.leave + ends - swap.at):
+            raise MusexError(f"the plan's swap at output sample {swap.at} does not fit its spans or the song")
 
 
 def _halves(plan: Plan) -> list[int]:
@@ -130,10 +125,12 @@ def _fade_lengths(plan: Plan, song: SongLike) -> tuple[int, int]:
 def render(plan: Plan, song: SongLike) -> Iterator[Array]:
     """Play a plan: float32 blocks (frames, channels) of about a second, `plan.frames` in all, in constant memory.
 
-    Samples away from seams are the source's, bit for bit. Raises MusexError at once if the plan is not of this song.
+    Samples away from seams and swaps are the source's, bit for bit. Raises MusexError at once if the plan is not of
+    this song.
     """
     check_plan(plan, song)
-    return play(_pieces(plan, song.samples), song, frames=plan.frames, fades=_fade_lengths(plan, song))
+    blocks = play(_pieces(plan, song.samples), song, frames=plan.frames, fades=_fade_lengths(plan, song))
+    return with_swaps(blocks, plan, song) if plan.swaps else blocks
 
 
 def play(pieces: Iterable[Array], song: SongLike, *, frames: int, fades: tuple[int, int]) -> Iterator[Array]:

@@ -30,12 +30,15 @@ def stream_song(
         float32 blocks (frames, channels) of about a second, made as they are taken, in constant memory.
 
     Raises:
-        MusexError: as `plan_song`, at the first block; or the ending is "loop", whose beginning depends on its end.
+        MusexError: as `plan_song`, at the first block; or the ending is "loop", whose beginning depends on its end, or
+            layers are "on", which are planned over the whole output ("auto" leaves them out).
     """
     check_seconds(seconds)
     settings = Settings(**options)
     if settings.ending == "loop":
         raise MusexError("a loop cannot be streamed: its beginning depends on its end; write it to a file")
+    if settings.layers == "on":
+        raise MusexError("layers cannot be streamed: they are planned over the whole output; write it to a file")
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     target = round(seconds * song.sample_rate)

@@ -14,6 +14,7 @@ from musex.arguments import (
     Ending,
     ForceOption,
     JsonOption,
+    Layers,
     ModelOption,
     NoveltyOption,
     OutputOption,
@@ -81,6 +82,10 @@ def extend(
         str | None,
         typer.Option("--arc", metavar="ARC", help='The same over time, as minutes:mood: "0:calm 5:intense 10:calm".'),
     ] = None,
+    layers: Annotated[
+        Layers,
+        typer.Option(help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs)."),
+    ] = Layers.off,
     variations: Annotated[
         int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
     ] = 1,
@@ -116,6 +121,7 @@ def extend(
         "novelty": novelty,
         "mood": mood,
         "arc": parse_arc(arc or ""),
+        "layers": layers.value,
     }
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     several = len(songs) > 1 or songs[0].is_dir()
