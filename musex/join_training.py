@@ -45,7 +45,8 @@ def load_junctions(
     """Windows (n, frames, n_mels) float16 and kinds (n,) of every track, cached on disk."""
     windows, kinds = [], []
     for number, track in enumerate(tracks):
-        file = cache / f"joins-{track.cache.stem}-{config.junctions}.npz"
+        made_by = f"{config.junctions}-{config.longest_seconds:g}-{config.seed}"
+        file = cache / f"joins-{track.cache.stem}-{made_by}.npz"
         if not file.exists():
             try:
                 song = read_song(track.path)
