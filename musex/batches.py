@@ -6,16 +6,17 @@ import logging
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from types import FrameType
 from typing import Any, Unpack
 
 from musex import __version__
 from musex.audio import READABLE
-from musex.errors import AudioError, MusexError
+from musex.errors import AudioError, MusexError, suggest
 from musex.extension import check_seconds
 from musex.files import default_output, extend_file
 from musex.formats import WRITABLE
@@ -59,7 +60,12 @@ class Outcome:
 
 
 def find_tasks(
-    inputs: Sequence[Path], output: Path | None = None, *, name: str = DEFAULT_NAME, suffix: str | None = None
+    inputs: Sequence[Path],
+    output: Path | None = None,
+    *,
+    name: str = DEFAULT_NAME,
+    suffix: str | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> list[Task]:
     """The songs among `inputs`, files and folders (searched to their depths), and where their outputs go.
 
@@ -68,26 +74,28 @@ def find_tasks(
         output: A folder, which gets the sub-folders of the inputs; without it outputs go beside their songs.
         name: What an output is called, without its ending; `{stem}` is the song's name without its own.
         suffix: The ending of the outputs, such as ".mp3"; without it the song's own where it can be written.
+        facts: What else `name` may hold in braces, the same for every song.
 
     Raises:
         AudioError: there is no song, two songs would become the same file, or the name or the ending is none.
     """
     if suffix is not None and suffix not in WRITABLE:
-        raise AudioError(f"cannot write {suffix[1:]}: musex writes {', '.join(known[1:] for known in WRITABLE)}")
+        listed = ", ".join(known[1:] for known in WRITABLE)
+        raise AudioError(f"cannot write {suffix[1:]}: musex writes {listed}{suggest(suffix, WRITABLE)}")
+    if output is not None and output.exists() and not output.is_dir():
+        raise AudioError(f"{output} is a file: name a folder for the outputs of several songs")
     found: dict[Path, Path] = {}
     for given in inputs:
         if given.is_dir():
             paths = sorted(path for path in given.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+            paths = [path for path in paths if not path.name.startswith(".")]  # a Mac's notes, a killed run's remains
             found |= {path: path.parent.relative_to(given) for path in paths}
         else:
             found[given] = Path()
     tasks = []
     for song, folder in found.items():
         ending = suffix or default_output(song).suffix
-        try:
-            target = name.format(stem=song.stem) + ending
-        except (KeyError, IndexError, ValueError) as error:
-            raise AudioError(f"{name!r} is no name for outputs: {{stem}} is all it may hold in braces") from error
+        target = _name_output(name, {"stem": song.stem, **(facts or {})}) + ending
         tasks.append(Task(song, (song.parent if output is None else output / folder) / target))
     made = {task.output for task in tasks}
     tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs
@@ -97,6 +105,19 @@ def find_tasks(
     if clashes:
         raise AudioError(f"{clashes[0].song} and {clashes[1].song} would both become {clashes[0].output}: rename one")
     return tasks
+
+
+def _name_output(template: str, facts: Mapping[str, str]) -> str:
+    """A template with `facts` in it, for its braces hold their names and nothing else."""
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise AudioError(f"{template!r} is no name for outputs: {error}") from error
+    for _, field, form, conversion in parts:
+        if field is not None and (field not in facts or form or conversion):
+            known = ", ".join(f"{{{fact}}}" for fact in facts)
+            raise AudioError(f"{template!r} is no name for outputs: it may hold {known}{suggest(field, facts)}")
+    return template.format(**facts)
 
 
 def extend_songs(

@@ -110,7 +110,7 @@ class Plan:
             content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
             return cls(**content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MusexError(f"this plan cannot be read: {error}") from error
+            raise MusexError(f"this is no plan, or a damaged one: {error}") from error
 
     def save(self, path: Path) -> None:
         path.write_text(self.to_json() + "\n", encoding="utf-8")
@@ -129,8 +129,12 @@ def read_plan(path: str | Path) -> Plan:
         plan = Plan.from_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MusexError(f"no such plan: {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise MusexError(f"{path} is not a plan that can be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise MusexError(f"{path} is not a plan: it is no text; name what `musex extend --plan` wrote") from error
+    except OSError as error:
+        raise MusexError(f"{path} cannot be read: {error.strerror or error}") from error
+    except MusexError as error:
+        raise MusexError(f"{path}: {error}") from error
     places = [value for span in plan.spans for value in (span.start, span.stop)]
     places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
     places += [value for swap in plan.swaps for value in (swap.at, swap.frames, swap.leave, swap.enter, swap.fade)]

@@ -33,8 +33,14 @@ def test_tasks_keep_the_folders_of_the_inputs(album: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     names = {str(task.output.relative_to(out)) for task in find_tasks([album], out)}
     assert names == {"one-extended.wav", "disc 2/two-extended.flac", "disc 2/three-extended.mp3"}
-    named = find_tasks([album / "one.wav"], None, name="{stem} (long)", suffix=".opus")
-    assert named == [Task(album / "one.wav", album / "one (long).opus")]
+    named = find_tasks([album / "one.wav"], None, name="{stem} ({seed})", suffix=".opus", facts={"seed": "3"})
+    assert named == [Task(album / "one.wav", album / "one (3).opus")]
+
+
+def test_hidden_files_are_no_songs(album: Path) -> None:
+    for name in ("._one.wav", ".musex-0123.mp3"):
+        (album / name).write_bytes((album / "one.wav").read_bytes())
+    assert len(find_tasks([album])) == 3
 
 
 def test_outputs_beside_their_songs_are_no_songs(album: Path) -> None:
@@ -48,8 +54,17 @@ def test_impossible_tasks_are_refused(album: Path, tmp_path: Path) -> None:
         find_tasks([tmp_path / "empty"])
     with pytest.raises(AudioError, match="cannot write xyz"):
         find_tasks([album], suffix=".xyz")
-    with pytest.raises(AudioError, match="all it may hold"):
-        find_tasks([album], name="{title}")
+    with pytest.raises(AudioError, match=r"cannot write mp.*did you mean \.mp3"):
+        find_tasks([album], suffix=".mp")
+    for name in ("{title}", "{}", "{stem.parent}", "{stem[x]}", "{stem!r}", "{stem:>9}"):
+        with pytest.raises(AudioError, match=r"it may hold \{stem\}, \{seed\}"):
+            find_tasks([album], name=name, facts={"seed": "1"})
+    with pytest.raises(AudioError, match="no name for outputs: expected '}'"):
+        find_tasks([album], name="{stem")
+    with pytest.raises(AudioError, match=r"did you mean stem\?"):
+        find_tasks([album], name="{step}")
+    with pytest.raises(AudioError, match=r"one\.wav is a file: name a folder"):
+        find_tasks([album], album / "one.wav")
     with pytest.raises(AudioError, match="would both become"):
         find_tasks([album / "one.wav", album / "disc 2" / "two.flac"], tmp_path, name="same", suffix=".mp3")
     with pytest.raises(DurationError):

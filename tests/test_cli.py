@@ -87,6 +87,13 @@ def test_plan_is_kept_and_renders_to_the_same(song: Path, capsys: pytest.Capture
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_outputs_are_named_by_a_template(song: Path) -> None:
+    template = "{stem}, {minutes} min = {seconds} s, {seed} {ending}"
+    options = ["--seconds", "9", "--seed", "4", "--ending", "cut", "--format", "flac", "--name", template]
+    assert run(["extend", str(song), *options, "-q"]) == 0
+    assert files(song.parent) == {"song.wav", "song, 0.15 min = 9 s, 4 cut.flac"}
+
+
 def test_variations_are_numbered(song: Path) -> None:
     plan = song.with_name("plan.json")
     options = ["--seconds", "20", "--variations", "2", "--plan", str(plan), "--avoid", "0:02.5-3", "--novelty", "0.6"]
@@ -162,6 +169,19 @@ def test_damaged_plans_are_refused(
     assert run(["render", str(plan), "-o", str(output)]) == 1
     assert_one_error_line(capsys.readouterr().err)
     assert not output.exists()
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"words", "no plan"), (b"\xff\xfb", "no text")])
+def test_what_is_no_plan_is_named(
+    content: bytes, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "song.mp3").write_bytes(content)
+    for command in ("render", "report"):
+        assert run([command, str(tmp_path / "song.mp3")]) == 1
+        error = capsys.readouterr().err
+        assert_one_error_line(error)
+        assert str(tmp_path / "song.mp3") in error
+        assert reason in error
 
 
 def assert_one_error_line(text: str) -> None:

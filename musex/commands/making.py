@@ -58,7 +58,13 @@ def extend(
         str | None, typer.Option("--format", metavar="NAME", help="The format where -o names no file: mp3, wav …")
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", metavar="TEMPLATE", help="What outputs are called where -o names no file.")
+        str,
+        typer.Option(
+            "--name",
+            metavar="TEMPLATE",
+            help="What outputs are called where -o names no file; may hold {stem}, {minutes}, {seconds}, {seed} and "
+            "{ending}.",
+        ),
     ] = "{stem}-extended",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Songs extended at a time.")] = 1,
     seed: SeedOption = 0,
@@ -136,7 +142,8 @@ def extend(
         raise typer.BadParameter("--format and --name are for where -o names no file")
     from musex.batches import find_tasks
 
-    tasks = find_tasks(songs, output if several else None, name=name, suffix=ending_of)
+    facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending.value}
+    tasks = find_tasks(songs, output if several else None, name=name, suffix=ending_of, facts=facts)
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
         return
@@ -153,6 +160,10 @@ def extend(
     pages = [default_page(target) for target in targets] if report else []
     for page in pages:
         check_side_file(page, force, song, *targets, *plans)
+    if pages:
+        from musex.report import page_kbps
+
+        page_kbps(wanted)  # too long for a page: better said before the music is made
     began = time.monotonic()
     with show_progress(quiet, wanted) as on_progress:
         made = vary_file(

@@ -14,7 +14,7 @@ from musex.arguments import (
 
 def spectrogram(
     song: Annotated[Path, typer.Argument(metavar="SONG", help="A song.")],
-    other: Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="Another, to compare it with.")] = None,
+    other: Annotated[Path | None, typer.Argument(metavar="OTHER", help="Another, to compare it with.")] = None,
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="SECONDS", help="Where the prediction begins. [default: the middle]"),
