@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 COLOURS = "magma"  # perceptually uniform, and its lightness rises throughout: it reads in greyscale too
-DIFFERENCE_COLOURS = "PuOr"
+DIFFERENCE_COLOURS = "cividis"  # dark blue, grey at zero, yellow: the sign is told without colours, too
 RANGE_DB = 70.0  # shown below the loudest
 SEAM_COLOUR = "#19d3f3"
 LABELLED_HERTZ = (100, 500, 1000, 2000, 5000, 10_000)

@@ -12,6 +12,7 @@ from musex.errors import MusexError
 from musex.features import analyse, hz_to_mel
 from musex.plots import (
     COLOURS,
+    DIFFERENCE_COLOURS,
     Guess,
     mean_error,
     plot_comparison,
@@ -92,8 +93,10 @@ def test_bands_are_labelled_at_their_own_hertz() -> None:
     assert float(hz_to_mel(np.array(tone))) > 0
 
 
-def test_colours_grow_lighter_throughout() -> None:
-    red, green, blue, _ = matplotlib.colormaps[COLOURS](np.linspace(0, 1, 64)).T
+@pytest.mark.parametrize("colours", [COLOURS, DIFFERENCE_COLOURS])
+def test_colours_grow_lighter_throughout(colours: str) -> None:
+    """Levels and the sign of differences can be told in greyscale."""
+    red, green, blue, _ = matplotlib.colormaps[colours](np.linspace(0, 1, 64)).T
     assert np.all(np.diff(0.2126 * red + 0.7152 * green + 0.0722 * blue) > 0)
 
 
