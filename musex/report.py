@@ -40,7 +40,8 @@ POINTS = 1000  # of a curve, at most
 AUDIO_BYTES = 20_000_000  # of the sound inside a page; longer outputs get a lower bit rate …
 HIGHEST_KBPS, LOWEST_KBPS = 112, 32  # … between these
 CELL_STYLE = (
-    ".arc { fill: none; stroke: #3451b2; stroke-width: 2 } .arc.ahead { stroke: #b45309 } .heat { fill: #3451b2 }"
+    ".arc { fill: none; stroke: #3451b2; stroke-width: 2 } .arc.ahead { stroke: #b45309; stroke-dasharray: 8 4 } "
+    ".heat { fill: #3451b2 }"
 )
 WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the arc picture
 COLUMNS_DRAWN = 2400  # of a spectrogram, at most
@@ -95,6 +96,7 @@ def compose_report(plan: Plan, song: Song, *, on_progress: Callable[[float], Non
     Raises:
         MusexError: The song is not the plan's, the output is too long for a page, or a generative model made it.
     """
+    page_kbps(plan.seconds)
     if plan.frames != round(plan.seconds * song.sample_rate):
         raise MusexError(f"{plan.model.get('name')} predicts the waveform itself: there is no path to report on")
     features = analyse(song.samples, song.sample_rate)
@@ -173,15 +175,15 @@ def draw_arcs(plan: Plan, seconds: float) -> str:
             f'{sweep} {stop:.1f} {BASE}"/>'
         )
     parts.append(f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{BASE}" y2="{BASE}"/>')
-    for tick in _ticks(seconds):
+    for tick in _ticks(seconds, 8):
         x = MARGIN + scale * tick
         anchor = "start" if tick == 0 else "middle"
-        parts.append(f'<text x="{x:.1f}" y="{BASE + 36}" text-anchor="{anchor}">{format_time(tick)[:-2]}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{BASE + 46}" text-anchor="{anchor}">{format_time(tick)[:-2]}</text>')
     parts.append(f'<circle id="dot" cx="{MARGIN}" cy="{BASE}" r="7"/>')
     label = f"{len(plan.seams)} jumps within a song of {format_time(seconds)}"
     highest = max([0.0, *(abs(seam.leave - seam.enter) * scale / rate for seam in plan.seams)])
     top = (ARC_HEIGHT - 24) * (1.0 - highest / WIDTH)
-    box = f"0 {top:.0f} {WIDTH} {BASE + 42 - top:.0f}"
+    box = f"0 {top:.0f} {WIDTH} {BASE + 54 - top:.0f}"
     return f'<svg viewBox="{box}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
@@ -195,9 +197,10 @@ def count_hearings(steps: Array) -> Array:
     return counts
 
 
-def _ticks(seconds: float) -> Array:
-    """Round times, at most ten."""
-    apart = next(step for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200) if seconds / step <= 10)
+def _ticks(seconds: float, most: int) -> Array:
+    """Round times, at most so many."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000)
+    apart = next(step for step in steps if seconds / step <= most)
     return np.arange(0.0, seconds - 0.4 * apart, apart)
 
 
@@ -226,12 +229,18 @@ def _sound(plan: Plan, song: Song, on_progress: Callable[[float], None] | None) 
     return np.round(peaks, 3).tolist(), audio
 
 
-def _encode(blocks: Iterable[Array], song: Song, seconds: float) -> bytes:
-    """Sound as mp3, without tags, small enough for a page."""
-    kbps = min(HIGHEST_KBPS, int(AUDIO_BYTES * 8 / 1000 / seconds))
+def page_kbps(seconds: float) -> int:
+    """The bit rate at which a sound of `seconds` fits in a page; raises MusexError where none does."""
+    kbps = min(HIGHEST_KBPS, int(AUDIO_BYTES * 8 / 1000 / max(seconds, 1.0)))
     if kbps < LOWEST_KBPS:
         longest = format_time(AUDIO_BYTES * 8 / 1000 / LOWEST_KBPS)
         raise MusexError(f"an output of {format_time(seconds)} is too long for a page: {longest} is the most")
+    return kbps
+
+
+def _encode(blocks: Iterable[Array], song: Song, seconds: float) -> bytes:
+    """Sound as mp3, without tags, small enough for a page."""
+    kbps = page_kbps(seconds)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "output.mp3"
         write_song(file, blocks, song=replace(song, path=None), bitrate=f"{kbps}k")
@@ -257,6 +266,7 @@ def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[str]:
     hearings = count_hearings(steps)[::every]
     most = max(1.0, float(hearings.max()))
     yield _chart("Heard before", hearings, low="never", high=f"{most:.0f} ×", bounds=(0.0, most))
+    yield _time_axis(plan.seconds)
 
 
 def _chart(
@@ -283,6 +293,15 @@ def _chart(
         f'aria-label="{_text(name)} over time, from {_text(low)} to {_text(high)}">{lines}'
         '<line class="playhead" x1="0" x2="0" y1="0" y2="90"/></svg></figure>'
     )
+
+
+def _time_axis(seconds: float) -> str:
+    """Times below the charts, the same for all; read aloud they say nothing that the player does not."""
+    labels = "".join(
+        f'<span style="left: {100 * tick / seconds:.2f}%">{format_time(tick)[:-2]}</span>'
+        for tick in _ticks(seconds, 5)
+    )
+    return f'<div class="times" aria-hidden="true">{labels}</div>'
 
 
 def _seam_table(plan: Plan) -> str:

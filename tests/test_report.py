@@ -192,6 +192,44 @@ def test_the_page_plays_seeks_and_stops(browser: webdriver.Chrome, plan: Plan) -
     assert all(url.startswith(("file:", "data:", "blob:")) for url in urls)
 
 
+def test_marks_on_the_waveform_play_and_the_path_follows(browser: webdriver.Chrome, plan: Plan) -> None:
+    wait = WebDriverWait(browser, 20, poll_frequency=0.05)
+    last, rate = plan.seams[-1], plan.song["sample_rate"]
+    mark = browser.execute_script(
+        "return document.querySelector('#wave > div').shadowRoot.querySelector(arguments[0])",
+        f"[part~='seam-{len(plan.seams) - 1}'] span",
+    )
+    assert mark.text == str(len(plan.seams))
+    webdriver.ActionChains(browser).move_to_element(mark).click().perform()
+    wait.until(lambda d: last.at / rate - 5.1 <= position(d) <= last.at / rate)
+    assert f"Seam {len(plan.seams)} of" in browser.find_element(By.ID, "status").text
+    browser.execute_script("audio.pause()")
+    for before, place in ((True, last.leave), (False, last.enter)):
+        browser.execute_script(f"audio.currentTime = {last.at / rate + (-1 if before else 1)}")
+        across = 10 + 980 * (place / rate + (-1 if before else 1)) / (plan.song["frames"] / rate)
+        moved = f"return Math.abs(dot.getAttribute('cx') - {across}) < 2"
+        wait.until(lambda d, moved=moved: d.execute_script(moved))  # type: ignore[misc]
+        assert browser.find_elements(By.CSS_SELECTOR, ".arc.now")[-1] == browser.find_elements(By.CLASS_NAME, "arc")[-1]
+
+
+def test_a_screen_reader_is_told_what_is_there(browser: webdriver.Chrome, plan: Plan) -> None:
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named: dict[str, list[str]] = {}
+    for node in nodes:
+        if not node.get("ignored"):
+            named.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+    assert named["slider"] == ["Position"]
+    controls = ["Play", "Back 5 seconds", "Forward 5 seconds", "Previous seam", "Next seam"]
+    assert named["button"] == [*controls, *(f"Listen to seam {n + 1}" for n in range(len(plan.seams)))]
+    assert len(named["image"]) == 7
+    assert all(named["image"])
+    assert len(named["columnheader"]) == 9
+    assert {"Player", "The path through the song", "Over time", "Seams", "Table of seams"} <= set(named["region"])
+    browser.execute_script("audio.currentTime = 61")
+    wave = browser.find_element(By.ID, "wave")
+    WebDriverWait(browser, 20).until(lambda _: wave.get_attribute("aria-valuetext") == "1:01")
+
+
 def test_the_page_works_by_keyboard_and_on_a_phone(browser: webdriver.Chrome, plan: Plan) -> None:
     wait = WebDriverWait(browser, 20, poll_frequency=0.05)
     body = browser.find_element(By.TAG_NAME, "body")
@@ -205,12 +243,29 @@ def test_the_page_works_by_keyboard_and_on_a_phone(browser: webdriver.Chrome, pl
     wait.until(lambda d: d.execute_script("return audio.paused"))
     wave = browser.find_element(By.ID, "wave")
     assert float(wave.get_attribute("aria-valuenow") or "nan") == pytest.approx(position(browser), abs=0.1)
+    for key, expected in ((Keys.HOME, 0.0), (Keys.ARROW_UP, 5.0), (Keys.ARROW_DOWN, 0.0), (Keys.END, plan.seconds)):
+        wave.send_keys(key)
+        assert position(browser) == pytest.approx(expected, abs=0.1)
+    browser.find_element(By.CSS_SELECTOR, "[data-seam='0']").send_keys(Keys.ENTER)
+    wait.until(lambda d: at - 5.1 <= position(d) <= at)
+    body.send_keys(" ")
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
     )
     width, shown = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert width <= shown == 360
-    unnamed = (
-        "return [...document.querySelectorAll('button')].filter(b => !(b.ariaLabel || b.textContent.trim())).length"
-    )
-    assert browser.execute_script(unnamed) == 0
+    heights = "return [...document.querySelectorAll('button')].map(b => b.getBoundingClientRect().height)"
+    assert min(browser.execute_script(heights)) >= 44  # a finger's
+    before = position(browser)
+    for wide in browser.find_elements(By.CSS_SELECTOR, ".seams, .wide"):
+        wide.send_keys(Keys.ARROW_RIGHT)
+        wait.until(lambda d, wide=wide: d.execute_script("return arguments[0].scrollLeft", wide) > 0)  # type: ignore[misc]
+    assert position(browser) == before, "what is wider than the window is moved, not the sound"
+
+
+def test_what_is_too_long_for_a_page_is_refused_before_it_is_made(
+    tmp_path: Path, wav_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["extend", str(wav_path), "--minutes", "90", "-o", str(tmp_path / "long.mp3"), "--report"]) == 1
+    assert "too long for a page" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -111,10 +111,14 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const onButton = event.target.closest("button, summary, a, pre");
+    const scrolls = event.target.matches(".seams, .wide") && event.target.scrollWidth > event.target.clientWidth;
+    const later = scrolls ? null : () => seek(audio.currentTime + 5);
+    const earlier = scrolls ? null : () => seek(audio.currentTime - 5);
+    const onWave = event.target === wave;
     const actions = {
-      " ": onButton ? null : toggle, ArrowLeft: () => seek(audio.currentTime - 5), ArrowRight: () => seek(audio.currentTime + 5),
-      n: () => step(1), p: () => step(-1), Home: event.target === wave ? () => seek(0) : null,
-      End: event.target === wave ? () => seek(data.duration) : null,
+      " ": onButton ? null : toggle, ArrowLeft: earlier, ArrowRight: later, n: () => step(1), p: () => step(-1),
+      ArrowDown: onWave ? earlier : null, ArrowUp: onWave ? later : null, // as of any slider
+      Home: onWave ? () => seek(0) : null, End: onWave ? () => seek(data.duration) : null,
     };
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
