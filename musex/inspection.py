@@ -1,6 +1,6 @@
 """What a song is, and what an extension can use of it: `musex info`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from musex.features import analyse, to_mono
 from musex.regions import Region, find_material, find_region, limits_ladder
 from musex.seams import find_edges
 from musex.settings import Settings
+from musex.tags import read_source
 
 Array = np.ndarray
 
@@ -18,7 +19,8 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 # How well each pitch class fits a key on C (Krumhansl, Cognitive Foundations of Musical Pitch, 1990).
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-SECTION_SECONDS = 20.0  # about as long as a section is
+SECTION_SECONDS = 20.0  # about as long as a section is, …
+SHORTEST_SECTION_SECONDS = 4.0  # … and never shorter than this
 GOOD_EDGE = 0.5  # of what lies between two random places: a jump that few will hear
 
 
@@ -31,7 +33,9 @@ class SongInfo:
         seconds: Its duration.
         sample_rate: Hz.
         channels: 1 to 8.
-        subtype: "PCM_16", "PCM_24" or "FLOAT".
+        subtype: What a lossless output of it would hold: "PCM_16", "PCM_24" or "FLOAT".
+        codec: How its file is encoded, as ffmpeg names it; empty without a file.
+        bit_rate: Of its file on average, kb/s.
         tempo: Beats per minute, None where there is no pulse.
         key: Such as "A minor"; None where no key stands out.
         sections: Where sections begin.
@@ -53,11 +57,15 @@ class SongInfo:
     body: tuple[float, float]
     jumps: float
     warnings: tuple[str, ...] = ()
+    codec: str = ""
+    bit_rate: int = 0
 
 
 def inspect_file(path: str | Path) -> SongInfo:
     """Describe a song's file; raises AudioError as `read_song` does."""
-    return inspect_song(read_song(path))
+    facts = inspect_song(read_song(path))
+    rate = round(8 * Path(path).stat().st_size / facts.seconds / 1000)
+    return replace(facts, codec=read_source(Path(path)).codec, bit_rate=rate)
 
 
 def inspect_song(song: Song) -> SongInfo:
@@ -120,8 +128,11 @@ def find_sections(features: Array, region: Region, config: FeatureConfig = FEATU
     rows = features[region.start : region.stop, : config.n_mels + config.n_chroma].astype(np.float64)
     rows = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)
     count = max(1, min(12, round(len(rows) / rate / SECTION_SECONDS)))
-    borders = librosa.segment.agglomerative(rows.T, count)
-    return tuple(float(region.start + border) / rate for border in borders)
+    begins: list[int] = []
+    for border in librosa.segment.agglomerative(rows.T, count).tolist():
+        if not begins or border - begins[-1] >= SHORTEST_SECTION_SECONDS * rate:
+            begins.append(border)
+    return tuple((region.start + border) / rate for border in begins)
 
 
 def share_of_jumps(features: Array, region: Region) -> float:

@@ -15,6 +15,8 @@ from musex.terminal import format_time
 
 Predictors = dict[str, dict[str, dict[str, float]]]
 
+SAMPLE_FORMATS = {"PCM_16": "16 bits", "PCM_24": "24 bits", "FLOAT": "floating point"}
+LOSSLESS_CODECS = ("pcm", "flac", "alac")
 HEADINGS = {
     "prediction_error_db": "error dB",
     "log_mel_mse": "MSE dB²",
@@ -112,9 +114,11 @@ def seam_table(results: dict[str, Any]) -> Table:
 def info_table(facts: SongInfo) -> Table:
     """What `inspect_file` returns, a row a fact."""
     bounds = (f"{format_time(start)} to {format_time(stop)}" for start, stop in (facts.music, facts.body))
+    channels = f"{facts.channels} channel{'s' * (facts.channels != 1)}"
+    bits = f", {SAMPLE_FORMATS[facts.subtype]}" if facts.codec.startswith(LOSSLESS_CODECS) else ""
     rows = {
         "duration": format_time(facts.seconds),
-        "format": f"{facts.sample_rate} Hz, {facts.channels} channel{'s' * (facts.channels != 1)}, {facts.subtype}",
+        "format": f"{facts.codec}, {facts.bit_rate} kb/s, {facts.sample_rate} Hz, {channels}{bits}",
         "tempo": f"{facts.tempo:.0f} beats a minute" if facts.tempo else "no clear pulse",
         "key": facts.key or "no clear key",
         "sections begin at": ", ".join(format_time(start) for start in facts.sections),

@@ -32,6 +32,7 @@ class Source:
     cover: str | None = None  # ffmpeg's index of the picture's stream
     bit_rate: int | None = None  # kb/s
     cover_type: str = ""  # its MIME type
+    codec: str = ""  # as ffmpeg names it
 
 
 def read_source(path: Path | None) -> Source:
@@ -51,7 +52,8 @@ def read_source(path: Path | None) -> Source:
     cover = re.search(r"Stream #0:(\d+)\S* Video: (mjpeg|png)\b.*\(attached pic\)", streams)
     audio = re.search(r"Stream #0:\S+ Audio: (?:mp3|vorbis|aac|wma)\b.*?(\d+) kb/s", streams)
     rate = int(audio[1]) if audio else None
-    return Source(tags, cover[1], rate, PICTURES[cover[2]]) if cover else Source(tags, None, rate)
+    codec = next(iter(re.findall(r"Stream #0:\S+ Audio: (\w+)", streams)), "")
+    return Source(tags, cover[1] if cover else None, rate, PICTURES[cover[2]] if cover else "", codec)
 
 
 def tag_arguments(

@@ -13,6 +13,7 @@ from musex.diagnosis import diagnose
 from musex.features import analyse_mono
 from musex.inspection import PITCH_CLASSES, estimate_key, estimate_tempo, inspect_song
 
+ROOT = Path(__file__).parent.parent
 RATE = 22_050
 
 
@@ -60,6 +61,12 @@ def test_a_song_with_a_quiet_intro(make_song: Callable[..., np.ndarray]) -> None
     assert facts.jumps > 0.9, "four bars come again and again"
 
 
+def test_sections_last(make_song: Callable[..., np.ndarray]) -> None:
+    """However little a song changes, no section is a moment."""
+    sections = inspect_song(song_from_array(make_song(33.0, 8_000, 1), 8_000)).sections
+    assert np.all(np.diff([*sections, 33.0]) >= 4.0)
+
+
 def test_everything_works_here() -> None:
     findings = list(diagnose())
     assert [finding.details for finding in findings if not finding.works] == []
@@ -68,7 +75,11 @@ def test_everything_works_here() -> None:
 
 def test_the_commands_tell_it(wav_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["info", str(wav_path)]) == 0
-    assert "2 channels, PCM_16" in capsys.readouterr().out
+    assert "pcm_s16le, 1411 kb/s, 44100 Hz, 2 channels, 16 bits" in capsys.readouterr().out
+    assert cli.run(["info", str(ROOT / "examples" / "groove.mp3")]) == 0
+    told = capsys.readouterr().out
+    for wanted in ("1:17.9", "mp3, 160 kb/s, 44100 Hz, 2 channels", "beats a minute", "major", "0:24.9", "44 %"):
+        assert wanted in told, wanted
     assert cli.run(["info", str(wav_path), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["seconds"] == pytest.approx(6.0)
