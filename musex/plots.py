@@ -46,9 +46,12 @@ MSE_PANELS = (
 )
 ERROR_PANELS = (
     LossPanel("Error (dB)", "linear", {"validation_error_db": "Validation"}),
+    LossPanel("Regret of the start", "linear", {"validation_regret": "Validation: 0 is hindsight, 1 chance"}),
     LossPanel("Loss", "linear", {"loss": "Training"}),
     LossPanel("Learning rate", "log", {"learning_rate": "Learning rate"}),
 )
+
+LINES = {"validation_loss": "--", "silence": ":"}  # told apart without colours, too
 
 
 def mean_error(predicted: Array, actual: Array) -> float:
@@ -188,7 +191,7 @@ def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
         for name, label in panel.curves.items():
             values = [row[name] for row in rows]
             beyond = f" (up to {max(values):.3g})" if max(values) > panel.top else ""
-            axis.plot(epochs, values, "--" if name == "silence" else ".-", markersize=3, label=label + beyond)
+            axis.plot(epochs, values, LINES.get(name, "-"), label=label + beyond)
         axis.set_ylabel(panel.unit)
         axis.set_yscale(panel.scale)
         if max(row[name] for row in rows for name in panel.curves) > panel.top:

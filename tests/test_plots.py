@@ -156,6 +156,7 @@ def test_losses_of_a_reference_stand_beside_silence() -> None:
     figure = plot_losses(rows, title="paper")
     (axis,) = figure.axes
     assert [line.get_label() for line in axis.lines] == ["Training", "Validation", "Silence"]
+    assert len({line.get_linestyle() for line in axis.lines}) == 3
     np.testing.assert_allclose(np.array(axis.lines[0].get_xdata()), [1, 2, 3, 4])
     np.testing.assert_allclose(np.array(axis.lines[0].get_ydata()), [1, 1 / 2, 1 / 3, 1 / 4])
     assert (axis.get_ylabel(), axis.get_xlabel()) == ("MSE", "Epoch")
@@ -165,9 +166,11 @@ def test_losses_of_a_reference_stand_beside_silence() -> None:
 
 
 def test_losses_of_the_pointer_are_drawn_with_the_learning_rate() -> None:
-    rows = [{"epoch": n, "learning_rate": 1e-3, "loss": 9.0, "validation_error_db": 6.0 - n} for n in range(3)]
+    names = ("learning_rate", "loss", "validation_error_db", "validation_regret")
+    rows = [{"epoch": n, **dict(zip(names, (1e-3, 9.0, 6.0 - n, 0.3 - 0.1 * n), strict=True))} for n in range(3)]
     figure = plot_losses(rows)
-    assert [axis.get_ylabel() for axis in figure.axes] == ["Error (dB)", "Loss", "Learning rate"]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["Error (dB)", "Regret of the start", "Loss", "Learning rate"]
     np.testing.assert_allclose(np.array(figure.axes[0].lines[0].get_ydata()), [6, 5, 4])
+    np.testing.assert_allclose(np.array(figure.axes[1].lines[0].get_ydata()), [0.3, 0.2, 0.1])
     with pytest.raises(MusexError, match="no epoch"):
         plot_losses([])
