@@ -482,3 +482,5 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.
     assert run(["evaluate", str(waltz.parent), "--json", str(output)]) == 1
     assert "--force" in capsys.readouterr().err
     assert run(["evaluate", str(waltz.parent), "--points", "2"]) == 2
+    assert run(["evaluate", str(waltz.parent), "--chains", "0", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["predictors"] == results["predictors"]

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -39,7 +40,20 @@ def test_json_is_all_there_is_on_stdout(song: Path, capsys: pytest.CaptureFixtur
     assert made["seconds"] == kept["seconds"] == pytest.approx(20.0, abs=0.1)
     assert [seam["at"] * 44_100 for seam in made["seams"]] == pytest.approx([seam["at"] for seam in kept["seams"]])
     assert made["settings"] == kept["settings"]
+    assert run(["render", str(plan), "-o", str(output), "--force", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["song"] == str(song)
+    assert again["outputs"][0]["seams"] == made["seams"]
     assert all(set(seam["exceeds"]) <= set(seam) for seam in made["seams"])
+
+
+def test_json_of_figures_holds_their_errors(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command, names in ((["spectrogram", str(song)], {"pointer"}), (["spectrogram", str(song), str(song)], None)):
+        assert run([*command, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert Path(told["figure"]).read_bytes().startswith(b"\x89PNG")
+        assert set(told["error_db"]) == (names or {"difference"})
+    assert told["error_db"]["difference"] == 0.0
 
 
 def test_json_of_a_batch_names_what_failed(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,18 +131,47 @@ def test_bit_rate_and_quality_exclude_each_other(wav_path: Path, capsys: pytest.
     assert "--bitrate or --quality" in capsys.readouterr().err
 
 
-def test_a_terminal_shows_stage_time_left_and_speed(song: Path) -> None:
+def on_terminal(*arguments: str, wait_for: bytes | None = None, **changed: str) -> tuple[int, str]:
+    """Exit code of a command whose output is a terminal, and what it showed; Ctrl-C is pressed once `wait_for` came."""
     shown, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    command = [sys.executable, "-m", "musex", "extend", str(song), "--minutes", "60", "-o", str(song.parent / "a.wav")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **changed}
+    command = [sys.executable, "-m", "musex", *arguments]
+    with subprocess.Popen(command, env=environment, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)
         text = b""
         with contextlib.suppress(OSError):  # the other side is closed
             while data := os.read(shown, 4096):
                 text += data
+                if wait_for is not None and wait_for in text:
+                    process.send_signal(signal.SIGINT)
+                    wait_for = None
     os.close(shown)
-    assert process.returncode == 0
+    return process.returncode, text.decode(errors="replace")
+
+
+def test_a_terminal_shows_stage_time_left_and_speed(song: Path) -> None:
+    code, text = on_terminal("extend", str(song), "--minutes", "60", "-o", str(song.parent / "a.wav"))
+    assert code == 0
     for expected in (r"Predicting", r"Writing", r"\d+%", r"0:0\d:\d\d", r"\d+ × real time"):
-        assert re.search(expected, text.decode(errors="replace")), expected
+        assert re.search(expected, text), expected
+
+
+def test_ctrl_c_leaves_the_terminal_and_the_folder_as_they_were(song: Path) -> None:
+    output = str(song.parent / "a.wav")
+    code, text = on_terminal("extend", str(song), "--minutes", "1400", "-o", output, wait_for=b"Predicting")
+    assert code == 130
+    assert "Traceback" not in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is shown again"
+    assert list(song.parent.iterdir()) == [song]
+
+
+def test_a_terminal_has_colours_unless_they_are_unwanted() -> None:
+    colours = re.compile(r"\x1b\[[\d;]*3\d")
+    assert colours.search(on_terminal("--help")[1])
+    assert not colours.search(on_terminal("--help", NO_COLOR="1")[1])
+
+
+def test_quiet_is_quiet_on_a_terminal(song: Path) -> None:
+    assert on_terminal("extend", str(song), "--seconds", "9", "--quiet", "-o", str(song.parent / "a.wav")) == (0, "")

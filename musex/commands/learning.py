@@ -66,7 +66,9 @@ def evaluate(
         list[Path] | None,
         typer.Option("--model", metavar="PATH", help="A model to measure beside the packaged one; may be given again."),
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - for stdout.")
+    ] = None,
     points: Annotated[int, typer.Option(min=3, help="Places in each song to predict from.")] = 3,
     chains: Annotated[
         int, typer.Option(min=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden.")
@@ -87,7 +89,8 @@ def evaluate(
     from musex.side_files import check_side_file, save_text
     from musex.tables import result_tables, seam_table
 
-    if json is not None:
+    piped = json == Path("-")
+    if json is not None and not piped:
         check_side_file(json, force)
     with show_progress(quiet) as on_progress:
         if seams:
@@ -95,7 +98,9 @@ def evaluate(
         else:
             models = load_models(model or [])
             results = measure(dataset, models=models, points=points, chains=chains, seed=seed, on_progress=on_progress)
-    if json is not None:
+    if piped:
+        typer.echo(dumps(results, indent=1))
+    elif json is not None:
         save_text(dumps(results, indent=1) + "\n", json)
-    if not quiet:
+    if not quiet and not piped:
         show_tables([seam_table(results)] if seams else result_tables(results))

@@ -183,15 +183,20 @@ def extend(
             save_reports(made, song, pages, on_progress)
     taken = time.monotonic() - began
     if json:
-        from musex.tables import describe_output
-
-        described = [describe_output(one, path, taken / variations) for path, one in zip(targets, made, strict=True)]
-        typer.echo(dumps({"song": str(song), "outputs": described}, indent=1))
+        _tell_outputs(song, targets, made, taken)
     for path, one in zip(targets, made, strict=True):
         if not quiet:
             summarise(one, path, taken / variations)
     if check:
         _check(made, quiet)
+
+
+def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float) -> None:
+    """One JSON object on stdout: what was made of a song."""
+    from musex.tables import describe_output
+
+    outputs = [describe_output(plan, path, taken / len(plans)) for path, plan in zip(paths, plans, strict=True)]
+    typer.echo(dumps({"song": str(song), "outputs": outputs}, indent=1))
 
 
 def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
@@ -237,17 +242,25 @@ def render(
     check: CheckOption = False,
     bitrate: BitrateOption = None,
     quality: QualityOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Render a plan again, without predicting anything."""
     from musex.files import render_file
 
     bitrate = parse_bitrate(bitrate, quality)
+    if verbose:
+        tell_everything()
+    quiet |= json
     began = time.monotonic()
     with show_progress(quiet) as on_progress:
         made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)
+    taken = time.monotonic() - began
+    if json:
+        _tell_outputs(song or Path(str(made.song.get("path"))), [target], [made], taken)
     if not quiet:
-        summarise(made, target, time.monotonic() - began)
+        summarise(made, target, taken)
     if check:
         _check([made], quiet)
 

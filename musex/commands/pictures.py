@@ -1,5 +1,6 @@
 """The command that draws: `spectrogram`."""
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from musex.arguments import (
     ForceOption,
+    JsonOption,
     QuietOption,
     parse_time,
 )
@@ -27,6 +29,7 @@ def spectrogram(
         typer.Option("--model", metavar="PATH", help="A .tflite file or the folder of a run; again for several."),
     ] = None,
     force: ForceOption = False,
+    json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Draw what the network heard, what it predicted and what really came; or compare two songs."""
@@ -36,12 +39,15 @@ def spectrogram(
 
     if other is not None:
         target = output or song.with_name(f"{song.stem}-{other.stem}-spectrogram.png")
-        told = f"mean absolute difference {compare_files(song, other, target, force=force):.2f} dB"
+        errors = {"difference": compare_files(song, other, target, force=force)}
+        told = f"mean absolute difference {errors['difference']:.2f} dB"
     else:
         target = output or song.with_name(f"{song.stem}-spectrogram.png")
         place = None if at is None else parse_time(at)
         errors = predict_file(song, target, at=place, models=model or (), force=force)
         told = ", ".join(f"{name} {error:.2f} dB" for name, error in errors.items())
         told = f"mean absolute error {told if len(errors) > 1 else told.split(' ', 1)[1]}"
-    if not quiet:
+    if json:
+        typer.echo(dumps({"figure": str(target), "error_db": errors}, indent=1))
+    elif not quiet:
         typer.echo(f"{target}: {told}")
