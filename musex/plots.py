@@ -51,6 +51,7 @@ ERROR_PANELS = (
     LossPanel("Learning rate", "log", {"learning_rate": "Learning rate"}),
 )
 
+FEW_EPOCHS = 20
 LINES = {"validation_loss": "--", "silence": ":"}  # told apart without colours, too
 
 
@@ -191,7 +192,8 @@ def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
         for name, label in panel.curves.items():
             values = [row[name] for row in rows]
             beyond = f" (up to {max(values):.3g})" if max(values) > panel.top else ""
-            axis.plot(epochs, values, LINES.get(name, "-"), label=label + beyond)
+            points = "." if len(rows) < FEW_EPOCHS else ""  # one alone would be no line
+            axis.plot(epochs, values, LINES.get(name, "-"), marker=points, label=label + beyond)
         axis.set_ylabel(panel.unit)
         axis.set_yscale(panel.scale)
         if max(row[name] for row in rows for name in panel.curves) > panel.top:
