@@ -5,6 +5,7 @@ loop around it.
 """
 
 import contextlib
+import os
 import queue
 import select
 import sys
@@ -105,9 +106,18 @@ def play_file(song_path: str | Path, *, model: str | Path | None = None, setting
         stream = device.OutputStream(samplerate=song.sample_rate, channels=song.channels, dtype="float32")
     except device.PortAudioError as error:
         raise MusexError(f"there is no sound device to play on: {error}") from error
-    with stream, read_keys(wishes.put):
+    left = threading.Event()
+
+    def wish(wanted: str) -> None:
+        wishes.put(wanted)
+        if wanted == QUIT:
+            left.set()
+
+    with stream, read_keys(wish):
         for block in made_ahead(play_live(song, loaded, asked, settings=settings)):
             stream.write(block)
+            if left.is_set():  # at once: what is decided ahead need not be heard
+                break
 
 
 def made_ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
@@ -150,9 +160,12 @@ def read_keys(wish: Callable[[str], None]) -> Iterator[None]:
     def read() -> None:
         while not done.is_set():
             if select.select([sys.stdin], [], [], 0.2)[0]:
-                key = sys.stdin.read(1).lower()
-                if key in KEYS:
-                    wish(KEYS[key])
+                pressed = os.read(sys.stdin.fileno(), 64)  # past Python's buffer, in which select sees no keys
+                if not pressed:
+                    return
+                for key in pressed.decode(errors="ignore").lower():
+                    if key in KEYS:
+                        wish(KEYS[key])
 
     tty.setcbreak(sys.stdin)
     reader = threading.Thread(target=read, daemon=True)

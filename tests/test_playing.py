@@ -1,6 +1,13 @@
-"""Endless play: the song's own sound, led by wishes. The device itself is not there to be tested."""
+"""Endless play: the song's own sound, led by wishes; and the command, on a device that writes down what it plays."""
 
+import contextlib
+import os
+import pty
+import signal
+import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +95,42 @@ def test_without_the_extra_its_name_is_told(
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert run(["play", str(EXAMPLES / "groove.mp3"), "--quiet"]) == 1
     assert capsys.readouterr().err == "musex: error: playing needs sounddevice: pip install 'musex[play]'\n"
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """ALSA's default device for the command, which needs no hardware: a file of what it played."""
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError):
+        pytest.skip("sounddevice or PortAudio is not installed")
+    played = tmp_path / "played.raw"
+    device = f'pcm.!default {{ type file; slave.pcm {{ type null }}; file "{played}"; format raw }}\n'
+    (tmp_path / "asound.conf").write_text(device)
+    return played
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only ALSA has a device that needs no hardware")
+@pytest.mark.parametrize(("key", "code"), [(b"q", 0), (b"\x03", 130)])
+def test_the_command_plays_until_it_is_ended_by_a_key(key: bytes, code: int, song: musex.Song, device: Path) -> None:
+    keyboard, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    command = [sys.executable, "-m", "musex", "play", str(EXAMPLES / "groove.mp3")]
+    changed = {"ALSA_CONFIG_PATH": str(device.with_name("asound.conf")), "PYTHONPATH": str(EXAMPLES.parent)}
+    process = subprocess.Popen(command, env=os.environ | changed, stdin=terminal, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (device.exists() and device.stat().st_size > 30 * 44_100 * 8):
+        time.sleep(0.05)
+    for pressed in (b"n", b"i", b"x", key):
+        os.write(keyboard, pressed)
+    if key == b"\x03":  # this terminal is not the process's own, and would not send it
+        process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert told.startswith("n: next jump, c: calmer, i: more intense, q: quit\n")
+    assert "Traceback" not in told
+    assert termios.tcgetattr(terminal) == before
+    with contextlib.suppress(OSError):
+        os.close(keyboard)
+        os.close(terminal)
+    heard = np.fromfile(device, np.float32)[: 25 * 44_100 * 2].reshape(-1, 2)
+    np.testing.assert_array_equal(heard, song.samples[: len(heard)])
