@@ -12,10 +12,7 @@ import pytest
 import soundfile
 import typer
 
-from musex.audio import read_song
 from musex.cli import app, run
-from musex.model import packaged_model
-from musex.writing import write_song
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,40 +49,6 @@ def test_first_command_extends_an_example(tmp_path: Path, monkeypatch: pytest.Mo
     output = tmp_path / "out.wav"
     assert run([*command[1:], "-o", str(output), "--quiet"]) == 0
     assert soundfile.info(output).duration == pytest.approx(300.0, abs=0.1)
-
-
-SHORTER = {"10": "2", "1:02:03": "0:03:03"}  # the songs here are short, too
-LONG = ("train", "evaluate", "play")  # these are run by their own tests, on what is made for them
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the commands name: songs, an album and a model."""
-    folder = tmp_path_factory.mktemp("reader")
-    (folder / "album").mkdir()
-    song = read_song(ROOT / "examples" / "groove.mp3")
-    for name in ("song.mp3", "song.flac", "more.mp3", "album/first.mp3", "album/second.mp3"):
-        write_song(folder / name, [song.samples], song=song)
-    (folder / "run").symlink_to(packaged_model().parent)
-    return folder
-
-
-@pytest.mark.parametrize("arguments", USES, ids=" ".join)
-def test_uses_do_as_told(
-    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """In their order: some go on from what others wrote."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    commands[arguments[0]].make_context(arguments[0], list(arguments[1:]))
-    if arguments[0] in LONG or "|" in arguments:
-        return
-    monkeypatch.chdir(folder)
-    again = ["--force"] if arguments[0] in ("extend", "render", "report", "spectrogram") else []
-    assert run([*(SHORTER.get(word, word) for word in arguments), *again]) in (
-        0,
-        3,
-    )  # 3: a seam of so short a song fails its check
-    assert "error" not in capfd.readouterr().err
 
 
 def test_uses_name_every_command() -> None:
