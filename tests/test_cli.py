@@ -87,6 +87,24 @@ def test_plan_is_kept_and_renders_to_the_same(song: Path, capsys: pytest.Capture
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_an_output_is_a_new_file_with_the_usual_rights(song: Path) -> None:
+    os.utime(song, (10**9, 10**9))
+    began = time.time()
+    for _ in range(2):
+        assert run(["extend", str(song), "--seconds", "9", "--plan", str(song.with_name("p.json")), "-q", "-f"]) == 0
+        for made in (song.with_name("song-extended.wav"), song.with_name("p.json")):
+            status = made.stat()
+            assert began - 1 <= status.st_mtime <= time.time() + 1
+            assert status.st_mode & 0o777 == 0o666 & ~umask()
+    assert song.stat().st_mtime == 10**9
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def test_outputs_are_named_by_a_template(song: Path) -> None:
     template = "{stem}, {minutes} min = {seconds} s, {seed} {ending}"
     options = ["--seconds", "9", "--seed", "4", "--ending", "cut", "--format", "flac", "--name", template]

@@ -3,6 +3,7 @@
 import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import time
@@ -65,6 +66,13 @@ def test_version_stands_in_one_place() -> None:
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
 
 
+def test_the_citation_names_this_version_and_licence() -> None:
+    fields = dict(re.findall(r"^([\w-]+): *(.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (fields["version"], fields["license"]) == (musex.__version__, project["license"])
+    assert {"cff-version", "message", "title", "authors"} <= set(fields)
+
+
 def test_every_public_name_can_be_used_and_hides_no_module() -> None:
     modules = {module.name for module in pkgutil.iter_modules(musex.__path__)}
     for name in musex.__all__:
@@ -98,16 +106,24 @@ def test_wheel_holds_the_package_and_the_model(wheel: Path) -> None:
     assert not any("tensorflow" in line for line in required)
 
 
-def test_wheel_works_outside_the_checkout(wheel: Path, wav_path: Path, tmp_path: Path) -> None:
+def test_wheel_works_outside_the_checkout_without_network_or_ffmpeg(
+    wheel: Path, wav_path: Path, tmp_path: Path
+) -> None:
     installed = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
     code = (
-        "import sys, musex, musex.model\n"
-        "longer = musex.extend(sys.argv[1], seconds=8)\n"
-        "print(musex.__file__, musex.model.packaged_model(), longer.plan.model['name'], sep='\\n')"
+        "import os, sys\n"
+        "def refuse(event, _):\n"
+        "    if event.startswith('socket.'): raise SystemExit(f'{event}: the network is asked for')\n"
+        "sys.addaudithook(refuse)\n"
+        "os.environ['PATH'] = ''  # no ffmpeg, no compiler\n"
+        "import musex, musex.model\n"
+        "plan = musex.extend_file(sys.argv[1], 'long.mp3', seconds=8)\n"
+        "print(musex.__file__, musex.model.packaged_model(), plan.model['name'], sep='\\n')"
     )
     package, model, name = run_python(code, str(wav_path), path=installed, cwd=tmp_path).splitlines()
+    assert (tmp_path / "long.mp3").stat().st_size > 10_000
     assert Path(package).is_relative_to(installed)
     assert Path(model).is_relative_to(installed)
     assert name == "pointer"
