@@ -1,6 +1,7 @@
 import base64
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import warnings
@@ -507,3 +508,21 @@ def test_memory_does_not_grow_with_the_output(tmp_path: Path, song: Song) -> Non
     write_song(tmp_path / "long.wav", (song.samples for _ in range(50)), song=song)  # 53 MB as int16, 106 MB as floats
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
     assert soundfile.info(tmp_path / "long.wav").frames == 50 * song.frames
+
+
+def test_a_wav_of_more_than_4_gb_is_whole(tmp_path: Path) -> None:
+    rate = 192_000
+    block = np.random.default_rng(0).uniform(-0.5, 0.5, (rate, 8)).astype(np.float32)
+    count = 2**32 // block.nbytes + 1
+    if shutil.disk_usage(tmp_path).free < 2 * count * block.nbytes:
+        pytest.skip("the disk has no room for it")
+    path = tmp_path / "long.wav"
+    write_song(path, (block for _ in range(count)), song=Song(block, rate, None, "FLOAT"))
+    try:
+        assert path.stat().st_size > 2**32
+        with soundfile.SoundFile(path) as file:
+            assert file.frames == count * rate
+            file.seek((count - 1) * rate)
+            np.testing.assert_array_equal(file.read(dtype="float32"), block)
+    finally:
+        path.unlink()
