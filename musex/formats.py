@@ -48,6 +48,9 @@ _VARIABLE = {".mp3": ("5", "2", "0"), ".ogg": ("3", "6", "9")}  # the encoders' 
 _QUALITY_BIT_RATES = (96, 160, 256)  # kb/s for two channels
 _VORBIS_BIT_RATES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)  # kb/s for two channels at quality 0 to 10
 
+# LAME's presets of constant bit rates turn the level down, up to so many kb/s to this part of it.
+_LAME_LEVELS = ((176, 0.95), (208, 0.97), (240, 0.98))
+
 
 def _to_float32(samples: Samples) -> np.ndarray[Any, Any]:
     return samples.astype("<f4", copy=False)
@@ -81,10 +84,10 @@ def codec_arguments(
     if rate != song.sample_rate:
         only = "only" if len(form.sample_rates) == 1 else "at most" if rate < song.sample_rate else "as the next rate"
         notes.append(f"{name} holds {rate} Hz {only}: resampled from {song.sample_rate} Hz")
-    arguments = ["-ar", str(rate)]
+    arguments, filters = ["-ar", str(rate)], []
     if channels < song.channels:
         notes.append(f"{name} holds {channels} channels at most: mixed down from {song.channels}")
-        arguments += ["-af", "aresample=out_chlayout=stereo:rematrix_maxval=1"]  # never louder than full scale
+        filters += ["aresample=out_chlayout=stereo:rematrix_maxval=1"]  # never louder than full scale
     if form.lossless:
         if bitrate is not None:
             notes.append(f"{name} is lossless: the bit rate of {bitrate} has no effect")
@@ -102,6 +105,10 @@ def codec_arguments(
         arguments += ["-q:a", f"{quality:.2f}"]
     else:
         arguments += ["-b:a", f"{min(kilobits, 250 * channels)}k"]
+        if suffix == ".mp3":
+            filters += [f"volume={1.0 / lame_level(kilobits, rate):.6f}:precision=float"]
+    if filters:
+        arguments += ["-af", ",".join(filters)]
     if suffix == ".mp3":
         arguments += ["-compression_level", "7", "-id3v2_version", "3"]
     if suffix == ".m4a":
@@ -109,6 +116,12 @@ def codec_arguments(
     if suffix == ".opus" and channels > 2:
         arguments += ["-mapping_family", "1"]  # left to itself, ffmpeg shuffles 5 and 7 channels
     return arguments
+
+
+def lame_level(kilobits: int, sample_rate: int) -> float:
+    """The part of the level that LAME keeps at a constant bit rate: what it is given must be as much louder."""
+    most = 320 if sample_rate >= 32_000 else 160 if sample_rate >= 16_000 else 64  # MPEG 1, 2 and 2.5
+    return next((level for highest, level in _LAME_LEVELS if min(kilobits, most) <= highest), 1.0)
 
 
 def kilobits_of(bitrate: str | None, source_rate: int | None, channels: int) -> int:

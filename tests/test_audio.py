@@ -73,6 +73,8 @@ def test_every_written_format_reads_back(
     assert back.seconds == pytest.approx(5.5, abs=0.001)
     assert back.warnings == ()
     assert any("resampled" in note for note in notes) == (expected_rate != rate)
+    loudness = 20 * np.log10(np.std(back.samples) / np.std(samples))
+    assert abs(loudness) < 0.1  # dB
     if rate == expected_rate:
         assert np.corrcoef(back.samples[:, 0], samples[:, 0])[0, 1] > 0.95  # no offset either
     assert leftovers(tmp_path) == []
@@ -173,6 +175,17 @@ def test_bitrate_is_heeded(tmp_path: Path, song: Song, suffix: str) -> None:
     write_song(tmp_path / f"low{suffix}", [song.samples], song=song, bitrate="64k")
     write_song(tmp_path / f"high{suffix}", [song.samples], song=song, bitrate="256")
     assert (tmp_path / f"high{suffix}").stat().st_size > 1.7 * (tmp_path / f"low{suffix}").stat().st_size
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (48_000, 1), (22_050, 2), (8_000, 1)])
+def test_mp3s_are_as_loud_as_their_songs(tmp_path: Path, rate: int, channels: int, make_song: MakeSong) -> None:
+    samples = make_song(5.0, rate, channels)
+    song = song_from_array(samples, rate)
+    for bitrate in ("64k", "128k", "175k", "176k", "192k", "207k", "208k", "224k", "240k", "256k", "320k"):
+        write_song(tmp_path / "a.mp3", [samples], song=song, bitrate=bitrate, force=True)
+        back = read_song(tmp_path / "a.mp3").samples
+        gain = np.sum(back * samples) / np.sum(samples**2)
+        assert abs(20 * np.log10(gain)) < 0.1, bitrate  # dB
 
 
 def test_mp3_keeps_the_bit_rate_of_the_source(tmp_path: Path, tagged: Path, song: Song) -> None:
