@@ -102,11 +102,17 @@ def read_song(path: str | Path) -> Song:
         foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
         return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path)
     except FileNotFoundError as error:
-        raise AudioError(f"no such file: {path}{_suggest_file(path)}") from error
+        raise AudioError(_missing(path)) from error
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
         raise AudioError(f"{path} does not fit in memory when decoded: cut it into shorter songs") from error
+
+
+def check_song(path: str | Path) -> None:
+    """Refuse early what is not there at all; raises AudioError."""
+    if not Path(path).exists():
+        raise AudioError(_missing(Path(path)))
 
 
 def song_from_array(samples: np.ndarray[Any, Any], sample_rate: int) -> Song:
@@ -239,11 +245,14 @@ class _Recording:
         return self.buffer
 
 
-def _suggest_file(path: Path) -> str:
+def _missing(path: Path) -> str:
+    if re.match(r"\w{2,}:/", str(path)):  # a letter alone is a drive
+        return f"{path} is no file: musex reads files, so download it first"
     try:
-        return suggest(path.name, [other.name for other in path.parent.iterdir()])
+        near = suggest(path.name, [other.name for other in path.parent.iterdir()])
     except OSError:
-        return ""
+        near = ""
+    return f"no such file: {path}{near}"
 
 
 def _read_by_soundfile(path: Path) -> Song | None:

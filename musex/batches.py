@@ -82,8 +82,6 @@ def find_tasks(
     if suffix is not None and suffix not in WRITABLE:
         listed = ", ".join(known[1:] for known in WRITABLE)
         raise AudioError(f"cannot write {suffix[1:]}: musex writes {listed}{suggest(suffix, WRITABLE)}")
-    if output is not None and output.exists() and not output.is_dir():
-        raise AudioError(f"{output} is a file: name a folder for the outputs of several songs")
     found: dict[Path, Path] = {}
     for given in inputs:
         if given.is_dir():
@@ -101,6 +99,8 @@ def find_tasks(
     tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs
     if not tasks:
         raise AudioError(f"no songs in {', '.join(map(str, inputs))}; musex reads {', '.join(sorted(READABLE))}")
+    if output is not None and output.exists() and not output.is_dir():
+        raise AudioError(f"{output} is a file: name a folder for the outputs of several songs")
     clashes = [task for task in tasks if sum(task.output == other.output for other in tasks) > 1]
     if clashes:
         raise AudioError(f"{clashes[0].song} and {clashes[1].song} would both become {clashes[0].output}: rename one")

@@ -53,6 +53,8 @@ def run(arguments: list[str]) -> int:
     handler = _Handler(logging.WARNING)
     logger.addHandler(handler)
     try:
+        if "" in arguments:  # a path of nothing would be the folder that one is in
+            raise MusexError("one of the arguments is empty: is a variable of the shell not set?")
         typer.main.get_command(app).main(args=arguments, prog_name="musex")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Unpack
 
 from musex import __version__
-from musex.audio import Samples, Song
+from musex.audio import Samples, Song, check_song
 from musex.chain import plan_song
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
@@ -88,6 +88,7 @@ def vary_file(
     """
     check_seconds(seconds)
     settings = Settings(**options)
+    check_song(song_path)
     for output in outputs:
         check_output(output, song_path, force)
     for path in plan_paths:

@@ -27,6 +27,8 @@ def open_run(run: Path, network: str, *, resume: bool) -> None:
     Raises:
         DatasetError: `run` holds a run and `resume` is not given, or one of another network.
     """
+    if run.exists() and not run.is_dir():
+        raise DatasetError(f"{run} is a file: name a folder for the run")
     run.mkdir(parents=True, exist_ok=True)
     described = run / SETTINGS_FILE
     if (run / STATE_FILE).exists() and not resume:

@@ -1,5 +1,6 @@
 """Many songs in one go: what is found, what is skipped, what fails alone."""
 
+import json
 import os
 import signal
 import subprocess
@@ -98,6 +99,22 @@ def test_one_bad_file_stops_no_other(
     assert cli.run([*command, "--force", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert (out / "one-extended.wav").stat().st_mtime_ns != first
+
+
+def test_a_stopped_batch_does_not_begin_anew(album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["extend", str(album / "one.wav"), str(album / "disc 2" / "two.flac"), "--minutes", "20"]
+    arguments += ["--format", "wav", "-o", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    process = subprocess.Popen([sys.executable, "-m", "musex", *arguments], env=environment, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (out / LEDGER).exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert {path.name for path in out.iterdir()} == {LEDGER, "one-extended.wav"}
+    assert cli.run([*arguments, "--json"]) == 0
+    states = {entry["output"]: entry["state"] for entry in json.loads(capsys.readouterr().out)["outputs"]}
+    assert states == {str(out / "one-extended.wav"): "skipped", str(out / "two-extended.wav"): "made"}
 
 
 def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_path: Path) -> None:

@@ -269,6 +269,22 @@ def test_bad_songs(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("nowhere/song.mp3", "no such file: nowhere"), ("http://x.org/a.mp3", "download it first"), ("", "is empty")],
+)
+def test_what_is_not_there_is_named_first(
+    name: str, message: str, song: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(song.parent)
+    for more in ([], ["-o", "-"]):
+        assert run(["extend", name, "--minutes", "1", *more]) == 1
+        error = capsys.readouterr().err
+        assert_one_error_line(error)
+        assert message in error
+    assert files(song.parent) == {"song.wav"}
+
+
 def test_a_cut_off_song_is_used_with_a_warning(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = song.read_bytes()
     song.write_bytes(content[: len(content) * 11 // 12])

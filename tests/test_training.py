@@ -118,6 +118,8 @@ def test_training_leaves_a_usable_model(run: Path) -> None:
 def test_a_run_is_not_overwritten(run: Path, music: Path) -> None:
     with pytest.raises(DatasetError, match="holds a run already"):
         train_pointer(music, run, model=TINY, config=BRIEF)
+    with pytest.raises(DatasetError, match=r"losses\.csv is a file: name a folder"):
+        train_pointer(music, run / "losses.csv", model=TINY, config=BRIEF)
 
 
 def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_path: Path) -> None:

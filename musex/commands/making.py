@@ -229,7 +229,8 @@ def _extend_several(tasks: list[Any], seconds: float, quiet: bool, json: bool, *
     if not quiet:
         show_tables([outcome_table(outcomes)])
     for outcome in failed:
-        tell_error(f"{outcome.task.song}: {outcome.message}")
+        song = str(outcome.task.song)
+        tell_error(outcome.message if song in outcome.message else f"{song}: {outcome.message}")
     if failed:
         raise typer.Exit(1)
 
