@@ -110,6 +110,34 @@ def test_commands_do_as_told(
     assert "error" not in capfd.readouterr().err
 
 
+def run_script(*arguments: str | Path) -> str:
+    """What a script of this repository prints."""
+    command = [sys.executable, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_example_songs_can_be_made_again(tmp_path: Path) -> None:
+    run_script("examples/make_songs.py", "waltz", "--folder", tmp_path)
+    made, kept = (read_song(folder / "waltz.mp3").samples for folder in (tmp_path, ROOT / "examples"))
+    assert made.shape == kept.shape
+    assert np.abs(made - kept).max() < 0.02  # encoders differ
+
+
+def test_the_tables_of_the_paper_are_those_of_its_losses(tmp_path: Path) -> None:
+    for name in ("paper", "lstm"):
+        (tmp_path / name).mkdir()
+        shutil.copy(ROOT / "models" / "figures" / f"{name}-losses.csv", tmp_path / name / "losses.csv")
+        (tmp_path / name / "config.json").write_text('{"weights": 0}')
+    printed = run_script("models/compare_references.py", tmp_path / "paper", tmp_path / "lstm")
+    rows = re.findall(r"^\| (MSE after .*?) \| (.*?) \| (.*?) \|$", printed, re.MULTILINE)
+    assert len(rows) == 10
+    page = (ROOT / "models" / "paper.md").read_text(encoding="utf-8")
+    for name, *values in rows:
+        cells = r" \| ".join(map(re.escape, values))
+        assert re.search(rf"^\| {re.escape(name)}.*\| {cells} \|$", page, re.MULTILINE), name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
