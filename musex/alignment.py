@@ -22,9 +22,8 @@ class AlignmentConfig:
     wave_lag: float = 0.010
     wave_reach: float = 0.2
     least_pulse: float = 0.25  # onset correlation below which the music has no pulse to follow
-    shortest_fade: float = 0.012
-    agreeing_fade: float = 0.030
-    longest_fade: float = 0.120
+    agreeing_fade: float = 0.030  # where both sides are the same
+    fade: float = 0.250  # where they are not: a shorter one changes the sound faster than music does
     level_reach: float = 1.0
 
 
@@ -68,14 +67,27 @@ def onset_strength(mono: Array, sample_rate: int, config: AlignmentConfig = ALIG
     return np.asarray(np.maximum(np.diff(spectrum, axis=0), 0.0).mean(axis=1), np.float32)
 
 
-def flux_reference(samples: Array, sample_rate: int, *, excerpts: int = 60) -> Array:
-    """The song's own spectral flux, sorted: the greatest within 40 ms, at places all over (frames, channels)."""
-    length = min(len(samples), sample_rate)
-    found = []
-    for start in np.linspace(0, len(samples) - length, excerpts).astype(int):
-        strength = onset_strength(_mono(samples[start : start + length]), sample_rate)
-        found.append(np.lib.stride_tricks.sliding_window_view(strength, min(8, len(strength))).max(axis=1)[::2])
-    return np.sort(np.concatenate(found))
+class FluxReference:
+    """A song's own spectral flux: how strong the strongest rise within a stretch of some length usually is."""
+
+    def __init__(self, samples: Array, sample_rate: int, *, excerpts: int = 60) -> None:
+        """Hear a second at places all over samples (frames, channels)."""
+        length = min(len(samples), sample_rate)
+        starts = np.linspace(0, len(samples) - length, excerpts).astype(int)
+        self._strengths = [onset_strength(_mono(samples[start : start + length]), sample_rate) for start in starts]
+        self._peaks: dict[int, Array] = {}
+
+    def percentile(self, strength: Array) -> float:
+        """Where the peak of a stretch (hops,) lies among those of the song's own stretches as long, in percent."""
+        length = len(strength)
+        if length not in self._peaks:
+            peaks = [
+                np.lib.stride_tricks.sliding_window_view(own, min(length, len(own))).max(axis=1)[::2]
+                for own in self._strengths
+            ]
+            self._peaks[length] = np.sort(np.concatenate(peaks))
+        peaks = self._peaks[length]
+        return float(100.0 * np.searchsorted(peaks, strength.max(initial=0.0)) / max(len(peaks), 1))
 
 
 def _correlations(fixed: Array, moving: Array) -> Array:
@@ -128,32 +140,31 @@ def _rhythm_error(fixed: Array, moving: Array, hop_ms: float) -> float:
 
 
 def _choose_cut(
-    leaving: Array, entering: Array, onsets: Array, *, hop: int, reach: int, allowed: tuple[int, int]
+    leaving: Array, entering: Array, onsets: Array, *, hop: int, fade: int, reach: int, allowed: tuple[int, int]
 ) -> int:
-    """Where least changes, in samples from the coarse place: where both agree or are quiet, right before an attack.
+    """Where least changes, in samples from the coarse place: where both agree or are quiet, away from attacks.
 
     Args:
         leaving: mono samples around the place left, (n,), the coarse place in the middle.
         entering: the same around the place entered, aligned.
         onsets: greater of both sides' onset strength per hop, (n // hop,).
         hop: samples per entry of `onsets`.
+        fade: samples of the crossfade that there will be.
         reach: furthest cut from the coarse place, samples.
         allowed: first and last cut that the spans leave room for, samples.
     """
     hops = len(onsets)
     energy = np.add.reduceat(leaving**2 + entering**2, np.arange(hops) * hop)
     change = np.add.reduceat((leaving - entering) ** 2, np.arange(hops) * hop)
-    kernel = np.ones(6)
+    kernel = np.hanning(max(6, fade // hop) + 2)[1:-1]
+    kernel /= kernel.sum()
     energy = np.convolve(energy, kernel, mode="same") + 1e-9
     ratio = np.convolve(change, kernel, mode="same") / energy
     loudness = np.sqrt(energy / energy.mean())
-    attack = onsets / (np.quantile(onsets, 0.95) + 1e-6)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(attack, (3, 8)), 5)
-    inside = windows[:hops].max(axis=1)  # from 15 ms before the cut to 10 ms after it
-    following = windows[6 : 6 + hops].max(axis=1)  # an attack soon after masks what was changed
+    attacks = np.convolve(onsets, kernel, mode="same") / (onsets.mean() + 1e-9)
     places = (np.arange(hops) - hops // 2) * hop
     away = np.abs(places) / max(reach, 1)
-    score = ratio * loudness + 0.6 * np.minimum(inside, 1.5) - 0.25 * np.minimum(following, 1.0) + 0.05 * away
+    score = ratio * loudness + 0.3 * np.minimum(attacks, 2.0) + 0.05 * away
     score[(np.abs(places) > reach) | (places < allowed[0]) | (places > allowed[1])] = np.inf
     best = int(np.argmin(score))
     return int(places[best]) if np.isfinite(score[best]) else min(max(0, allowed[0]), allowed[1])
@@ -164,15 +175,6 @@ def _similarity(one: Array, other: Array) -> float:
     one, other = one.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     energy = np.sqrt(np.dot(one, one) * np.dot(other, other))
     return 1.0 if energy < 1e-9 else float(np.clip(np.dot(one, other) / energy, -1.0, 1.0))
-
-
-def _fade_length(correlation: float, attack: float, config: AlignmentConfig) -> float:
-    """Seconds of crossfade: short where both sides agree or attacks are near, longer the less they agree."""
-    if correlation > 0.9:
-        return config.agreeing_fade
-    if attack > 0.5:
-        return config.shortest_fade
-    return config.longest_fade - 0.06 * max(correlation, 0.0)
 
 
 def _level_db(samples: Array) -> float:
@@ -187,7 +189,8 @@ def align_seam(
     *,
     lags: tuple[int, int] | None = None,
     slide: float = 0.25,
-    reference: Array | None = None,
+    longest_fade: float | None = None,
+    reference: FluxReference | None = None,
     config: AlignmentConfig = ALIGNMENT,
 ) -> Seam:
     """Find the exact place of a jump on the waveform: first the lag (attacks, then phase), then the cut and its fade.
@@ -198,8 +201,9 @@ def align_seam(
         leave: where the jump leaves, about, in samples.
         enter: where it goes on, about, in samples.
         lags: least and greatest change of `enter - leave`, samples; ±150 ms if not given.
-        slide: how far the cut may move along, seconds; also bounds the fade, so that spans of twice this stay whole.
-        reference: the song's own flux, from `flux_reference`; found here if not given.
+        slide: how far the cut may move along, seconds.
+        longest_fade: of the crossfade, seconds; twice `slide` if not given.
+        reference: the song's own flux, found here if not given.
         config: search windows.
 
     Returns:
@@ -228,10 +232,11 @@ def align_seam(
     aligned_onsets = right_onsets[first : first + len(left_onsets)]
     aligned_onsets = np.pad(aligned_onsets, (0, len(left_onsets) - len(aligned_onsets)))
     onsets = np.maximum(left_onsets, aligned_onsets)
-    longest = min(round(config.longest_fade * sample_rate), round(slide * sample_rate))
+    longest = round(min(config.fade, 2.0 * slide if longest_fade is None else longest_fade) * sample_rate)
     half = longest // 2 + 1
     room = (half - min(leave, enter + lag), len(samples) - half - max(leave, enter + lag))
-    cut = _choose_cut(left, aligned, onsets, hop=hop, reach=min(round(slide * sample_rate), reach // 2), allowed=room)
+    far = min(round(slide * sample_rate), reach // 2)
+    cut = _choose_cut(left, aligned, onsets, hop=hop, fade=longest, reach=far, allowed=room)
     lag = _refine(left, right, reach + cut, margin, near=near // 3, search=search // 2, lag=lag, limits=(low, high))
 
     leave, enter = leave + cut, enter + cut + lag
@@ -239,29 +244,29 @@ def align_seam(
     correlation = _similarity(
         _excerpt(samples, leave - around, leave + around), _excerpt(samples, enter - around, enter + around)
     )
-    middle = (reach + cut) // hop
-    attack = float(onsets[max(middle - 8, 0) : middle + 12].max() / (np.quantile(onsets, 0.95) + 1e-6))
-    strength = attack if pulse >= config.least_pulse else 0.0
-    fade = min(round(_fade_length(correlation, strength, config) * sample_rate), longest) // 2 * 2
-    fade = max(2, fade)
-    half = fade // 2
-    before, after = samples[leave - half : leave + half], samples[enter - half : enter + half]
-    correlation = _similarity(before, after)
+    fade = max(2, min(round(config.agreeing_fade * sample_rate), longest) if correlation > 0.9 else longest) // 2 * 2
     second = round(config.level_reach * sample_rate)
     seam = Seam(
         at=0,
         leave=leave,
         enter=enter,
-        fade=fade,
-        correlation=correlation,
+        fade=0,
+        correlation=0.0,
         level_db=_level_db(samples[enter : enter + second]) - _level_db(samples[max(leave - second, 0) : leave]),
         flux_percentile=0.0,
         rhythm_ms=_rhythm_error(left_onsets, aligned_onsets, 1000.0 * hop / sample_rate) if pulse > 0.0 else 0.0,
     )
     if reference is None:
-        reference = flux_reference(samples, sample_rate)
-    percentile = _flux_percentile(samples, sample_rate, seam, reference)
-    return replace(seam, flux_percentile=percentile)
+        reference = FluxReference(samples, sample_rate)
+    return fade_over(samples, sample_rate, seam, fade, reference)
+
+
+def fade_over(samples: Array, sample_rate: int, seam: Seam, fade: int, reference: FluxReference) -> Seam:
+    """The same seam with a crossfade of `fade` samples (even); `reference` is the song's own flux."""
+    half = fade // 2
+    sides = (samples[place - half : place + half] for place in (seam.leave, seam.enter))
+    seam = replace(seam, fade=fade, correlation=_similarity(*sides))
+    return replace(seam, flux_percentile=_flux_percentile(samples, sample_rate, seam, reference))
 
 
 def _refine(
@@ -291,7 +296,7 @@ def _refine(
     return first + best if found[best] > here + 1e-6 else lag
 
 
-def _flux_percentile(samples: Array, sample_rate: int, seam: Seam, reference: Array) -> float:
+def _flux_percentile(samples: Array, sample_rate: int, seam: Seam, reference: FluxReference) -> float:
     """The flux of the crossfade, once rendered, among the song's own, in percent."""
     half, around = seam.fade // 2, sample_rate // 10
     rendered = np.concatenate(
@@ -304,5 +309,4 @@ def _flux_percentile(samples: Array, sample_rate: int, seam: Seam, reference: Ar
     strength = onset_strength(_mono(rendered), sample_rate)
     middle = len(strength) // 2
     reach = max(4, round(half / _hop_length(sample_rate, ALIGNMENT)[1]))
-    peak = strength[max(middle - reach, 0) : middle + reach + 1].max(initial=0.0)
-    return float(100.0 * np.searchsorted(reference, peak) / max(len(reference), 1))
+    return reference.percentile(strength[max(middle - reach, 0) : middle + reach])

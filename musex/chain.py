@@ -179,7 +179,7 @@ class Chain:
         )
 
     def _predict_on(self) -> Generator[None, None, bool]:
-        """Chain predictions until the output is planned; False if the path runs into the song's end too early."""
+        """Chain predictions until the output is planned; False if the path runs into the song's end at the wrong time."""
         path = self.path
         self.predictions = 0
         while (left := path.left()) > 0:
@@ -201,7 +201,7 @@ class Chain:
             if path.position > path.stop or not path.clean:
                 return False
             yield
-        return True
+        return path.arrived
 
     def _predict(self, horizon: int) -> Outlook:
         """Ask the model what should come after what was just played."""

@@ -12,25 +12,26 @@ from musex.config import FEATURES
 from musex.dataset import CACHE_FOLDER, Track, load_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import to_mono
-from musex.joins import KINDS, REACH_SECONDS, draw_junctions
+from musex.joins import KINDS, OF_SEARCH, REACH_SECONDS, draw_junctions
 from musex.metrics import area_under_curve
 from musex.networks import keras
 from musex.networks.join import build_join
 
 Array = np.ndarray
 JOIN_FILE = "join.tflite"
+JUNCTIONS_VERSION = "2"  # of what `draw_junctions` makes, for the cache
 
 
 @dataclass(frozen=True)
 class JoinTrainingConfig:
     """How the join head is fitted."""
 
-    tracks: int = 180
-    junctions: int = 10  # of each kind, per track
-    longest_seconds: float = 90.0
+    tracks: int = 240
+    junctions: int = 8  # of each kind, per track
+    longest_seconds: float = 120.0
     batch_size: int = 64
     epochs: int = 30
-    patience: int = 5
+    patience: int = 4
     learning_rate: float = 1e-3
     seed: int = 0
 
@@ -45,7 +46,7 @@ def load_junctions(
     """Windows (n, frames, n_mels) float16 and kinds (n,) of every track, cached on disk."""
     windows, kinds = [], []
     for number, track in enumerate(tracks):
-        made_by = f"{config.junctions}-{config.longest_seconds:g}-{config.seed}"
+        made_by = f"{JUNCTIONS_VERSION}-{config.junctions}-{config.longest_seconds:g}-{config.seed}"
         file = cache / f"joins-{track.cache.stem}-{made_by}.npz"
         if not file.exists():
             try:
@@ -87,13 +88,12 @@ def train_join(
     keras.utils.set_random_seed(config.seed)
     network = build_join(*windows.shape[1:])
     network.compile(keras.optimizers.AdamW(config.learning_rate), keras.losses.BinaryCrossentropy(from_logits=True))
-    weights = np.where(kinds == 0, 1.0, 1.0 / (len(KINDS) - 1)).astype(np.float32)
-    held_weights = np.where(held_kinds == 0, 1.0, 1.0 / (len(KINDS) - 1)).astype(np.float32)
+    weights = weigh(kinds)
     network.fit(
         windows,
         (kinds == 0).astype(np.float32),
         sample_weight=weights,
-        validation_data=(held_windows, (held_kinds == 0).astype(np.float32), held_weights),
+        validation_data=(held_windows, (held_kinds == 0).astype(np.float32), weigh(held_kinds)),
         batch_size=config.batch_size,
         epochs=config.epochs,
         callbacks=[keras.callbacks.EarlyStopping(patience=config.patience, restore_best_weights=True)],
@@ -110,3 +110,11 @@ def train_join(
     report = {"recipe": asdict(config), "areas": areas, "tracks": len(picked)}
     (run / "join.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return areas
+
+
+def weigh(kinds: Array) -> Array:
+    """Weights (n,) by which real junctions count as much as all splices, and the search's own as all other splices."""
+    shares = np.bincount(kinds, minlength=len(KINDS)).astype(np.float64)
+    wanted = np.full(len(KINDS), 0.25 / (len(KINDS) - 2))
+    wanted[0], wanted[OF_SEARCH] = 0.5, 0.25
+    return np.asarray(len(kinds) * (wanted / np.maximum(shares, 1.0))[kinds], np.float32)

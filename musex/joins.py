@@ -5,22 +5,28 @@ give themselves away by the missing overlap.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from musex.alignment import align_seam, flux_reference
+from musex.alignment import FluxReference, align_seam, fade_over
 from musex.config import FEATURES, FeatureConfig
 from musex.features import analyse_mono, log_mel_frames, to_mono
 from musex.plans import Seam
+from musex.regions import find_material, find_region, limits_ladder
+from musex.seams import find_edges
+from musex.settings import Settings
 from musex.stitch import crossfade
 
 Array = np.ndarray
 
 REACH_SECONDS = 1.5  # heard on both sides of a junction
 LEAST_DISTANCE_STEPS = 40  # between the sides of a splice
-KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random")
+KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random", "of the search")
+OF_SEARCH = len(KINDS) - 1
+FADES = (0.03, 0.06, 0.12, 0.25, 0.5)  # seconds of crossfade that a seam may have
+BEST_EDGES = 0.1  # of a song's edges: those from which the search would choose
 
 
 class JoinHeadLike(Protocol):
@@ -66,9 +72,18 @@ def seam_window(samples: Array, sample_rate: int, seam: Seam) -> Array | None:
     return whole_window(splice(samples, seam, reach), sample_rate)
 
 
-def seam_log_odds(head: JoinHeadLike, samples: Array, sample_rate: int, seam: Seam) -> float:
-    """The join head's log-odds that a seam, rendered, is real; 0 (undecided) within 1.5 s of the song's ends."""
-    window = seam_window(samples, sample_rate, seam)
+def seam_log_odds(head: JoinHeadLike, mono: Array, sample_rate: int, seam: Seam) -> float:
+    """The join head's log-odds that a seam, rendered, is real; 0 (undecided) within 1.5 s of the song's ends.
+
+    Args:
+        head: the join head.
+        mono: the song in mono at the features' rate, (samples,).
+        sample_rate: of the song and the seam, Hz.
+        seam: the seam.
+    """
+    scale = FEATURES.sample_rate / sample_rate
+    leave, enter, half = (round(place * scale) for place in (seam.leave, seam.enter, seam.fade / 2))
+    window = seam_window(mono[:, None], FEATURES.sample_rate, replace(seam, leave=leave, enter=enter, fade=2 * half))
     return 0.0 if window is None else head.judge(junction_window(window))
 
 
@@ -91,15 +106,29 @@ def best_match(rows: Array, step: int, margin: int) -> int:
 
 
 def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig = FEATURES) -> Iterator[Junction]:
-    """`count` real junctions of a song and `count` splices of each other kind; `mono` is at the features' rate."""
+    """Junctions of a song: `count` of each kind of splice, three times as many real; `mono` is at the features' rate.
+
+    A third of the real ones lie anywhere, the others where the search's splices leave and enter: a place shall not give
+    a splice away. Crossfades are of any length that the search tries.
+    """
     random = np.random.default_rng(seed)
     features = analyse_mono(mono, config)
     rows, beat = features[:, : config.n_mels], beat_steps(features, config)
     samples, rate = mono[:, None], config.sample_rate
-    reference = flux_reference(samples, rate)
+    reference = FluxReference(samples, rate)
     reach, margin = round(REACH_SECONDS * rate), 25
     if len(rows) < 2 * margin + 2 * LEAST_DISTANCE_STEPS + 20:
         return
+
+    def join(leave: int, enter: int, kind: int) -> Iterator[Junction]:
+        fade = round(float(random.choice(FADES)) * rate / 2) * 2
+        seam = fade_over(samples, rate, align_seam(samples, rate, leave, enter, reference=reference), fade, reference)
+        window = seam_window(samples, rate, seam)
+        if window is not None:
+            yield Junction(junction_window(window, config), kind)
+            for middle in (seam.leave, seam.enter) if kind == OF_SEARCH else ():
+                yield Junction(junction_window(mono[middle - reach : middle + reach], config), 0)
+
     for step in random.integers(margin, len(rows) - margin, count):
         jitter = int(random.integers(0, config.step_length))
         middle = int(step) * config.step_length + jitter
@@ -108,5 +137,10 @@ def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig 
         starts = (best, best + beat / 2, best + beat, float(random.integers(margin, len(rows) - margin)))
         for kind, start in enumerate(starts, start=1):
             enter = round(min(start, len(rows) - margin) * config.step_length) + jitter
-            seam = align_seam(samples, rate, middle, enter, reference=reference)
-            yield Junction(junction_window(splice(samples, seam, reach)[:, 0], config), kind)
+            yield from join(middle, enter, kind)
+    limits = next(limits_ladder(find_region(features), find_material(Settings(), len(features))))
+    edges = find_edges(features, limits)
+    leaves, partners = np.nonzero(edges.costs <= np.quantile(edges.costs[np.isfinite(edges.costs)], BEST_EDGES))
+    for number in random.permutation(len(leaves))[:count]:
+        enter = int(edges.targets[leaves[number], partners[number]])
+        yield from join(int(leaves[number]) * config.step_length, enter * config.step_length, OF_SEARCH)

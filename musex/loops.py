@@ -50,7 +50,10 @@ def find_closings(
         if not np.isfinite(total[best]):
             break
         leave, partner = divmod(best, edges.targets.shape[1])
-        seam = finder.align(round(leave * rate), round(int(edges.targets[leave, partner]) * rate), slide=limits.slide)
+        enter = int(edges.targets[leave, partner])
+        longest = 2.0 * limits.slide
+        seam = finder.align(round(leave * rate), round(enter * rate), slide=limits.slide, longest_fade=longest)
+        seam = finder.choose_fade(seam, round(longest * finder.sample_rate))
         found.append((float(total[best]) + finder.price(seam), seam))
         near = np.abs(np.arange(edges.steps) - leave) <= 2
         total.reshape(edges.steps, -1)[near] += np.where(

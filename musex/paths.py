@@ -130,6 +130,11 @@ class PathSearch:
             costs = costs + self.arc.unlike(seconds)
         return costs
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the output, once it is as long as asked, ends where it should."""
+        return not self.own_ending or self.position == self.stop
+
     def left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
         if self.own_ending and abs(self.debt) <= self.tolerance and self._plays_out(self.position / self.rate):
@@ -244,7 +249,12 @@ class PathSearch:
         if not done:
             return None
         best = min(done, key=lambda place: float(total[place]))
-        return done[best] if total[best] < stay else None
+        return self.finder.choose_fade(done[best], self._longest_fade(done[best])) if total[best] < stay else None
+
+    def _longest_fade(self, seam: Seam) -> int:
+        """Samples of crossfade that there is room for before a seam, and that leave room after it."""
+        before = seam.leave - self.position - (self.seams[-1].fade // 2 if self.seams else 0)
+        return min(2 * before, round(2.0 * self.limits.slide * self.sample_rate))
 
     def _realise(self, leave: int, partner: int) -> Seam | None:
         """The seam of an edge on the waveform; with a lag that keeps the duration if the free one would not."""
@@ -271,4 +281,5 @@ class PathSearch:
         """The seam of an edge; what enters at a beginning is cut there."""
         enter = int(self.edges.targets[leave, partner])
         slide = self.limits.slide * (BEGINNING_SLIDE if self.begins[enter] >= BEGINNING else 1.0)
-        return self.finder.align(round(leave * self.rate), round(enter * self.rate), slide=slide, lags=lags)
+        leave, enter = round(leave * self.rate), round(enter * self.rate)
+        return self.finder.align(leave, enter, slide=slide, longest_fade=2.0 * self.limits.slide, lags=lags)

@@ -29,23 +29,41 @@ OURS, NAIVE, LOOP, LOOPER = "musex", "random cuts", "last 10 s", "PyMusicLooper"
 LEARNED = (OURS, NAIVE)  # the kinds that the classifier learns from
 LOOP_SECONDS = 10.0
 FOLDS, RESAMPLES = 5, 1000
+BAND_GROUPS = 16
 
 
 def describe_place(mono: Array, config: FeatureConfig = FEATURES) -> Array:
     """Statistics of ±1.5 s of audio (samples,) at the features' rate: how its middle differs from the rest.
 
-    Changes from frame to frame within 120 ms of the middle, as they are and by rank among the window's own; means and
-    deviations of 16 groups of bands before and after it, over 0.1 to 1.5 s.
+    How much the log-mel changes, rises and falls from frame to frame, as it is and by rank among the window's own: each
+    frame within 140 ms of the middle, groups of frames within 0.8 s; level, movement and contrast of the middle against
+    what is beside it; means and deviations of 16 groups of bands before and after it, over 0.1 to 1.5 s.
     """
     frames = len(mono) // config.hop_length
     log_mel = np.maximum(log_mel_frames(mono, frames, config), -80.0)
-    bands = log_mel.reshape(frames, 16, -1).mean(axis=2)
-    middle = frames // 2
-    change = np.abs(np.diff(log_mel, axis=0)).mean(axis=1)
-    rise = np.maximum(np.diff(log_mel, axis=0), 0.0).mean(axis=1)
-    near = slice(middle - 7, middle + 6)
-    ranks = [np.searchsorted(np.sort(values), values[near]) / len(values) for values in (change, rise)]
-    parts = [change[near], rise[near], *ranks]
+    bands = log_mel.reshape(frames, BAND_GROUPS, -1).mean(axis=2)
+    middle, parts = frames // 2, []
+    steps = np.diff(log_mel, axis=0)
+    for curve in (
+        np.abs(steps).mean(axis=1),
+        np.maximum(steps, 0.0).mean(axis=1),
+        np.maximum(-steps, 0.0).mean(axis=1),
+    ):
+        for values in (curve, np.searchsorted(np.sort(curve), curve) / len(curve)):
+            groups = values[middle - 41 : middle + 39].reshape(16, 5)
+            parts += [values[middle - 7 : middle + 6], groups.mean(axis=1), groups.min(axis=1), groups.max(axis=1)]
+    movement, contrast = np.abs(np.diff(bands, axis=0)), log_mel.std(axis=1)
+    for half in (3, 7, 15, 25):
+        inside = np.arange(middle - half, middle + half)
+        beside = np.concatenate([inside - 2 * half, inside + 2 * half])
+        level = bands[inside].mean(axis=0) - bands[beside].mean(axis=0)
+        moved = (movement[inside].mean(axis=0) + 0.05) / (movement[beside[:-1]].mean(axis=0) + 0.05)
+        parts += [
+            level,
+            level.mean(keepdims=True),
+            moved,
+            np.array([contrast[inside].mean() - contrast[beside].mean()]),
+        ]
     for reach in (5, 15, 37, middle):
         before, after = bands[middle - reach : middle], bands[middle : middle + reach]
         parts += [np.abs(after.mean(axis=0) - before.mean(axis=0)), np.abs(after.std(axis=0) - before.std(axis=0))]

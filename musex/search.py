@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from musex.alignment import align_seam, flux_reference
+from musex.alignment import FluxReference, align_seam, fade_over
 from musex.checks import exceeded
 from musex.config import FEATURES
-from musex.joins import JoinHeadLike, seam_log_odds
+from musex.features import to_mono
+from musex.joins import FADES, JoinHeadLike, seam_log_odds
 from musex.plans import Seam
 from musex.seams import Edges
 
@@ -23,7 +24,7 @@ class SearchConfig:
     jump: float = 0.0  # any jump
     urge: float = 0.0  # taken off a jump when it is weighed against staying
     form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
-    likeness: float = 2.0  # times the edge's cost: how unlike both sides sound
+    likeness: float = 4.0  # times the edge's cost: how unlike both sides sound
     back: float = 1.0  # hearing again what was heard just now …
     back_seconds: float = 40.0  # … fading with how long ago
     pointer: float = 1.0  # a horizon that the pointer does not expect at all
@@ -31,7 +32,7 @@ class SearchConfig:
     heard: float = 0.6  # a horizon that was heard just before, once
     heard_again: float = 2.0  # and what is above half of that: more than once
     heard_seconds: float = 40.0  # fading with how long ago
-    mood: float = 3.0  # a horizon of one deviation from the mood asked for
+    mood: float = 7.0  # a horizon of one deviation from the mood asked for
     brief: float = 1.0  # a jump right at the start, or to right before the ending …
     brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
     first_jump_seconds: float = 0.0  # no jump before the song has been played so far
@@ -44,10 +45,11 @@ class SearchConfig:
     forbidden: float = 50.0  # finite: taken where nothing else reaches the end
     disagreement: float = 0.5  # a seam whose sides do not correlate at all
     rhythm: float = 0.03  # each millisecond between both sides' attacks
-    level: float = 0.3  # each dB of level step above 1
+    level: float = 0.6  # each dB of level step above 1
     flux: float = 0.04  # each percent of flux above the 80th
-    join: float = 0.15  # each nat by which the join head takes a seam for a splice …
-    join_cap: float = 4.0  # … up to so many
+    join: float = 0.15  # each nat by which the join head is less sure than …
+    join_sure: float = 2.0  # … this that a seam is real, …
+    join_cap: float = 6.0  # … up to so many
     beyond: float = 0.5  # each of a seam's bounds that it exceeds
     expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
     alignments: int = 8  # tried for one decision
@@ -119,14 +121,34 @@ class SeamFinder:
     def __init__(self, samples: Array, sample_rate: int, join_head: JoinHeadLike | None, config: SearchConfig) -> None:
         self.samples, self.sample_rate = samples, sample_rate
         self.join_head, self.config = join_head, config
-        self.reference = flux_reference(samples, sample_rate)
+        self.mono = to_mono(samples, sample_rate)
+        self.reference = FluxReference(samples, sample_rate)
         self._prices: dict[Seam, float] = {}
 
-    def align(self, leave: int, enter: int, *, slide: float, lags: tuple[int, int] | None = None) -> Seam:
+    def align(
+        self, leave: int, enter: int, *, slide: float, longest_fade: float, lags: tuple[int, int] | None = None
+    ) -> Seam:
         """The seam of a jump from about sample `leave` to about `enter`; see `align_seam`."""
         return align_seam(
-            self.samples, self.sample_rate, leave, enter, lags=lags, slide=slide, reference=self.reference
+            self.samples,
+            self.sample_rate,
+            leave,
+            enter,
+            lags=lags,
+            slide=slide,
+            longest_fade=longest_fade,
+            reference=self.reference,
         )
+
+    def choose_fade(self, seam: Seam, longest: int) -> Seam:
+        """The seam with the crossfade of at most `longest` samples that joins best, as the join head hears it."""
+        if self.join_head is None:
+            return seam
+        ends = (seam.leave, seam.enter, len(self.samples) - seam.leave, len(self.samples) - seam.enter)
+        fades = [round(seconds * self.sample_rate / 2) * 2 for seconds in FADES]
+        fades = [fade for fade in fades if fade <= min(longest, 2 * min(ends))]
+        faded = (fade_over(self.samples, self.sample_rate, seam, fade, self.reference) for fade in fades)
+        return min([seam, *faded], key=self.price)
 
     def price(self, seam: Seam) -> float:
         """How badly a seam joins, by its measures and by the join head."""
@@ -136,9 +158,9 @@ class SeamFinder:
 
     def _price(self, seam: Seam) -> float:
         config, head = self.config, self.join_head
-        odds = seam_log_odds(head, self.samples, self.sample_rate, seam) if head else 0.0
+        odds = seam_log_odds(head, self.mono, self.sample_rate, seam) if head else 0.0
         return (
-            config.join * min(max(-odds, 0.0), config.join_cap)
+            config.join * min(max(config.join_sure - odds, 0.0), config.join_cap)
             + config.disagreement * (1.0 - max(seam.correlation, 0.0))
             + config.rhythm * min(seam.rhythm_ms, 50.0)
             + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)

@@ -9,7 +9,16 @@ from musex.alignment import align_seam
 from musex.audio import read_song
 from musex.config import FEATURES
 from musex.features import analyse_mono, to_mono
-from musex.joins import KINDS, beat_steps, best_match, draw_junctions, junction_window, seam_log_odds, splice
+from musex.joins import (
+    KINDS,
+    beat_steps,
+    best_match,
+    draw_junctions,
+    junction_window,
+    seam_log_odds,
+    seam_window,
+    splice,
+)
 from musex.model import load_model
 
 RATE = FEATURES.sample_rate
@@ -52,7 +61,8 @@ def test_a_splice_is_the_song_away_from_its_middle(pulse: np.ndarray) -> None:
 
 def test_each_kind_is_drawn_as_often(pulse: np.ndarray) -> None:
     drawn = list(draw_junctions(pulse, 3, seed=1))
-    assert [sum(junction.kind == kind for junction in drawn) for kind in range(len(KINDS))] == [3] * len(KINDS)
+    counts = [sum(junction.kind == kind for junction in drawn) for kind in range(len(KINDS))]
+    assert counts == [9, 3, 3, 3, 3, 3]  # real ones anywhere, and where the search's splices leave and enter
     assert not list(draw_junctions(pulse[: 10 * RATE], 3, seed=1))  # too short
 
 
@@ -70,7 +80,18 @@ def test_the_packaged_head_tells_real_junctions_from_splices() -> None:
 def test_seams_at_the_ends_are_left_undecided(pulse: np.ndarray) -> None:
     head = load_model().join_head
     assert head is not None
-    samples = pulse[:, None]
-    seam = align_seam(samples, RATE, 10 * RATE, 14 * RATE)
-    assert seam_log_odds(head, samples, RATE, seam) != 0.0
-    assert seam_log_odds(head, samples[: 14 * RATE + RATE // 2], RATE, seam) == 0.0
+    seam = align_seam(pulse[:, None], RATE, 10 * RATE, 14 * RATE)
+    assert seam_log_odds(head, pulse, RATE, seam) != 0.0
+    assert seam_log_odds(head, pulse[: 14 * RATE + RATE // 2], RATE, seam) == 0.0
+
+
+def test_a_seam_sounds_the_same_at_any_sample_rate() -> None:
+    """The head hears a song's seam at its own rate: within what its rounding to samples of that rate changes."""
+    head = load_model().join_head
+    assert head is not None
+    song = read_song(Path(__file__).parent.parent / "examples" / "groove.mp3")
+    seam = align_seam(song.samples, song.sample_rate, 30 * song.sample_rate, 40 * song.sample_rate)
+    window = seam_window(song.samples, song.sample_rate, seam)
+    assert window is not None
+    heard = seam_log_odds(head, to_mono(song.samples, song.sample_rate), song.sample_rate, seam)
+    assert heard == pytest.approx(head.judge(junction_window(window)), abs=0.2)

@@ -1,9 +1,10 @@
 """The join head: does a junction sound as if the music had been made so? A small convolutional network."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 JOIN_CHANNELS = (16, 24, 32, 32)
+STEEPNESS = 3.0  # of the change from frame to frame, beside which the log-mel itself varies widely
 
 
 def build_join(
@@ -11,11 +12,12 @@ def build_join(
 ) -> keras.Model:
     """Window (B, frames, n_mels) around a junction to the log-odds (B, 1) that it is real."""
     inputs = keras.Input((frames, n_mels), name="window")
-    hidden = layers.Reshape((frames, n_mels, 1))(inputs)
+    change = ops.pad(inputs[:, 1:] - inputs[:, :-1], ((0, 0), (0, 1), (0, 0)))
+    hidden = ops.stack([inputs, STEEPNESS * change], axis=-1)
     for number, count in enumerate(channels):
-        hidden = layers.Conv2D(count, 3, strides=(1 if number == 0 else 2, 2), padding="same", activation="gelu")(
-            hidden
-        )
+        strides = (1 if number == 0 else 2, 2)
+        hidden = layers.Conv2D(count, 3, strides=strides, padding="same", use_bias=False)(hidden)
+        hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
         hidden = layers.SpatialDropout2D(dropout / 3)(hidden)
     hidden = layers.Dropout(dropout)(layers.Flatten()(hidden))
     return keras.Model(inputs, layers.Dense(1, name="log_odds")(hidden), name="join")
