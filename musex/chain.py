@@ -179,7 +179,7 @@ class Chain:
         )
 
     def _predict_on(self) -> Generator[None, None, bool]:
-        """Chain predictions until the output is planned; False if the path runs into the song's end at the wrong time."""
+        """Chain predictions until the output is planned; False if it runs into the song's end at the wrong time."""
         path = self.path
         self.predictions = 0
         while (left := path.left()) > 0:

@@ -140,7 +140,8 @@ def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig 
             yield from join(middle, enter, kind)
     limits = next(limits_ladder(find_region(features), find_material(Settings(), len(features))))
     edges = find_edges(features, limits)
-    leaves, partners = np.nonzero(edges.costs <= np.quantile(edges.costs[np.isfinite(edges.costs)], BEST_EDGES))
+    usable = edges.costs[np.isfinite(edges.costs)]
+    leaves, partners = np.nonzero(edges.costs <= (np.quantile(usable, BEST_EDGES) if len(usable) else -1.0))
     for number in random.permutation(len(leaves))[:count]:
         enter = int(edges.targets[leaves[number], partners[number]])
         yield from join(int(leaves[number]) * config.step_length, enter * config.step_length, OF_SEARCH)

@@ -6,6 +6,7 @@ kept apart from the join head, which the search listens to.
 """
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,9 @@ def looper_seams(song: Song, count: int) -> list[Seam]:
     from pymusiclooper.exceptions import LoopNotFoundError
 
     try:
-        pairs = MusicLooper(str(song.path)).find_loop_pairs()
+        with warnings.catch_warnings():  # of librosa, about how it is called
+            warnings.simplefilter("ignore")
+            pairs = MusicLooper(str(song.path)).find_loop_pairs()
     except LoopNotFoundError:
         return []
     return [hard_cut(int(pair.loop_end), int(pair.loop_start)) for pair in pairs[:count]]
