@@ -81,11 +81,11 @@ class FluxReference:
         """Where the peak of a stretch (hops,) lies among those of the song's own stretches as long, in percent."""
         length = len(strength)
         if length not in self._peaks:
-            peaks = [
+            own_peaks = [
                 np.lib.stride_tricks.sliding_window_view(own, min(length, len(own))).max(axis=1)[::2]
                 for own in self._strengths
             ]
-            self._peaks[length] = np.sort(np.concatenate(peaks))
+            self._peaks[length] = np.sort(np.concatenate(own_peaks))
         peaks = self._peaks[length]
         return float(100.0 * np.searchsorted(peaks, strength.max(initial=0.0)) / max(len(peaks), 1))
 
