@@ -123,7 +123,8 @@ class PathSearch:
     def unwanted(self) -> Array:
         """What it costs to hear each step for a horizon from now on: what was heard lately, or is of another mood."""
         config = self.config
-        costs = config.heard * self.heat + config.heard_again * np.maximum(self.heat - 0.5, 0.0)
+        again = config.heard_again_in_mood if self.arc else config.heard_again
+        costs = config.heard * self.heat + again * np.maximum(self.heat - 0.5, 0.0)
         if self.arc:
             seconds = self.played / self.sample_rate
             self.to_come = self.arc.to_come(seconds)

@@ -25,12 +25,13 @@ class SearchConfig:
     urge: float = 0.0  # taken off a jump when it is weighed against staying
     form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
     likeness: float = 4.0  # times the edge's cost: how unlike both sides sound
-    back: float = 1.0  # hearing again what was heard just now …
+    back: float = 2.0  # hearing again what was heard just now …
     back_seconds: float = 40.0  # … fading with how long ago
     pointer: float = 1.0  # a horizon that the pointer does not expect at all
     pointer_cap: float = 8.0  # nats below the best place that count as not at all
     heard: float = 0.6  # a horizon that was heard just before, once
-    heard_again: float = 2.0  # and what is above half of that: more than once
+    heard_again: float = 16.0  # and what is above half of that: more than once …
+    heard_again_in_mood: float = 2.0  # … where a mood is asked for, whose places may be few
     heard_seconds: float = 40.0  # fading with how long ago
     mood: float = 7.0  # a horizon of one deviation from the mood asked for
     brief: float = 1.0  # a jump right at the start, or to right before the ending …
