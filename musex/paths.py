@@ -178,7 +178,8 @@ class PathSearch:
     def _value(self, debts: Array | float, positions: Array | int) -> Array:
         """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
         debts = np.asarray(debts)
-        rows = np.rint(debts / self.rate).astype(np.int64)
+        rounded = np.rint if self.own_ending else np.ceil  # what is cut or faded must not run out before
+        rows = rounded(debts / self.rate).astype(np.int64)
         if self.own_ending:
             rows = np.where(np.abs(debts) <= self.tolerance, 0, rows)
         return self.to_go(rows, np.asarray(positions))
