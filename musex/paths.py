@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from musex.config import FEATURES, PointerConfig
-from musex.features import analyse
+from musex.features import analyse_mono, to_mono
 from musex.form import beginnings
 from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
@@ -50,14 +50,15 @@ class PathSearch:
         self.target, self.settings, self.unlike, self.config = target, settings, unlike, config
         self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
         self.tolerance = config.tolerance_seconds * song.sample_rate
-        self.features = analyse(song.samples, song.sample_rate)
+        mono = to_mono(song.samples, song.sample_rate)
+        self.features = analyse_mono(mono)
         self.steps = len(self.features)
         self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
         self.begins = beginnings(self.features)
         self.region, self.material = find_region(self.features), find_material(settings, self.steps)
         stop = min(self.material.stop, self.steps if settings.ending == "outro" else self.region.stop)
         self.start, self.stop = self._samples(self.material.start), self._samples(stop)
-        self.finder = SeamFinder(song.samples, song.sample_rate, join_head, config)
+        self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head, config)
         self.closing: Seam | None = None  # from a loop's end to its beginning
 
     def _samples(self, step: int) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 from musex.alignment import FluxReference, align_seam, fade_over
 from musex.checks import exceeded
 from musex.config import FEATURES
-from musex.features import to_mono
 from musex.joins import FADES, JoinHeadLike, seam_log_odds
 from musex.plans import Seam
 from musex.seams import Edges
@@ -119,12 +118,15 @@ def expect_seams(samples: Array, rate: float, edges: Edges, config: SearchConfig
 class SeamFinder:
     """Aligns jumps on a song's waveform and says how badly they join; remembers what it found."""
 
-    def __init__(self, samples: Array, sample_rate: int, join_head: JoinHeadLike | None, config: SearchConfig) -> None:
-        self.samples, self.sample_rate = samples, sample_rate
+    def __init__(
+        self, samples: Array, sample_rate: int, mono: Array, join_head: JoinHeadLike | None, config: SearchConfig
+    ) -> None:
+        """Find seams of samples (frames, channels); `mono` is the same in mono at the features' rate."""
+        self.samples, self.sample_rate, self.mono = samples, sample_rate, mono
         self.join_head, self.config = join_head, config
-        self.mono = to_mono(samples, sample_rate)
         self.reference = FluxReference(samples, sample_rate)
         self._prices: dict[Seam, float] = {}
+        self._faded: dict[tuple[Seam, tuple[int, ...]], Seam] = {}
 
     def align(
         self, leave: int, enter: int, *, slide: float, longest_fade: float, lags: tuple[int, int] | None = None
@@ -147,9 +149,11 @@ class SeamFinder:
             return seam
         ends = (seam.leave, seam.enter, len(self.samples) - seam.leave, len(self.samples) - seam.enter)
         fades = [round(seconds * self.sample_rate / 2) * 2 for seconds in FADES]
-        fades = [fade for fade in fades if fade <= min(longest, 2 * min(ends))]
-        faded = (fade_over(self.samples, self.sample_rate, seam, fade, self.reference) for fade in fades)
-        return min([seam, *faded], key=self.price)
+        possible = tuple(fade for fade in fades if fade <= min(longest, 2 * min(ends)))
+        if (seam, possible) not in self._faded:
+            faded = (fade_over(self.samples, self.sample_rate, seam, fade, self.reference) for fade in possible)
+            self._faded[seam, possible] = min([seam, *faded], key=self.price)
+        return self._faded[seam, possible]
 
     def price(self, seam: Seam) -> float:
         """How badly a seam joins, by its measures and by the join head."""
