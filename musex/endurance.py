@@ -112,10 +112,11 @@ def measure_chain(chain: Chain, source: Array) -> dict[str, float]:
         blocks = rows[: count * window].reshape(count, window, -1)
         power = np.mean(10.0 ** (blocks.astype(np.float64) / 10.0), axis=1)
         log_power = 10.0 * np.log10(power)
+        centroids = np.round(spectral_centroid(log_power), 3)  # Hz; what is finer is float32's rounding of the rows
         distances = nearest_distances(rows[: count * window], source).reshape(count, window).mean(axis=1)
         measures = {
             "loudness_db_per_minute": slope_per_minute(10.0 * np.log10(power.mean(axis=1)), WINDOW_SECONDS),
-            "centroid_hz_per_minute": slope_per_minute(spectral_centroid(log_power), WINDOW_SECONDS),
+            "centroid_hz_per_minute": slope_per_minute(centroids, WINDOW_SECONDS),
             "distance_db_per_minute": slope_per_minute(distances, WINDOW_SECONDS),
             "distance_to_source_db": float(distances.mean()),
         }
