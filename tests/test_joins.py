@@ -66,15 +66,16 @@ def test_each_kind_is_drawn_as_often(pulse: np.ndarray) -> None:
     assert not list(draw_junctions(pulse[: 10 * RATE], 3, seed=1))  # too short
 
 
-def test_the_packaged_head_tells_real_junctions_from_splices() -> None:
+@pytest.mark.parametrize("name", ["waltz", "drift"])  # groove repeats itself exactly: its best splices are real
+def test_the_packaged_head_tells_real_junctions_from_splices(name: str) -> None:
     head = load_model().join_head
     assert head is not None
-    song = read_song(Path(__file__).parent.parent / "examples" / "groove.mp3")
+    song = read_song(Path(__file__).parent.parent / "examples" / f"{name}.mp3")
     odds: dict[int, list[float]] = {kind: [] for kind in range(len(KINDS))}
     for junction in draw_junctions(to_mono(song.samples, song.sample_rate), 8, seed=0):
         odds[junction.kind].append(head.judge(junction.window))
     means = {kind: float(np.mean(values)) for kind, values in odds.items()}
-    assert all(means[0] > means[kind] + 0.2 for kind in means if kind), means
+    assert all(means[0] > means[kind] + 0.5 for kind in means if kind), means
 
 
 def test_seams_at_the_ends_are_left_undecided(pulse: np.ndarray) -> None:
