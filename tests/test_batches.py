@@ -125,6 +125,7 @@ def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_pat
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and not list(out.rglob(".musex-*.*")):
         time.sleep(0.01)
+    assert list(out.rglob(".musex-*.*")), "nothing was being written yet"
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
