@@ -6,26 +6,23 @@ the ROC curve, 0.5: no difference); spectral flux there; loudness; and the large
 parts come from the same place.
 """
 
-import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from musex.audio import Song, read_song
+from musex.audio import Song
 from musex.config import FEATURES
 from musex.endurance import follow
-from musex.errors import MusexError
 from musex.extension import extend
 from musex.joins import REACH_SECONDS, junction_window, whole_window
 from musex.layers import exchange, percussion
 from musex.metrics import area_under_curve
 from musex.model import load_model
 from musex.plans import Plan
-from musex.seam_evaluation import draw_songs
+from tests.songs import examine_songs, song_arguments
 
-SHORTEST, LONGEST = 60.0, 300.0  # of the songs, seconds
+LENGTHS = (60.0, 300.0)  # of the songs, seconds
 TARGET = 600.0
 
 
@@ -99,28 +96,14 @@ COLUMNS = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("music", type=Path)
-    parser.add_argument("--songs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = song_arguments(__doc__, songs=30).parse_args()
     print("| song | " + " | ".join(COLUMNS) + " |\n|---" + "|---" * len(COLUMNS) + "|")
     rows, with_layers, without = [], [], []
-    for path in draw_songs(options.music, 10 * options.songs, options.seed):
-        try:
-            song = read_song(path)
-            if not SHORTEST <= song.seconds <= LONGEST:
-                continue
-            row, layered, plain = examine(song)
-        except MusexError as error:
-            print(f"{path}: {error}", file=sys.stderr)
-            continue
+    for name, (row, layered, plain) in examine_songs(options, examine, lengths=LENGTHS):
         rows.append(row)
         with_layers.append(layered)
         without.append(plain)
-        print(f"| {path.parent.name}/{path.stem} | " + " | ".join(f"{value:.3g}" for value in row) + " |", flush=True)
-        if len(rows) == options.songs:
-            break
+        print(f"| {name} | " + " | ".join(f"{value:.3g}" for value in row) + " |", flush=True)
     table = np.array(rows)
     found = table[:, 2] > 0
     print(f"\n{len(rows)} songs; exchanges in {np.sum(found)} of them. Means, over all and over those:")

@@ -5,23 +5,23 @@ correlation over time of the arousal asked for with that of what is played (both
 the song played without a mood; the figure has the curves. Exits with 1 if the mean correlation is below its bound.
 """
 
-import argparse
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from musex.audio import Song, read_song
+from musex.audio import Song
 from musex.chain import plan_song
 from musex.config import FEATURES
-from musex.errors import MusexError
 from musex.features import analyse
 from musex.form import smooth, step_levels
 from musex.model import load_model
 from musex.moods import SMOOTH_STEPS, asked, delivered
-from musex.seam_evaluation import draw_songs
+from tests.songs import examine_songs, song_arguments
 
 ARC = ((0.0, "calm"), (300.0, "intense"), (600.0, "calm"))
+LENGTHS = (60.0, math.inf)  # of the songs, seconds
 TARGET, HEARD_SECONDS = 600.0, 10
 LEAST_SPREAD_DB = 6.0  # of a song's loudness, from the 10th to the 90th percentile: else its arousal does not vary
 BOUND = 0.6
@@ -34,15 +34,22 @@ def spread_db(features: np.ndarray) -> float:
     return float(np.subtract(*np.quantile(levels, [0.9, 0.1])))
 
 
-def curves(song: Song, features: np.ndarray) -> np.ndarray:
-    """Arousal asked for, delivered, and played without a mood, every 10 s: (3, times)."""
+def curves(song: Song) -> tuple[float, np.ndarray] | None:
+    """How much its loudness varies, in dB; arousal asked for, delivered, and without a mood, every 10 s: (3, times).
+
+    None if the loudness varies too little.
+    """
+    features = analyse(song.samples, song.sample_rate)
+    spread = spread_db(features)
+    if spread < LEAST_SPREAD_DB:
+        return None
     model, steps = load_model(), HEARD_SECONDS * FEATURES.steps_per_second
     plans = [plan_song(song, model, seconds=TARGET, arc=arc) for arc in (ARC, ())]
     played = [delivered(plan, features)[:, 0] for plan in plans]
     count = min(map(len, played)) // steps
     means = [values[: count * steps].reshape(count, steps).mean(axis=1) for values in played]
     times = (np.arange(count) + 0.5) * HEARD_SECONDS
-    return np.array([asked(ARC, times)[:, 0], *means])
+    return spread, np.array([asked(ARC, times)[:, 0], *means])
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -67,31 +74,16 @@ def draw(found: dict[str, np.ndarray], path: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("music", type=Path)
-    parser.add_argument("--songs", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = song_arguments(__doc__, songs=20)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     found: dict[str, np.ndarray] = {}
     rows = []
     print("| song | its loudness varies by, dB | arousal, asked and delivered | without a mood |\n|---|---|---|---|")
-    for path in draw_songs(options.music, 10 * options.songs, options.seed):
-        try:
-            song = read_song(path)
-            features = analyse(song.samples, song.sample_rate)
-            spread = spread_db(features) if song.seconds >= 60.0 else 0.0
-            if spread < LEAST_SPREAD_DB:
-                continue
-            name = f"{path.parent.name}/{path.stem}"
-            wanted, given, without = found[name] = curves(song, features)
-        except MusexError as error:
-            print(f"{path}: {error}", file=sys.stderr)
-            continue
+    for name, (spread, (wanted, given, without)) in examine_songs(options, curves, lengths=LENGTHS):
+        found[name] = np.array([wanted, given, without])
         rows.append((correlation(wanted, given), correlation(wanted, without)))
         print(f"| {name} | {spread:.1f} | {rows[-1][0]:.2f} | {rows[-1][1]:.2f} |", flush=True)
-        if len(rows) == options.songs:
-            break
     table = np.array(rows)
     drawn = np.random.default_rng(options.seed).integers(0, len(table), (1000, len(table)))
     low, high = np.percentile(table[drawn, 0].mean(axis=1), [2.5, 97.5])

@@ -1,35 +1,32 @@
-"""What is heard again in ten minutes of many songs: python tests/benchmark_repetition.py MUSIC/ [--json FILE]
+"""What is heard again in ten minutes of many songs: `PYTHONPATH=. python tests/benchmark_repetition.py MUSIC/`.
 
 For every song: passages of 5 s or more heard more than twice within any 60 s, the share of the usable material that is
 heard, how often the same seam is used, and predictions that follow each other and are the same. Beside it the best loop
 that PyMusicLooper finds in the same song, repeated, where it is installed. Exits with 1 if a bound is exceeded.
 """
 
-import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from musex.audio import Song, read_song
+from musex.audio import Song
 from musex.chain import plan_song
 from musex.endurance import follow
-from musex.errors import MusexError
 from musex.features import analyse
 from musex.model import load_model
 from musex.plans import Plan
 from musex.regions import find_region
-from musex.seam_evaluation import draw_songs
+from tests.songs import examine_songs, song_arguments
 
 RATE = 10  # steps a second
 WITHIN, PASSAGE, TWICE = 60 * RATE, 5 * RATE, 2
 HORIZON = 10 * RATE
 LEAST_SHARE, MOST_USES = 90.0, 4
-SHORTEST, LONGEST = 120.0, 300.0  # of the songs, seconds
+LENGTHS = (120.0, 300.0)  # of the songs, seconds
 TARGET = 600.0
 SAME_SEAM = 1.0  # seconds by which both ends of a seam may differ
 COLUMNS = ("too often, s", "material heard, %", "same seam", "same predictions", "seams")
@@ -88,80 +85,51 @@ def looped(song: Song) -> tuple[np.ndarray, list[tuple[float, float]]] | None:
     return path, [(stop / RATE, start / RATE)] * int((len(times) - 1 - start) // max(1, stop - start))
 
 
-def examine(path: Path, looper: bool) -> tuple[Path, list[float], list[float] | None] | None:
-    """Both rows of a song; None if it is too short or too long."""
-    try:
-        song = read_song(path)
-        if not SHORTEST <= song.seconds <= LONGEST:
-            return None
-        plan = plan_song(song, load_model(), seconds=TARGET)
-    except MusexError as error:
-        print(f"{path}: {error}", file=sys.stderr)
-        return None
+def examine(song: Song, looper: bool) -> tuple[list[float], list[float] | None]:
+    """Both rows of a song; only ours without `looper`, or where it finds no loop."""
+    plan = plan_song(song, load_model(), seconds=TARGET)
     region = find_region(analyse(song.samples, song.sample_rate))
     usable = (region.start, region.stop)
+    path, seams = ours(song, plan)
     theirs = looped(song) if looper else None
-    return (
-        path,
-        measure(ours(song, plan)[0], usable, ours(song, plan)[1]),
-        theirs and measure(theirs[0], usable, theirs[1]),
-    )
+    return measure(path, usable, seams), theirs and measure(theirs[0], usable, theirs[1])
 
 
-def examine_all(
-    paths: list[Path], wanted: int, looper: bool, jobs: int
-) -> Iterator[tuple[Path, list[float], list[float] | None]]:
-    with ProcessPoolExecutor(jobs) as pool:
-        found = 0
-        for first in range(0, len(paths), 2 * jobs):
-            for row in pool.map(examine, paths[first : first + 2 * jobs], [looper] * 2 * jobs):
-                if row and found < wanted:
-                    found += 1
-                    yield row
-            if found >= wanted:
-                return
+def within(table: np.ndarray) -> list[np.ndarray]:
+    """Which songs keep to each of the four bounds."""
+    return [table[:, 0] == 0, table[:, 1] >= LEAST_SHARE, table[:, 2] <= MOST_USES, table[:, 3] == 0]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("music", type=Path)
-    parser.add_argument("--songs", type=int, default=30)
-    parser.add_argument("--only", action="append", metavar="FOLDER", help="songs of these folders only")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser = song_arguments(__doc__, songs=30)
     parser.add_argument("--no-looper", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     looper = importlib.util.find_spec("pymusiclooper") is not None and not options.no_looper
-    paths = draw_songs(options.music, 10 * options.songs, options.seed)
-    if options.only:
-        paths = [path for path in paths if path.relative_to(options.music).parts[0] in options.only]
     rows = []
     print("| song | " + " | ".join(COLUMNS) + " |\n|---" + "|---" * len(COLUMNS) + "|")
-    for path, own, theirs in examine_all(paths, options.songs, looper, options.jobs):
-        rows.append((path, own, theirs))
+    for name, (own, theirs) in examine_songs(options, partial(examine, looper=looper), lengths=LENGTHS):
+        rows.append((name, own, theirs))
         cells = [
             f"{a:g} / {b:g}" if theirs else f"{a:g}"
             for a, b in zip(np.round(own, 1), np.round(theirs or own, 1), strict=True)
         ]
-        print(f"| {path.parent.name}/{path.stem} | " + " | ".join(cells) + " |", flush=True)
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     table = np.array([own for _, own, _ in rows])
-    within = [table[:, 0] == 0, table[:, 1] >= LEAST_SHARE, table[:, 2] <= MOST_USES, table[:, 3] == 0]
     others = np.array([theirs for _, _, theirs in rows if theirs]).reshape(-1, len(COLUMNS))
-    print(
-        f"\n{len(rows)} songs of {len({path.parent for path, *_ in rows})} folders; means, and songs within the bounds:"
-    )
+    folders = {name.split("/")[0] for name, *_ in rows}
+    print(f"\n{len(rows)} songs of {len(folders)} folders; means, and songs within the bounds:")
     for name, values in (("musex", table), ("PyMusicLooper", others)):
         if len(values):
-            checks = [values[:, 0] == 0, values[:, 1] >= LEAST_SHARE, values[:, 2] <= MOST_USES, values[:, 3] == 0]
             shares = ", ".join(
-                f"{COLUMNS[i]} {values[:, i].mean():.1f} ({np.sum(ok)}/{len(ok)})" for i, ok in enumerate(checks)
+                f"{column} {values[:, number].mean():.1f} ({np.sum(ok)}/{len(ok)})"
+                for number, (column, ok) in enumerate(zip(COLUMNS, within(values), strict=False))
             )
             print(f"{name}: {shares}")
     if options.json:
-        found = [{"song": str(path), "musex": own, "PyMusicLooper": theirs} for path, own, theirs in rows]
+        found = [{"song": name, "musex": own, "PyMusicLooper": theirs} for name, own, theirs in rows]
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return int(not np.all(within))
+    return int(not np.all(within(table)))
 
 
 if __name__ == "__main__":
