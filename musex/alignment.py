@@ -181,6 +181,12 @@ def _level_db(samples: Array) -> float:
     return float(10.0 * np.log10(np.mean(samples.astype(np.float64) ** 2) + 1e-10)) if samples.size else -100.0
 
 
+def level_step(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
+    """Level of the second after sample `enter` over that of the second before sample `leave`, in dB."""
+    second = round(config.level_reach * sample_rate)
+    return _level_db(samples[enter : enter + second]) - _level_db(samples[max(leave - second, 0) : leave])
+
+
 def align_seam(
     samples: Array,
     sample_rate: int,
@@ -245,14 +251,13 @@ def align_seam(
         _excerpt(samples, leave - around, leave + around), _excerpt(samples, enter - around, enter + around)
     )
     fade = max(2, min(round(config.agreeing_fade * sample_rate), longest) if correlation > 0.9 else longest) // 2 * 2
-    second = round(config.level_reach * sample_rate)
     seam = Seam(
         at=0,
         leave=leave,
         enter=enter,
         fade=0,
         correlation=0.0,
-        level_db=_level_db(samples[enter : enter + second]) - _level_db(samples[max(leave - second, 0) : leave]),
+        level_db=level_step(samples, sample_rate, leave, enter, config),
         flux_percentile=0.0,
         rhythm_ms=_rhythm_error(left_onsets, aligned_onsets, 1000.0 * hop / sample_rate) if pulse > 0.0 else 0.0,
     )

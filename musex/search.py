@@ -50,9 +50,9 @@ class SearchConfig:
     join: float = 0.3  # each nat by which the join head is less sure than …
     join_sure: float = 2.0  # … this that a seam is real, …
     join_cap: float = 6.0  # … up to so many
-    beyond: float = 1.2  # each of a seam's bounds that it exceeds
+    beyond: float = 12.0  # each of a seam's bounds that it exceeds
     expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
-    alignments: int = 8  # tried for one decision
+    alignments: int = 16  # tried for one decision
     noise: float = 0.06  # scale of the seed's Gumbel noise on each edge
 
     def at(self, novelty: float) -> "SearchConfig":

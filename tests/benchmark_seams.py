@@ -1,13 +1,16 @@
 """How many seams keep to the bounds of `musex extend --check`: `PYTHONPATH=. python tests/benchmark_seams.py MUSIC/`.
 
-Ten minutes are planned of every song; one row a song whose seams exceed a bound, then each bound over all seams.
+Ten minutes are planned of every song; one row a song whose seams exceed a bound, then each bound over all seams. The
+level step is also measured where the seams leave and enter, as the song itself plays on.
 """
 
 import math
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
+from musex.alignment import level_step
 from musex.audio import Song
 from musex.chain import plan_song
 from musex.checks import BOUNDS, exceeded
@@ -20,27 +23,36 @@ TARGET = 600.0
 MEASURES = {"rhythm_ms": "rhythm, ms", "level_db": "level, dB", "flux_percentile": "flux, percentile"}
 
 
-def find_seams(song: Song) -> tuple[Seam, ...]:
-    return plan_song(song, load_model(), seconds=TARGET).seams
+def find_seams(song: Song) -> tuple[tuple[Seam, ...], list[float]]:
+    """The seams of a song's plan, and the song's own level steps at the same places, in dB."""
+    seams = plan_song(song, load_model(), seconds=TARGET).seams
+    places = [place for seam in seams for place in (seam.leave, seam.enter)]
+    return seams, [level_step(song.samples, song.sample_rate, place, place) for place in places]
+
+
+def print_share(title: str, values: Sequence[float], bound: float) -> None:
+    sizes = np.abs(values)
+    middle, high = np.percentile(sizes, (50, 95))
+    print(f"{title}: {100.0 * np.mean(sizes <= bound):.1f} %; {middle:.2f}, {high:.2f}")
 
 
 def main() -> int:
     options = song_arguments(__doc__, songs=60).parse_args()
     seams: list[Seam] = []
+    untouched: list[float] = []
     songs = 0
     print("| song | seams | beyond a bound |\n|---|---|---|")
-    for name, found in examine_songs(options, find_seams, lengths=LENGTHS):
+    for name, (found, own_steps) in examine_songs(options, find_seams, lengths=LENGTHS):
         beyond = [f"{MEASURES[measure]} {getattr(seam, measure):.3g}" for seam in found for measure in exceeded(seam)]
         if beyond:
             print(f"| {name} | {len(found)} | {'; '.join(beyond)} |", flush=True)
         seams += found
+        untouched += own_steps
         songs += 1
     print(f"\n{len(seams)} seams of {songs} songs. Within the bound, and the 50th and 95th percentile:")
     for measure, title in MEASURES.items():
-        values = np.abs([getattr(seam, measure) for seam in seams])
-        within = 100.0 * np.mean(values <= getattr(BOUNDS, measure))
-        middle, high = np.percentile(values, (50, 95))
-        print(f"{title}: {within:.1f} %; {middle:.2f}, {high:.2f}")
+        print_share(title, [getattr(seam, measure) for seam in seams], getattr(BOUNDS, measure))
+    print_share("level of the song itself at the same places, dB", untouched, BOUNDS.level_db)
     return 0
 
 
