@@ -66,7 +66,7 @@ def draw(found: dict[str, np.ndarray], path: Path) -> None:
         panel.plot(times, wanted, color="black", linestyle="--", label="asked for")
         panel.plot(times, given, color="#0072b2", linewidth=2, label="delivered")
         panel.plot(times, plain, color="#999999", linewidth=1, label="without a mood")
-        panel.set_title(f"{name}: {correlation(wanted, given):.2f}", fontsize=9)
+        panel.set_title(f"{Path(name).name[:36]}: {correlation(wanted, given):.2f}", fontsize=9)
     figure.supxlabel("minutes of the output")
     figure.supylabel("arousal, deviations from the song's median")
     panels.flat[0].legend(fontsize=8)

@@ -1,12 +1,15 @@
 """How many seams keep to the bounds of `musex extend --check`: `PYTHONPATH=. python tests/benchmark_seams.py MUSIC/`.
 
 Ten minutes are planned of every song; one row a song whose seams exceed a bound, then each bound over all seams. The
-level step is also measured where the seams leave and enter, as the song itself plays on.
+level step is also measured where the seams leave and enter, as the song itself plays on, and of the eight best loops
+that PyMusicLooper finds, where it is installed.
 """
 
+import importlib.util
 import math
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -16,18 +19,23 @@ from musex.chain import plan_song
 from musex.checks import BOUNDS, exceeded
 from musex.model import load_model
 from musex.plans import Seam
+from musex.seam_evaluation import looper_seams
 from tests.songs import examine_songs, song_arguments
 
 LENGTHS = (30.0, math.inf)  # of the songs, seconds
 TARGET = 600.0
+LOOPS = 8
 MEASURES = {"rhythm_ms": "rhythm, ms", "level_db": "level, dB", "flux_percentile": "flux, percentile"}
 
 
-def find_seams(song: Song) -> tuple[tuple[Seam, ...], list[float]]:
-    """The seams of a song's plan, and the song's own level steps at the same places, in dB."""
+def find_seams(song: Song, looper: bool) -> tuple[tuple[Seam, ...], list[float], list[float]]:
+    """The seams of a song's plan; in dB the song's own level steps at the same places, and those of PyMusicLooper."""
     seams = plan_song(song, load_model(), seconds=TARGET).seams
     places = [place for seam in seams for place in (seam.leave, seam.enter)]
-    return seams, [level_step(song.samples, song.sample_rate, place, place) for place in places]
+    loops = looper_seams(song, LOOPS) if looper else []
+    own = [level_step(song.samples, song.sample_rate, place, place) for place in places]
+    theirs = [level_step(song.samples, song.sample_rate, loop.leave, loop.enter) for loop in loops]
+    return seams, own, theirs
 
 
 def print_share(title: str, values: Sequence[float], bound: float) -> None:
@@ -37,22 +45,29 @@ def print_share(title: str, values: Sequence[float], bound: float) -> None:
 
 
 def main() -> int:
-    options = song_arguments(__doc__, songs=60).parse_args()
+    parser = song_arguments(__doc__, songs=60)
+    parser.add_argument("--no-looper", action="store_true")
+    options = parser.parse_args()
+    looper = importlib.util.find_spec("pymusiclooper") is not None and not options.no_looper
     seams: list[Seam] = []
     untouched: list[float] = []
+    looped: list[float] = []
     songs = 0
     print("| song | seams | beyond a bound |\n|---|---|---|")
-    for name, (found, own_steps) in examine_songs(options, find_seams, lengths=LENGTHS):
+    for name, (found, own, theirs) in examine_songs(options, partial(find_seams, looper=looper), lengths=LENGTHS):
         beyond = [f"{MEASURES[measure]} {getattr(seam, measure):.3g}" for seam in found for measure in exceeded(seam)]
         if beyond:
             print(f"| {name} | {len(found)} | {'; '.join(beyond)} |", flush=True)
         seams += found
-        untouched += own_steps
+        untouched += own
+        looped += theirs
         songs += 1
     print(f"\n{len(seams)} seams of {songs} songs. Within the bound, and the 50th and 95th percentile:")
     for measure, title in MEASURES.items():
         print_share(title, [getattr(seam, measure) for seam in seams], getattr(BOUNDS, measure))
     print_share("level of the song itself at the same places, dB", untouched, BOUNDS.level_db)
+    if looped:
+        print_share(f"level of {len(looped)} loops of PyMusicLooper, dB", looped, BOUNDS.level_db)
     return 0
 
 
