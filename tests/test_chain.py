@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from musex.audio import Song
 from musex.chain import plan_song
+from musex.checks import exceeded
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.features import analyse
@@ -213,6 +214,17 @@ def test_a_plan_read_back_plays_the_same(tmp_path: Path) -> None:
     again = Plan.from_json((tmp_path / "plan.json").read_text(encoding="utf-8"))
     assert again == plan
     np.testing.assert_array_equal(played(again, song), played(plan, song))
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_no_seam_exceeds_a_bound_where_the_song_offers_others(seed: int) -> None:
+    quiet = compose(102.0, seed=seed)[: 50 * RATE] * 10 ** (-4 / 20)
+    song = Song(
+        np.concatenate([quiet, compose(50.0, seed=seed)]), RATE
+    )  # the same twice, the second time by 4 dB louder
+    seams = plan_of(song, 300.0).seams
+    assert len(seams) > 2
+    assert not any(map(exceeded, seams))
 
 
 def test_ten_minutes_do_not_get_stuck() -> None:
