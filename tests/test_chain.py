@@ -219,9 +219,7 @@ def test_a_plan_read_back_plays_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 2])
 def test_no_seam_exceeds_a_bound_where_the_song_offers_others(seed: int) -> None:
     quiet = compose(102.0, seed=seed)[: 50 * RATE] * 10 ** (-4 / 20)
-    song = Song(
-        np.concatenate([quiet, compose(50.0, seed=seed)]), RATE
-    )  # the same twice, the second time by 4 dB louder
+    song = Song(np.concatenate([quiet, compose(50.0, seed=seed)]), RATE)  # the same twice, then 4 dB louder
     seams = plan_of(song, 300.0).seams
     assert len(seams) > 2
     assert not any(map(exceeded, seams))
