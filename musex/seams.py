@@ -142,7 +142,7 @@ class CostToGo:
 
         cost(debt, p) = min over edges leaving at p' ≥ p of edge cost + cost(debt - distance, target + gap)
 
-    Debts beyond the table's last row are answered from that row: far from the end only the position matters.
+    Debts beyond the table's last column are answered from that column: far from the end only the position matters.
     """
 
     def __init__(
@@ -175,21 +175,24 @@ class CostToGo:
         self.low = min([0, *(start - material.stop for start in avoided)]) if may_overrun else min(debt, 0) - margin
         self.below = np.float32(0.0 if may_overrun else np.inf)
         self.high = min(max(debt, 0), max(steps, 3 * margin), most) + margin
-        self.table = np.full((self.high - self.low + 1, self.cells + 1), np.inf, np.float32)
+        self._keep_best(edges, costs, limits)
+        self.stretch = min(limits.distance, max(1, (1 << 20) // self.edge_costs.size))
+        columns = self.high - self.low + 1
+        self.padded = np.full((self.cells + 1, columns + 2 * self.stretch), np.inf, np.float32)
+        self.padded[:, : self.stretch] = self.below
+        self.table = self.padded[:, self.stretch : -self.stretch]  # (cells, debts)
         borders = [0, *(start // self.cell_steps + 1 for start in avoided), self.cells + 1]
         self.segments = [slice(*pair) for pair in pairwise(borders)]  # cells that staying may lead through
-        self.table[-self.low, self.segments[-1]] = 0.0
+        self.table[self.segments[-1], -self.low] = 0.0
         if may_overrun:  # what is left of the output ends before what is avoided
             for segment, start in zip(self.segments, avoided, strict=False):
-                self.table[: max(0, start - material.stop - self.low), segment] = 0.0
-            self.table[: -self.low, self.segments[-1]] = 0.0
-        self._keep_best(edges, costs, limits)
-        stretch = min(limits.distance, max(1, (1 << 20) // self.edge_costs.size))
+                self.table[segment, : max(0, start - material.stop - self.low)] = 0.0
+            self.table[self.segments[-1], : -self.low] = 0.0
         for _ in range(2 + 2 * len(avoided)):
-            for row in range(1, self.high + 1, stretch):
-                self._improve(row, min(row + stretch, self.high + 1))
-            for row in range(0 if avoided else -1, self.low - 1, -stretch):
-                self._improve(max(row - stretch + 1, self.low), row + 1)
+            for first in range(1, self.high + 1, self.stretch):
+                self._improve(first, min(first + self.stretch, self.high + 1))
+            for last in range(0 if avoided else -1, self.low - 1, -self.stretch):
+                self._improve(max(last - self.stretch + 1, self.low), last + 1)
 
     def _keep_best(self, edges: Edges, costs: Array, limits: Limits) -> None:
         """Keep the best edges of each kind that leave within each cell: (cells, edges) arrays."""
@@ -216,29 +219,28 @@ class CostToGo:
         return np.asarray(np.minimum(-(-positions // self.cell_steps), self.cells))
 
     def _improve(self, first: int, stop: int) -> None:
-        """Lower the rows of debts first … stop - 1 to what one jump and the table as it is allow."""
-        debts = np.arange(first, stop)[:, None, None]
-        after = self(debts - self.edge_distances, None, cells=self.edge_landings)
-        best = np.min(self.edge_costs + after, axis=2)
+        """Lower the columns of debts first … stop - 1 to what one jump and the table as it is allow."""
+        windows = np.lib.stride_tricks.sliding_window_view(self.padded, stop - first, axis=1)
+        begins = np.clip(first - self.low + self.stretch - self.edge_distances, 0, windows.shape[1] - 1)
+        after = windows[self.edge_landings, begins]  # (cells, edges, debts)
+        best = np.min(self.edge_costs[:, :, None] + after, axis=1)
         for segment in self.segments:
-            best[:, segment] = np.minimum.accumulate(best[:, segment][:, ::-1], axis=1)[:, ::-1]
-        rows = self.table[first - self.low : stop - self.low, :-1]
-        np.minimum(rows, best, out=rows)
+            best[segment] = np.minimum.accumulate(best[segment][::-1], axis=0)[::-1]
+        columns = self.table[:-1, first - self.low : stop - self.low]
+        np.minimum(columns, best, out=columns)
+        self.padded[:, -self.stretch :] = self.table[:, -1:]
 
     def reaches(self, debt: int) -> bool:
         """Whether there is a way from the song's start, whatever the debt is once the table knows it exactly."""
         if debt <= self.high:
             return bool(np.isfinite(self(np.array(debt), np.array(self.start))))
-        exact = self.table[max(self.high - self.cells * self.cell_steps, 0) - self.low :]
-        reached = np.isfinite(exact[:, : self.cells // 2])
-        begins = np.isfinite(exact[-1, self._cell(np.array(self.start))])
-        return bool(begins and np.mean(reached[:, reached.any(axis=0)]) > 0.99)
+        exact = self.table[:, max(self.high - self.cells * self.cell_steps, 0) - self.low :]
+        reached = np.isfinite(exact[: self.cells // 2])
+        begins = np.isfinite(exact[self._cell(np.array(self.start)), -1])
+        return bool(begins and np.mean(reached[reached.any(axis=1)]) > 0.99)
 
-    def __call__(self, debts: Array, positions: Array | None, *, cells: Array | None = None) -> Array:
+    def __call__(self, debts: Array, positions: Array) -> Array:
         """Cost from `positions` on with `debts` steps to pay, broadcast together; infinite where there is no way."""
-        if cells is None:
-            assert positions is not None
-            cells = self._cell(np.maximum(positions, 0))
-        rows = np.asarray(debts) - self.low
-        found = self.table[np.clip(rows, 0, len(self.table) - 1), cells]
-        return np.where(rows < 0, self.below, found)
+        columns = np.asarray(debts) - self.low
+        found = self.table[self._cell(np.maximum(positions, 0)), np.clip(columns, 0, self.table.shape[1] - 1)]
+        return np.where(columns < 0, self.below, found)
