@@ -101,7 +101,8 @@ def show_seams(plan: Any) -> None:
     from musex.checks import BOUNDS, exceeded
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
-    table.title = f"{len(plan.seams)} seams, {sum(bool(exceeded(seam)) for seam in plan.seams)} beyond the bounds"
+    count = f"{len(plan.seams)} seam{'s' * (len(plan.seams) != 1)}"
+    table.title = f"{count}, {sum(bool(exceeded(seam)) for seam in plan.seams)} beyond the bounds"
     for title in (
         f"level dB (±{BOUNDS.level_db:g})",
         f"flux percentile ({BOUNDS.flux_percentile:g})",
