@@ -82,34 +82,52 @@ def plan_song(
         MusexError: the settings mean nothing, or nothing for this song.
     """
     settings = Settings(**options)
+    chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike, config=config)
+    report = on_progress or (lambda done: None)
+    if chain:
+        for _ in chain.grow():
+            report(chain.done)
+    report(1.0)
+    return plan_of(chain, song, model, seconds=seconds, settings=settings)
+
+
+def begin_chain(
+    song: NamedSong,
+    model: ModelLike,
+    *,
+    seconds: float,
+    settings: Settings,
+    unlike: Sequence[Plan] = (),
+    config: SearchConfig = SEARCH,
+) -> "Chain | None":
+    """The chain of a plan, before its first prediction; None where the song is played as it is. As `plan_song`."""
     if not 0.0 < seconds <= LONGEST_OUTPUT_SECONDS:
         raise DurationError(f"a duration of {seconds} s is out of range: above 0, up to {LONGEST_OUTPUT_SECONDS:.0f} s")
-    frames, channels = song.samples.shape
     target = round(seconds * song.sample_rate)
+    as_it_is = abs(len(song.samples) - target) <= config.tolerance_seconds * song.sample_rate
+    if as_it_is and not settings.avoid and settings.ending != "loop":
+        return None
+    path = PathSearch(
+        song,
+        model.join_head,
+        target=target,
+        settings=settings,
+        unlike=unlike,
+        config=config.at(settings.novelty),
+    )
+    return Chain(path, model)
+
+
+def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds: float, settings: Settings) -> Plan:
+    """The plan of a chain that has grown to its end; None is the song as it is."""
+    frames, channels = song.samples.shape
     start, length, predictions = 0, frames, 0
     seams: tuple[Seam, ...] = ()
-    if (
-        settings.avoid
-        or settings.ending == "loop"
-        or abs(frames - target) > config.tolerance_seconds * song.sample_rate
-    ):
-        path = PathSearch(
-            song,
-            model.join_head,
-            target=target,
-            settings=settings,
-            unlike=unlike,
-            config=config.at(settings.novelty),
-        )
-        chain = Chain(path, model)
-        for _ in chain.grow():
-            if on_progress:
-                on_progress(min(1.0, path.played / path.target))
+    if chain:
+        path = chain.path
         start, length, predictions = path.start, path.played, chain.predictions
         closing = [replace(path.closing, at=length)] if path.closing else []
         seams = (*path.seams, *closing)
-    if on_progress:
-        on_progress(1.0)
     plan = Plan(
         seconds=length / song.sample_rate,
         song={
@@ -147,6 +165,12 @@ class Chain:
         self.path, self.model, self.longest = path, model, longest
         self.memory = model.listen(path.features)
         self.predictions = 0
+        self.attempts = 0  # paths begun
+
+    @property
+    def done(self) -> float:
+        """How much of the output is planned, 0 to 1."""
+        return min(1.0, self.path.played / self.path.target)
 
     def grow(self) -> Iterator[None]:
         """Plan the output under the strictest limits that reach the duration, a horizon at a time.
@@ -159,7 +183,10 @@ class Chain:
             first, last = (step / FEATURES.steps_per_second for step in (limits.first_enter, limits.last))
             logger.info(f"looking for jumps into {first:.1f} to {last:.1f} s of the song")
             for _ in self.path.enter(limits):
-                if self.path.begin() and (yield from self._predict_on()):
+                if not self.path.begin():
+                    continue
+                self.attempts += 1
+                if (yield from self._predict_on()):
                     return
         path = self.path
         length, target = len(path.samples) / path.sample_rate, path.target / path.sample_rate

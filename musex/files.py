@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Unpack
 
 from musex import __version__
 from musex.audio import Samples, Song, check_song
-from musex.chain import plan_song
+from musex.chain import Chain, begin_chain, plan_of
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
 from musex.formats import WRITABLE
@@ -18,6 +19,7 @@ from musex.plans import Plan, read_plan
 from musex.settings import Options, Settings
 from musex.side_files import check_side_file, save_text
 from musex.stitch import render
+from musex.streaming import BegunAnewError, grow, is_streamed_alike, play_chain, stream_song
 from musex.writing import check_output, pipe_song, write_song
 
 logger = logging.getLogger(__name__)
@@ -101,25 +103,15 @@ def vary_file(
         if plan_paths or len(outputs) > 1:
             raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
         plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
-        _write(plan, blocks, song, outputs[0], force, bitrate, report)
+        _write_plan(plan, blocks, song, outputs[0], force, bitrate, report)
         return [plan]
     plans: list[Plan] = []
     for number, output in enumerate(outputs):
-        options["seed"] = settings.seed + number
         began = time.monotonic()
-        report("Predicting", 0.0)
-        plan = plan_song(
-            song,
-            loaded,
-            seconds=seconds,
-            unlike=plans,
-            on_progress=lambda done: report("Predicting", done),
-            **options,
-        )
-        planned = time.monotonic()
-        _write(plan, render(plan, song), song, output, force, bitrate, report)
-        spent = f"planned in {planned - began:.2f} s, rendered and written in {time.monotonic() - planned:.2f} s"
-        logger.info(f"{spent}, {plan.seconds / max(time.monotonic() - began, 1e-3):.0f} × real time")
+        own = replace(settings, seed=settings.seed + number)
+        plan = _make(song, loaded, output, seconds, own, plans, force, bitrate, report)
+        spent = time.monotonic() - began
+        logger.info(f"planned and written in {spent:.2f} s, {plan.seconds / max(spent, 1e-3):.0f} × real time")
         if plan_paths:
             save_text(plan.to_json() + "\n", Path(plan_paths[number]))
         plans.append(plan)
@@ -143,8 +135,6 @@ def stream_file(
         MusexError: As `extend`; the format cannot be used, or the ending is "loop".
         BrokenPipeError: Whoever reads has closed the pipe.
     """
-    from musex.streaming import stream_song
-
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = read_logged(song_path)
@@ -189,7 +179,7 @@ def render_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = read_logged(found)
-    _write(plan, render(plan, song), song, target, force, bitrate, report)
+    _write_plan(plan, render(plan, song), song, target, force, bitrate, report)
     return plan, target
 
 
@@ -216,7 +206,46 @@ def find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _write(
+def _make(
+    song: Song,
+    model: Model,
+    output: str | Path,
+    seconds: float,
+    settings: Settings,
+    unlike: Sequence[Plan],
+    force: bool,
+    bitrate: str | None,
+    report: OnProgress,
+) -> Plan:
+    """Plan an output and write it, at the same time where it can be streamed."""
+    report("Predicting", 0.0)
+    chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
+    if chain and settings.layers == "off" and is_streamed_alike(chain, settings):
+        blocks = play_chain(chain, song, settings, _predicted(chain, report))
+        try:
+            _write(blocks, song, output, force, bitrate, encoded_by=_made_by(model.name, model.sha256, settings.seed))
+            report("Writing", 1.0)
+            return plan_of(chain, song, model, seconds=seconds, settings=settings)
+        except BegunAnewError:
+            logger.info("what was written is no longer planned: planning first")
+            chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
+    if chain:
+        for _ in chain.grow():
+            report("Predicting", chain.done)
+    report("Predicting", 1.0)
+    plan = plan_of(chain, song, model, seconds=seconds, settings=settings)
+    _write_plan(plan, render(plan, song), song, output, force, bitrate, report)
+    return plan
+
+
+def _predicted(chain: Chain, report: OnProgress) -> Iterator[Samples]:
+    for piece in grow(chain, to_the_end=True):
+        yield piece
+        report("Predicting", chain.done)
+    report("Predicting", 1.0)
+
+
+def _write_plan(
     plan: Plan,
     blocks: Iterable[Samples],
     song: Song,
@@ -226,16 +255,40 @@ def _write(
     report: OnProgress,
 ) -> None:
     frames = round(plan.seconds * song.sample_rate)
-    model, seed = plan.model, plan.settings.get("seed")
+    _write(
+        _counted(blocks, frames, report),
+        song,
+        output,
+        force,
+        bitrate,
+        encoded_by=_made_by(plan.model.get("name"), plan.model.get("sha256"), plan.settings.get("seed")),
+        loop_frames=frames if plan.settings.get("ending") == "loop" else None,
+    )
+
+
+def _made_by(name: object, sha256: object, seed: object) -> str:
+    return f"musex {__version__}, {name} {str(sha256)[:12]}, seed {seed}"
+
+
+def _write(
+    blocks: Iterable[Samples],
+    song: Song,
+    output: str | Path,
+    force: bool,
+    bitrate: str | None,
+    *,
+    encoded_by: str,
+    loop_frames: int | None = None,
+) -> None:
     notes = write_song(
         output,
-        _counted(blocks, frames, report),
+        blocks,
         song=song,
         force=force,
         title_suffix=" (extended)",
-        encoded_by=f"musex {__version__}, {model.get('name')} {str(model.get('sha256'))[:12]}, seed {seed}",
+        encoded_by=encoded_by,
         bitrate=bitrate,
-        loop_frames=frames if plan.settings.get("ending") == "loop" else None,
+        loop_frames=loop_frames,
     )
     for note in notes:
         logger.warning(note)

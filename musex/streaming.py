@@ -1,24 +1,26 @@
 """An output that is heard while it is planned: each horizon is rendered as soon as it is predicted."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Unpack
 
 import numpy as np
 
 from musex.audio import Samples, Song
-from musex.chain import Chain, ModelLike
+from musex.chain import Chain, ModelLike, begin_chain
 from musex.errors import MusexError
 from musex.extension import check_seconds
 from musex.generative import continue_song
 from musex.model import WaveformModel
-from musex.paths import PathSearch
-from musex.search import SEARCH
 from musex.settings import Options, Settings
 from musex.stitch import CUT_SECONDS, FADE_OUT_SECONDS, crossfade, play
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
+
+
+class BegunAnewError(Exception):
+    """What was played of a chain is no longer part of its output."""
 
 
 def stream_song(
@@ -41,25 +43,41 @@ def stream_song(
         raise MusexError("layers cannot be streamed: they are planned over the whole output; write it to a file")
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
-    target = round(seconds * song.sample_rate)
-    if not settings.avoid and abs(song.frames - target) <= SEARCH.tolerance_seconds * song.sample_rate:
-        return play([song.samples], song, frames=song.frames, fades=(0, 0))
-    config = SEARCH.at(settings.novelty)
-    path = PathSearch(song, model.join_head, target=target, settings=settings, unlike=(), config=config)
-    fade_in = round(CUT_SECONDS * song.sample_rate) * (path.start > 0)
-    fade_out = 0 if settings.ending == "outro" else round(FADE_OUT_SECONDS[settings.ending] * song.sample_rate)
-    return play(grow(Chain(path, model)), song, frames=target, fades=(fade_in, min(fade_out, target)))
+    chain = begin_chain(song, model, seconds=seconds, settings=settings)
+    return play_chain(chain, song, settings, grow(chain) if chain else [song.samples])
 
 
-def grow(chain: Chain) -> Iterator[Array]:
-    """The output of a chain in pieces of any length, (frames, channels), each as soon as it is decided."""
+def is_streamed_alike(chain: Chain, settings: Settings) -> bool:
+    """Whether a chain's stream is to the sample what its plan renders; a plan without the song's very end fades out."""
+    whole = chain.path.stop == len(chain.path.samples)
+    return settings.ending in ("cut", "fade") or (settings.ending == "outro" and whole)
+
+
+def play_chain(chain: Chain | None, song: Song, settings: Settings, pieces: Iterable[Array]) -> Iterator[Samples]:
+    """The pieces of a chain, or of the song as it is, as blocks of about a second with the output's own fades."""
+    if chain is None:
+        return play(pieces, song, frames=song.frames, fades=(0, 0))
+    target, ending = chain.path.target, settings.ending
+    fade_in = round(CUT_SECONDS * song.sample_rate) * (chain.path.start > 0)
+    fade_out = 0 if ending == "outro" else round(FADE_OUT_SECONDS[ending] * song.sample_rate)
+    return play(pieces, song, frames=target, fades=(fade_in, min(fade_out, target)))
+
+
+def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:
+    """The output of a chain in pieces of any length, (frames, channels), each as soon as it is decided.
+
+    A chain that begins anew after something was played ends the output there, or raises `BegunAnewError` if it shall
+    be played `to_the_end`.
+    """
     path = chain.path
-    samples, at, joined, played = path.samples, path.start, 0, 0
+    samples, at, joined, attempt = path.samples, path.start, 0, 0
     for _ in chain.grow():
-        if path.played < played:  # too late to begin anew: what was played stays
+        if attempt and chain.attempts != attempt:
+            if to_the_end:
+                raise BegunAnewError
             logger.warning("the stream ends early: this song cannot be played on to the duration asked for")
             return
-        played = path.played
+        attempt = chain.attempts
         for seam in path.seams[joined:]:
             half = seam.fade // 2
             yield samples[at : seam.leave - half]

@@ -9,7 +9,9 @@ import secrets
 import signal
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +22,8 @@ from musex.errors import AudioError, suggest
 from musex.formats import FORMATS, LOOP_TAGGED, PIPED, WRITABLE, codec_arguments, kilobits_of, output_rate, raw_format
 from musex.loops import mark_loop
 from musex.tags import read_source, tag_arguments
+
+MOST_WAITING = 20  # blocks that are made while the encoder has not taken them yet
 
 
 def check_output(
@@ -146,24 +150,24 @@ def _encode(
     *,
     output: IO[bytes] | int = subprocess.DEVNULL,
 ) -> None:
-    """Feed ffmpeg's pipe until the blocks end; kill it on whatever interrupts that."""
+    """Feed ffmpeg's pipe until the blocks end, while they are made; kill it on whatever interrupts that."""
     with (
         tempfile.TemporaryFile() as log_file,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=log_file, bufsize=0) as process,
+        ThreadPoolExecutor(1) as feeder,
     ):
         try:
             assert process.stdin is not None
-            frames, data = 0, memoryview(b"")
+            frames, reads = 0, True
+            waiting: deque[Future[bool]] = deque()
             for block in blocks:
                 frames += len(block)
-                data = memoryview(block.tobytes())
-                try:
-                    while data:
-                        data = data[process.stdin.write(data) :]
-                except BrokenPipeError:  # it says why in its log
+                waiting.append(feeder.submit(_feed, process.stdin, block.tobytes()))
+                if len(waiting) > MOST_WAITING and not (reads := waiting.popleft().result()):
                     break
+            reads = all(fed.result() for fed in waiting) and reads
             process.stdin.close()
-            code = process.wait() or int(bool(data))
+            code = process.wait() or int(not reads)
         except BaseException:
             process.kill()
             raise
@@ -178,6 +182,17 @@ def _encode(
         raise AudioError(f"could not write {path}: {reason}")
     if frames == 0:
         raise AudioError(f"could not write {path}: there are no samples to write")
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> bool:
+    """Write all of it; False if nobody reads on (who did says why in its log)."""
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[pipe.write(left) :]
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _of_shape(blocks: Iterable[Samples], channels: int) -> Iterator[Samples]:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mutagen
 import numpy as np
@@ -15,6 +16,7 @@ import musex
 from musex.errors import AudioError, DurationError, MusexError
 from musex.extension import check_seconds
 from musex.files import default_output
+from musex.paths import PathSearch
 
 RATE = 44_100
 SECONDS = 9.0
@@ -90,6 +92,39 @@ def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: m
         parts = [done for name, done in calls if name == stage]
         assert parts == sorted(parts)
         assert 0 <= parts[0] <= parts[-1] <= 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ending": "fade"},
+        {"ending": "cut"},
+        {"ending": "loop"},
+        {"layers": "on"},
+        {"avoid": ((5.0, 6.0),)},
+        {"avoid": ((0.0, 1.0),)},
+        {"avoid": ((2.0, 2.5),), "novelty": 1.0},
+    ],
+)
+def test_files_are_written_while_they_are_planned(wav_path: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    plan = musex.extend_file(wav_path, tmp_path / "out.wav", seconds=25.0, **options)
+    whole = musex.extend(wav_path, seconds=25.0, **options)
+    assert plan == whole.plan
+    made, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    np.testing.assert_allclose(made, whole.samples.clip(-1, 1), atol=1 / 32768)
+
+
+def test_what_begins_anew_is_written_as_it_ends(
+    wav_path: Path, tmp_path: Path, extended: musex.Extension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived, refusals = vars(PathSearch)["arrived"].fget, iter([True])
+    monkeypatch.setattr(PathSearch, "arrived", property(lambda path: not next(refusals, False) and arrived(path)))
+    plan = musex.extend_file(wav_path, tmp_path / "out.wav", seconds=SECONDS)
+    assert next(refusals, None) is None
+    assert plan == extended.plan
+    made, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    np.testing.assert_allclose(made, extended.samples.clip(-1, 1), atol=1 / 32768)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "flac", "ogg", "opus", "m4a", "wav"])

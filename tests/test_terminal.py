@@ -70,7 +70,7 @@ def test_verbose_tells_of_every_seam_and_only_then(song: Path, capsys: pytest.Ca
     told = capsys.readouterr()
     seams = json.loads(told.out)["outputs"][0]["seams"]
     assert told.err.count(" on to ") >= len(seams) > 0  # what was tried in vain, too
-    assert "planned in" in told.err
+    assert "planned and written in" in told.err
     assert run(command) == 0
     assert capsys.readouterr().err == ""
 
