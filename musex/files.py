@@ -224,7 +224,7 @@ def _make(
         blocks = play_chain(chain, song, settings, _predicted(chain, report))
         try:
             _write(blocks, song, output, force, bitrate, encoded_by=_made_by(model.name, model.sha256, settings.seed))
-            report("Writing", 1.0)
+            report("Predicting", 1.0)
             return plan_of(chain, song, model, seconds=seconds, settings=settings)
         except BegunAnewError:
             logger.info("what was written is no longer planned: planning first")
@@ -242,7 +242,6 @@ def _predicted(chain: Chain, report: OnProgress) -> Iterator[Samples]:
     for piece in grow(chain, to_the_end=True):
         yield piece
         report("Predicting", chain.done)
-    report("Predicting", 1.0)
 
 
 def _write_plan(
