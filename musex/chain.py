@@ -83,12 +83,7 @@ def plan_song(
     """
     settings = Settings(**options)
     chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike, config=config)
-    report = on_progress or (lambda done: None)
-    if chain:
-        for _ in chain.grow():
-            report(chain.done)
-    report(1.0)
-    return plan_of(chain, song, model, seconds=seconds, settings=settings)
+    return plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
 
 
 def begin_chain(
@@ -116,6 +111,24 @@ def begin_chain(
         config=config.at(settings.novelty),
     )
     return Chain(path, model)
+
+
+def plan_chain(
+    chain: "Chain | None",
+    song: NamedSong,
+    model: ModelLike,
+    *,
+    seconds: float,
+    settings: Settings,
+    on_progress: Callable[[float], None] | None = None,
+) -> Plan:
+    """Grow a chain from its start to its end; its plan. None is the song as it is."""
+    report = on_progress or (lambda done: None)
+    if chain:
+        for _ in chain.grow():
+            report(chain.done)
+    report(1.0)
+    return plan_of(chain, song, model, seconds=seconds, settings=settings)
 
 
 def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds: float, settings: Settings) -> Plan:

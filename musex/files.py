@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Unpack
 
 from musex import __version__
 from musex.audio import Samples, Song, check_song
-from musex.chain import Chain, begin_chain, plan_of
+from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
 from musex.formats import WRITABLE
@@ -19,7 +20,7 @@ from musex.plans import Plan, read_plan
 from musex.settings import Options, Settings
 from musex.side_files import check_side_file, save_text
 from musex.stitch import render
-from musex.streaming import BegunAnewError, grow, is_streamed_alike, play_chain, stream_song
+from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
 from musex.writing import check_output, pipe_song, write_song
 
 logger = logging.getLogger(__name__)
@@ -220,27 +221,23 @@ def _make(
     """Plan an output and write it, at the same time where it can be streamed."""
     report("Predicting", 0.0)
     chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
-    if chain and settings.layers == "off" and is_streamed_alike(chain, settings):
-        blocks = play_chain(chain, song, settings, _predicted(chain, report))
+    if chain and is_streamed_alike(chain, settings):
+        blocks = _predicted(play_chain(chain, song, settings, to_the_end=True), chain, report)
         try:
             _write(blocks, song, output, force, bitrate, encoded_by=_made_by(model.name, model.sha256, settings.seed))
             report("Predicting", 1.0)
             return plan_of(chain, song, model, seconds=seconds, settings=settings)
         except BegunAnewError:
             logger.info("what was written is no longer planned: planning first")
-            chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
-    if chain:
-        for _ in chain.grow():
-            report("Predicting", chain.done)
-    report("Predicting", 1.0)
-    plan = plan_of(chain, song, model, seconds=seconds, settings=settings)
+    on_progress = partial(report, "Predicting")
+    plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
     _write_plan(plan, render(plan, song), song, output, force, bitrate, report)
     return plan
 
 
-def _predicted(chain: Chain, report: OnProgress) -> Iterator[Samples]:
-    for piece in grow(chain, to_the_end=True):
-        yield piece
+def _predicted(blocks: Iterable[Samples], chain: Chain, report: OnProgress) -> Iterator[Samples]:
+    for block in blocks:
+        yield block
         report("Predicting", chain.done)
 
 

@@ -1,7 +1,7 @@
 """An output that is heard while it is planned: each horizon is rendered as soon as it is predicted."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Unpack
 
 import numpy as np
@@ -44,23 +44,21 @@ def stream_song(
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     chain = begin_chain(song, model, seconds=seconds, settings=settings)
-    return play_chain(chain, song, settings, grow(chain) if chain else [song.samples])
+    return play_chain(chain, song, settings) if chain else play([song.samples], song, frames=song.frames, fades=(0, 0))
 
 
 def is_streamed_alike(chain: Chain, settings: Settings) -> bool:
     """Whether a chain's stream is to the sample what its plan renders; a plan without the song's very end fades out."""
     whole = chain.path.stop == len(chain.path.samples)
-    return settings.ending in ("cut", "fade") or (settings.ending == "outro" and whole)
+    return settings.layers == "off" and (settings.ending in ("cut", "fade") or (settings.ending == "outro" and whole))
 
 
-def play_chain(chain: Chain | None, song: Song, settings: Settings, pieces: Iterable[Array]) -> Iterator[Samples]:
-    """The pieces of a chain, or of the song as it is, as blocks of about a second with the output's own fades."""
-    if chain is None:
-        return play(pieces, song, frames=song.frames, fades=(0, 0))
+def play_chain(chain: Chain, song: Song, settings: Settings, *, to_the_end: bool = False) -> Iterator[Samples]:
+    """What a chain grows, see `grow`, as blocks of about a second with the output's own fades."""
     target, ending = chain.path.target, settings.ending
     fade_in = round(CUT_SECONDS * song.sample_rate) * (chain.path.start > 0)
     fade_out = 0 if ending == "outro" else round(FADE_OUT_SECONDS[ending] * song.sample_rate)
-    return play(pieces, song, frames=target, fades=(fade_in, min(fade_out, target)))
+    return play(grow(chain, to_the_end=to_the_end), song, frames=target, fades=(fade_in, min(fade_out, target)))
 
 
 def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:

@@ -5,7 +5,6 @@ heard, how often the same seam is used, and predictions that follow each other a
 that PyMusicLooper finds in the same song, repeated, where it is installed. Exits with 1 if a bound is exceeded.
 """
 
-import importlib.util
 import json
 import sys
 from functools import partial
@@ -20,7 +19,8 @@ from musex.features import analyse
 from musex.model import load_model
 from musex.plans import Plan
 from musex.regions import find_region
-from tests.songs import examine_songs, song_arguments
+from musex.seam_evaluation import looper_seams
+from tests.songs import add_looper, examine_songs, song_arguments
 
 RATE = 10  # steps a second
 WITHIN, PASSAGE, TWICE = 60 * RATE, 5 * RATE, 2
@@ -72,14 +72,10 @@ def ours(song: Song, plan: Plan) -> tuple[np.ndarray, list[tuple[float, float]]]
 
 def looped(song: Song) -> tuple[np.ndarray, list[tuple[float, float]]] | None:
     """The song until its best loop ends, then the loop over and over."""
-    from pymusiclooper.core import MusicLooper
-    from pymusiclooper.exceptions import LoopNotFoundError
-
-    try:
-        pair = MusicLooper(str(song.path)).find_loop_pairs()[0]
-    except LoopNotFoundError:
+    loops = looper_seams(song, 1)
+    if not loops:
         return None
-    start, stop = (round(place / song.sample_rate * RATE) for place in (int(pair.loop_start), int(pair.loop_end)))
+    start, stop = (round(place / song.sample_rate * RATE) for place in (loops[0].enter, loops[0].leave))
     times = np.arange(round(TARGET * RATE))
     path = np.where(times < stop, times, start + (times - stop) % max(1, stop - start))
     return path, [(stop / RATE, start / RATE)] * int((len(times) - 1 - start) // max(1, stop - start))
@@ -102,13 +98,12 @@ def within(table: np.ndarray) -> list[np.ndarray]:
 
 def main() -> int:
     parser = song_arguments(__doc__, songs=30)
-    parser.add_argument("--no-looper", action="store_true")
+    add_looper(parser)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    looper = importlib.util.find_spec("pymusiclooper") is not None and not options.no_looper
     rows = []
     print("| song | " + " | ".join(COLUMNS) + " |\n|---" + "|---" * len(COLUMNS) + "|")
-    for name, (own, theirs) in examine_songs(options, partial(examine, looper=looper), lengths=LENGTHS):
+    for name, (own, theirs) in examine_songs(options, partial(examine, looper=options.looper), lengths=LENGTHS):
         rows.append((name, own, theirs))
         cells = [
             f"{a:g} / {b:g}" if theirs else f"{a:g}"

@@ -5,7 +5,6 @@ level step is also measured where the seams leave and enter, as the song itself 
 that PyMusicLooper finds, where it is installed.
 """
 
-import importlib.util
 import math
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from musex.checks import BOUNDS, exceeded
 from musex.model import load_model
 from musex.plans import Seam
 from musex.seam_evaluation import looper_seams
-from tests.songs import examine_songs, song_arguments
+from tests.songs import add_looper, examine_songs, song_arguments
 
 LENGTHS = (30.0, math.inf)  # of the songs, seconds
 TARGET = 600.0
@@ -46,15 +45,16 @@ def print_share(title: str, values: Sequence[float], bound: float) -> None:
 
 def main() -> int:
     parser = song_arguments(__doc__, songs=60)
-    parser.add_argument("--no-looper", action="store_true")
+    add_looper(parser)
     options = parser.parse_args()
-    looper = importlib.util.find_spec("pymusiclooper") is not None and not options.no_looper
     seams: list[Seam] = []
     untouched: list[float] = []
     looped: list[float] = []
     songs = 0
     print("| song | seams | beyond a bound |\n|---|---|---|")
-    for name, (found, own, theirs) in examine_songs(options, partial(find_seams, looper=looper), lengths=LENGTHS):
+    for name, (found, own, theirs) in examine_songs(
+        options, partial(find_seams, looper=options.looper), lengths=LENGTHS
+    ):
         beyond = [f"{MEASURES[measure]} {getattr(seam, measure):.3g}" for seam in found for measure in exceeded(seam)]
         if beyond:
             print(f"| {name} | {len(found)} | {'; '.join(beyond)} |", flush=True)

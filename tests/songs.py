@@ -1,6 +1,7 @@
 """The songs that a benchmark examines, and what it asks of the command line for them."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,12 @@ def song_arguments(text: str, *, songs: int) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     return parser
+
+
+def add_looper(parser: argparse.ArgumentParser) -> None:
+    """`looper`: whether PyMusicLooper stands beside musex, as it does where it is installed."""
+    installed = importlib.util.find_spec("pymusiclooper") is not None
+    parser.add_argument("--no-looper", dest="looper", action="store_false", default=installed)
 
 
 def _examine(path: Path, examine: Callable[[Song], Found | None], lengths: tuple[float, float]) -> Found | None:

@@ -1,5 +1,6 @@
 """What a prediction may cost."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,13 @@ from musex.errors import MusexError
 from musex.model import load_model
 
 
-def test_a_prediction_from_three_minutes_takes_a_fraction_of_a_second() -> None:
-    assert prediction_seconds(load_model(), repeats=20) < 0.15  # 39 ms on an idle machine; other tests run beside it
+def test_a_prediction_from_three_minutes_takes_less_than_60_ms_of_one_core() -> None:
+    model = load_model()
+    for _ in range(10):  # other tests run beside it: until one round of them was left alone
+        if prediction_seconds(model, repeats=20) < 0.06:
+            return
+        time.sleep(3.0)
+    pytest.fail("no prediction took less than 60 ms")
 
 
 def test_the_cost_of_an_extension(make_song: Callable[..., np.ndarray], tmp_path: Path) -> None:

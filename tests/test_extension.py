@@ -88,7 +88,15 @@ def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: m
     np.testing.assert_allclose(made, extended.samples.clip(-1, 1), atol=1 / 32768)
     assert list(dict.fromkeys(stage for stage, _ in calls)) == ["Reading", "Predicting"]
     assert calls[-1] == ("Predicting", 1.0)
-    musex.render_file(plan_path, output, force=True, on_progress=lambda stage, done: calls.append((stage, done)))
+    calls.clear()
+    musex.extend_file(
+        wav_path,
+        tmp_path / "loop.wav",
+        seconds=SECONDS,
+        ending="loop",
+        on_progress=lambda stage, done: calls.append((stage, done)),
+    )
+    assert list(dict.fromkeys(stage for stage, _ in calls)) == ["Reading", "Predicting", "Writing"]
     assert calls[-1] == ("Writing", 1.0)
     for stage in ("Predicting", "Writing"):
         parts = [done for name, done in calls if name == stage]

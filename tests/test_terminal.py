@@ -152,9 +152,13 @@ def on_terminal(*arguments: str, wait_for: bytes | None = None, **changed: str) 
 
 
 def test_a_terminal_shows_stage_time_left_and_speed(song: Path) -> None:
-    code, text = on_terminal("extend", str(song), "--minutes", "60", "-o", str(song.parent / "a.wav"))
+    plan = str(song.parent / "plan.json")
+    code, text = on_terminal("extend", str(song), "--minutes", "60", "-o", str(song.parent / "a.wav"), "--plan", plan)
     assert code == 0
-    for expected in (r"Predicting", r"\d+%", r"0:0\d:\d\d", r"\d+ × real time"):
+    code, rendering = on_terminal("render", plan, "-o", str(song.parent / "b.wav"))
+    assert code == 0
+    text += rendering
+    for expected in (r"Predicting", r"Writing", r"\d+%", r"0:0\d:\d\d", r"\d+ × real time"):
         assert re.search(expected, text), expected
 
 
