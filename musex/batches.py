@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 import multiprocessing
+import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
 from types import FrameType
@@ -169,9 +170,11 @@ def _one_by_one(
 
 def _side_by_side(tasks: Sequence[Task], work: dict[str, Any], jobs: int) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _prepare_worker) as workers:
-        futures = [workers.submit(_extend, task, work) for task in tasks]
+    with ProcessPoolExecutor(jobs, context, _begin_worker) as workers:
+        futures: list[Future[Outcome]] = []
         try:
+            with _terminal_held_off():
+                futures += [workers.submit(_work, task, work) for task in tasks]
             for future in as_completed(futures):
                 outcome = future.result()
                 for warning in outcome.warnings:
@@ -185,6 +188,22 @@ def _side_by_side(tasks: Sequence[Task], work: dict[str, Any], jobs: int) -> Ite
             raise
 
 
+@contextmanager
+def _terminal_held_off() -> Iterator[None]:
+    """Processes begun within do not hear of Ctrl-C or of a closed terminal, from their first moment on.
+
+    A terminal tells all that run in it; who gave the work stops the workers.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Collector(logging.Handler):
     """Keeps warnings for the outcome: a worker has no terminal of its own."""
 
@@ -195,34 +214,64 @@ class _Collector(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(record.getMessage())
 
-
-_collector: _Collector | None = None
-
-
-def _prepare_worker() -> None:
-    global _collector
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and who gave the work stops the workers
-    signal.signal(signal.SIGTERM, _stop_worker)
-    _collector = _Collector()
-    logging.getLogger("musex").addHandler(_collector)
-    logging.getLogger("musex").propagate = False
+    def take(self) -> tuple[str, ...]:
+        taken, self.messages = tuple(self.messages), []
+        return taken
 
 
-def _stop_worker(number: int, frame: FrameType | None) -> None:
-    """Unwind, so that nothing partial stays."""
-    sys.exit(128 + number)
+class _Worker:
+    """What a process of the pool does: one song after another, until it is stopped.
+
+    SIGTERM ends it at once where nothing is being written, and otherwise between two blocks: an exception out of a
+    signal's handler may be lost wherever Python lets none pass.
+    """
+
+    def __init__(self) -> None:
+        self.writing = self.stopped = False
+        self.collector = _Collector()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self.stop)
+        logging.getLogger("musex").addHandler(self.collector)
+        logging.getLogger("musex").propagate = False
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        if not self.writing:
+            os._exit(128 + number)
+
+    def report(self, stage: str, done: float) -> None:
+        self.writing = stage != "Reading"
+        if self.stopped:
+            raise SystemExit
+
+    def extend(self, task: Task, work: dict[str, Any]) -> Outcome:
+        try:
+            outcome = _extend(task, {**work, "on_progress": self.report})
+        except SystemExit:
+            os._exit(128 + signal.SIGTERM)  # the pool would catch it, and give the next song
+        self.writing = False
+        return replace(outcome, warnings=self.collector.take())
+
+
+_worker: _Worker | None = None
+
+
+def _begin_worker() -> None:
+    global _worker
+    _worker = _Worker()
+
+
+def _work(task: Task, work: dict[str, Any]) -> Outcome:
+    assert _worker is not None
+    return _worker.extend(task, work)
 
 
 def _extend(task: Task, work: dict[str, Any]) -> Outcome:
     try:
         plan = extend_file(task.song, task.output, **work)
-        made = Outcome(task, "made", plan.seconds, len(plan.seams))
+        return Outcome(task, "made", plan.seconds, len(plan.seams))
     except (MusexError, OSError, MemoryError) as error:
-        made = Outcome(task, "failed", message=" ".join(str(error).split()) or type(error).__name__)
-    if _collector is None:
-        return made
-    warnings, _collector.messages = tuple(_collector.messages), []
-    return Outcome(made.task, made.state, made.seconds, made.seams, made.message, warnings)
+        return Outcome(task, "failed", message=" ".join(str(error).split()) or type(error).__name__)
 
 
 def _read_ledger(folder: Path) -> dict[str, Any]:

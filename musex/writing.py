@@ -6,6 +6,7 @@ that does not grow with the output.
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -92,29 +93,30 @@ def write_song(
     check_output(path, song.path, force, bitrate=bitrate)
     suffix = Path(path).suffix.lower()
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".musex-{secrets.token_hex(8)}{suffix}")
+    folder = target.with_name(f".musex-{secrets.token_hex(8)}")  # an encoder that outlives this finds it gone
+    temporary = folder / f".output{suffix}"
     source, notes = read_source(song.path), list[str]()
     command, convert = _input_arguments(suffix, song, notes)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            command += tag_arguments(suffix, song, source, Path(folder), title_suffix=title_suffix, notes=notes)
-            if encoded_by is not None:
-                name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
-                if name not in source.tags:
-                    command += ["-metadata", f"{name}={encoded_by}"]
-            if loop_frames is not None and suffix in LOOP_TAGGED:
-                frames = round(loop_frames * output_rate(suffix, song) / song.sample_rate)
-                command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
-            command += codec_arguments(suffix, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
-            command += ["-fflags", "+bitexact", "-f", FORMATS[suffix].muxer, "-n", f"file:{temporary}"]
-            _encode(command, map(convert, _of_shape(blocks, song.channels)), Path(path))
+        folder.mkdir()
+        command += tag_arguments(suffix, song, source, folder, title_suffix=title_suffix, notes=notes)
+        if encoded_by is not None:
+            name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
+            if name not in source.tags:
+                command += ["-metadata", f"{name}={encoded_by}"]
+        if loop_frames is not None and suffix in LOOP_TAGGED:
+            frames = round(loop_frames * output_rate(suffix, song) / song.sample_rate)
+            command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
+        command += codec_arguments(suffix, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
+        command += ["-fflags", "+bitexact", "-f", FORMATS[suffix].muxer, "-n", f"file:{temporary}"]
+        _encode(command, map(convert, _of_shape(blocks, song.channels)), Path(path))
         if loop_frames is not None and suffix == ".wav":
             mark_loop(temporary, loop_frames, song.sample_rate)
         os.replace(temporary, target)
     except OSError as error:
         raise AudioError(f"could not write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return notes
 
 

@@ -2,6 +2,7 @@ import base64
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -481,6 +482,31 @@ def test_interruption_leaves_nothing(tmp_path: Path, song: Song, suffix: str, er
         write_song(tmp_path / f"a{suffix}", interrupted(), song=song, force=True)
     assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
     assert (tmp_path / f"a{suffix}").read_text() == "mine"
+
+
+def test_a_signal_while_the_encoder_starts_leaves_nothing(
+    tmp_path: Path, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Signalled(subprocess.Popen):  # type: ignore[type-arg]
+        """The real thing, with Ctrl-C just after the program runs."""
+
+        def __init__(self, command: list[str], **options: Any) -> None:
+            super().__init__(command, **options)
+            if "pipe:0" in command:
+                started.append(self)
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.1)
+
+    monkeypatch.setattr(subprocess, "Popen", Signalled)
+    with pytest.raises(KeyboardInterrupt):
+        write_song(tmp_path / "a.wav", [song.samples], song=song)
+    encoder = started[0]
+    assert encoder.stdin is not None
+    encoder.stdin.close()
+    encoder.wait(timeout=30)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_blocks_must_fit_the_song(tmp_path: Path, song: Song) -> None:

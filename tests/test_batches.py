@@ -39,7 +39,8 @@ def test_tasks_keep_the_folders_of_the_inputs(album: Path, tmp_path: Path) -> No
 
 
 def test_hidden_files_are_no_songs(album: Path) -> None:
-    for name in ("._one.wav", ".musex-0123.mp3"):
+    (album / ".musex-0123").mkdir()
+    for name in ("._one.wav", ".musex-0123/.output.mp3"):
         (album / name).write_bytes((album / "one.wav").read_bytes())
     assert len(find_tasks([album])) == 3
 
@@ -123,9 +124,9 @@ def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_pat
     command = [sys.executable, "-m", "musex", "extend", str(album), "--minutes", "10", "-o", str(out), "-j", "2"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while process.poll() is None and not list(out.rglob(".musex-*.*")):
+    while process.poll() is None and not list(out.rglob(".musex-*/*")):
         time.sleep(0.01)
-    assert list(out.rglob(".musex-*.*")), "nothing was being written yet"
+    assert list(out.rglob(".musex-*/*")), "nothing was being written yet"
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
