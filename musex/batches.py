@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,7 +138,8 @@ def extend_songs(
     Folders of outputs are made where they are missing. What an interruption leaves undone is done by the next call.
 
     Raises:
-        MusexError: the duration, the settings or the model cannot be used for any song.
+        MusexError: the duration, the settings or the model cannot be used for any song, or a process was ended from
+            outside.
     """
     check_seconds(seconds)
     settings = Settings(**options).to_dict()
@@ -180,6 +182,11 @@ def _side_by_side(tasks: Sequence[Task], work: dict[str, Any], jobs: int) -> Ite
                 for warning in outcome.warnings:
                     logger.warning(warning)
                 yield outcome
+        except BrokenProcessPool as error:
+            raise MusexError(
+                f"one of {jobs} processes was ended from outside, perhaps for lack of memory; run the same command "
+                "again with fewer jobs, what is done is skipped"
+            ) from error
         except BaseException:  # Ctrl-C, or the caller has had enough: nobody waits for the rest
             for future in futures:
                 future.cancel()

@@ -1,10 +1,12 @@
 """Many songs in one go: what is found, what is skipped, what fails alone."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ import soundfile
 
 from musex import cli
 from musex.batches import LEDGER, Task, extend_songs, find_tasks
-from musex.errors import AudioError, DurationError
+from musex.errors import AudioError, DurationError, MusexError
 
 
 @pytest.fixture
@@ -134,3 +136,17 @@ def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_pat
     partial = [path for path in out.rglob(".musex-*") if path.name != LEDGER]
     assert partial == []
     assert cli.run(["extend", str(album), "--seconds", "20", "-o", str(out), "--quiet", "--force"]) == 0
+
+
+def test_a_process_ended_from_outside_ends_the_batch(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def end_one() -> None:
+        while not list(out.rglob(".musex-*/*")):
+            time.sleep(0.01)
+        multiprocessing.active_children()[0].kill()
+
+    threading.Thread(target=end_one, daemon=True).start()
+    with pytest.raises(MusexError, match="one of 2 processes was ended from outside"):
+        list(extend_songs(find_tasks([album], out, suffix=".wav"), seconds=600.0, jobs=2))
+    assert multiprocessing.active_children() == []
