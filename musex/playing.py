@@ -54,7 +54,7 @@ def play_live(
     config = SEARCH.at(settings.novelty)
     path = PathSearch(song, model.join_head, target=target, settings=settings, unlike=(), config=config)
     steered = _Steered(path, model, wishes)
-    return play(grow(steered), song, frames=target, fades=(0, 0))
+    return play(grow(steered), song, frames=lambda: target, fades=(0, 0))
 
 
 class _Steered(Chain):

@@ -1,6 +1,6 @@
 """Plan to waveform: the crossfades of seams, and a plan played as a stream of blocks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -129,12 +129,17 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
     this song.
     """
     check_plan(plan, song)
-    blocks = play(_pieces(plan, song.samples), song, frames=plan.frames, fades=_fade_lengths(plan, song))
+    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=_fade_lengths(plan, song))
     return with_swaps(blocks, plan, song) if plan.swaps else blocks
 
 
-def play(pieces: Iterable[Array], song: SongLike, *, frames: int, fades: tuple[int, int]) -> Iterator[Array]:
-    """Pieces of any length, `frames` in all, as blocks of about a second, faded in and out over so many samples."""
+def play(
+    pieces: Iterable[Array], song: SongLike, *, frames: Callable[[], int], fades: tuple[int, int]
+) -> Iterator[Array]:
+    """Pieces of any length as blocks of about a second, faded in and out over so many samples.
+
+    `frames` is asked for the whole length before each block: that of a stream is known to the sample at its end only.
+    """
     size = round(BLOCK_SECONDS * song.sample_rate)
     block = np.empty((size, song.samples.shape[1]), np.float32)
     start = filled = 0
@@ -144,10 +149,10 @@ def play(pieces: Iterable[Array], song: SongLike, *, frames: int, fades: tuple[i
             block[filled : filled + len(taken)] = taken
             filled, piece = filled + len(taken), piece[len(taken) :]
             if filled == size:
-                _fade(block, start, frames, fades)
+                _fade(block, start, frames(), fades)
                 yield block
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]
-        _fade(block, start, frames, fades)
+        _fade(block, start, frames(), fades)
         yield block

@@ -44,21 +44,29 @@ def stream_song(
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     chain = begin_chain(song, model, seconds=seconds, settings=settings)
-    return play_chain(chain, song, settings) if chain else play([song.samples], song, frames=song.frames, fades=(0, 0))
+    if chain:
+        return play_chain(chain, song, settings)
+    return play([song.samples], song, frames=lambda: song.frames, fades=(0, 0))
 
 
 def is_streamed_alike(chain: Chain, settings: Settings) -> bool:
-    """Whether a chain's stream is to the sample what its plan renders; a plan without the song's very end fades out."""
+    """Whether a chain's stream is to the sample what its plan renders, whatever the chain decides."""
     whole = chain.path.stop == len(chain.path.samples)
     return settings.layers == "off" and (settings.ending in ("cut", "fade") or (settings.ending == "outro" and whole))
 
 
 def play_chain(chain: Chain, song: Song, settings: Settings, *, to_the_end: bool = False) -> Iterator[Samples]:
     """What a chain grows, see `grow`, as blocks of about a second with the output's own fades."""
-    target, ending = chain.path.target, settings.ending
-    fade_in = round(CUT_SECONDS * song.sample_rate) * (chain.path.start > 0)
-    fade_out = 0 if ending == "outro" else round(FADE_OUT_SECONDS[ending] * song.sample_rate)
-    return play(grow(chain, to_the_end=to_the_end), song, frames=target, fades=(fade_in, min(fade_out, target)))
+    path = chain.path
+    cut = round(CUT_SECONDS * song.sample_rate)
+    fade_in, fade_out = cut * (path.start > 0), cut * (path.stop < song.frames)
+    if settings.ending != "outro":
+        fade_out = min(round(FADE_OUT_SECONDS[settings.ending] * song.sample_rate), path.target)
+
+    def frames() -> int:
+        return path.played if settings.ending == "outro" and path.left() == 0 else path.target
+
+    return play(grow(chain, to_the_end=to_the_end), song, frames=frames, fades=(fade_in, fade_out))
 
 
 def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:

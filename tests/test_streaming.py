@@ -30,6 +30,14 @@ def test_a_stream_is_the_extension_to_the_sample(song: musex.Song, seconds: floa
     np.testing.assert_array_equal(streamed, whole.samples)
 
 
+def test_a_stream_that_leaves_out_the_songs_end_fades_out_there(song: musex.Song) -> None:
+    options = {"seconds": 110.0, "avoid": ((50.0, 60.4),), "seed": 1}
+    streamed = np.concatenate(list(stream_song(song, load_model(), **options)))  # type: ignore[arg-type]
+    whole = musex.extend(song, **options)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(streamed, whole.samples)
+    assert not streamed[-1].any()
+
+
 def test_a_stream_begins_before_it_is_planned(song: musex.Song) -> None:
     model = load_model()
     calls = 0
