@@ -1,7 +1,8 @@
-"""Files beside the music: plans, figures, pages. Written whole or not at all."""
+"""Files written whole or not at all, and those beside the music: plans, figures, pages."""
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,17 +27,22 @@ def check_side_file(path: str | Path, force: bool, *others: str | Path) -> None:
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to, and put what is there in place at the end; raises MusexError if it cannot be."""
+def written_whole(path: str | Path, error: type[MusexError] = MusexError) -> Iterator[Path]:
+    """Give a path to write to, and put what is there in place at the end; raises `error` if it cannot be.
+
+    The path is alone in a folder that goes in any case: what another program begins to write too late finds it gone.
+    """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".musex-{secrets.token_hex(8)}{target.suffix}")
+    folder = target.with_name(f".musex-{secrets.token_hex(8)}")
+    temporary = folder / f".output{target.suffix}"  # hidden where a kill leaves it: no later run takes it for music
     try:
+        folder.mkdir()
         yield temporary
         temporary.replace(target)
-    except OSError as error:
-        raise MusexError(f"could not write {path}: {error.strerror or error}") from error
+    except OSError as failure:
+        raise error(f"could not write {path}: {failure.strerror or failure}") from failure
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def save_text(text: str, path: str | Path) -> None:

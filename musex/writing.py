@@ -5,8 +5,6 @@ that does not grow with the output.
 """
 
 import os
-import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,6 +20,7 @@ from musex.audio import Samples, Song, ffmpeg
 from musex.errors import AudioError, suggest
 from musex.formats import FORMATS, LOOP_TAGGED, PIPED, WRITABLE, codec_arguments, kilobits_of, output_rate, raw_format
 from musex.loops import mark_loop
+from musex.side_files import written_whole
 from musex.tags import read_source, tag_arguments
 
 MOST_WAITING = 20  # blocks that are made while the encoder has not taken them yet
@@ -92,14 +91,10 @@ def write_song(
     """
     check_output(path, song.path, force, bitrate=bitrate)
     suffix = Path(path).suffix.lower()
-    target = Path(os.path.realpath(path))
-    folder = target.with_name(f".musex-{secrets.token_hex(8)}")  # an encoder that outlives this finds it gone
-    temporary = folder / f".output{suffix}"
     source, notes = read_source(song.path), list[str]()
     command, convert = _input_arguments(suffix, song, notes)
-    try:
-        folder.mkdir()
-        command += tag_arguments(suffix, song, source, folder, title_suffix=title_suffix, notes=notes)
+    with written_whole(path, AudioError) as temporary:
+        command += tag_arguments(suffix, song, source, temporary.parent, title_suffix=title_suffix, notes=notes)
         if encoded_by is not None:
             name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
             if name not in source.tags:
@@ -112,11 +107,6 @@ def write_song(
         _encode(command, map(convert, _of_shape(blocks, song.channels)), Path(path))
         if loop_frames is not None and suffix == ".wav":
             mark_loop(temporary, loop_frames, song.sample_rate)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise AudioError(f"could not write {path}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return notes
 
 
