@@ -110,16 +110,13 @@ def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> No
         block[first - start :] *= np.sin(0.5 * np.pi * left)[:, None].astype(np.float32)
 
 
-def _fade_lengths(plan: Plan, song: SongLike) -> tuple[int, int]:
-    """Samples of the fade in, where the output does not begin with the song's own start, and of the fade out."""
-    if plan.settings.get("ending") == "loop":
+def fade_lengths(ending: str, sample_rate: int, frames: int, *, from_start: bool, to_end: bool) -> tuple[int, int]:
+    """Samples of an output's fades, in and out, by whether it begins with the song's start and ends with its end."""
+    if ending == "loop":
         return 0, 0
-    fade_in = CUT_SECONDS if plan.spans[0].start > 0 else 0.0
-    fade_out = FADE_OUT_SECONDS[plan.settings.get("ending", "outro")]
-    if plan.spans[-1].stop < len(song.samples):
-        fade_out = max(fade_out, CUT_SECONDS)
-    longest = plan.frames // 2
-    return min(round(fade_in * song.sample_rate), longest), min(round(fade_out * song.sample_rate), plan.frames)
+    fade_in = 0.0 if from_start else CUT_SECONDS
+    fade_out = max(FADE_OUT_SECONDS[ending], 0.0 if to_end else CUT_SECONDS)
+    return min(round(fade_in * sample_rate), frames // 2), min(round(fade_out * sample_rate), frames)
 
 
 def render(plan: Plan, song: SongLike) -> Iterator[Array]:
@@ -129,7 +126,14 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
     this song.
     """
     check_plan(plan, song)
-    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=_fade_lengths(plan, song))
+    fades = fade_lengths(
+        plan.settings.get("ending", "outro"),
+        song.sample_rate,
+        plan.frames,
+        from_start=plan.spans[0].start == 0,
+        to_end=plan.spans[-1].stop == len(song.samples),
+    )
+    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=fades)
     return with_swaps(blocks, plan, song) if plan.swaps else blocks
 
 

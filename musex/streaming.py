@@ -13,7 +13,7 @@ from musex.extension import check_seconds
 from musex.generative import continue_song
 from musex.model import WaveformModel
 from musex.settings import Options, Settings
-from musex.stitch import CUT_SECONDS, FADE_OUT_SECONDS, crossfade, play
+from musex.stitch import crossfade, fade_lengths, play
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
@@ -58,15 +58,14 @@ def is_streamed_alike(chain: Chain, settings: Settings) -> bool:
 def play_chain(chain: Chain, song: Song, settings: Settings, *, to_the_end: bool = False) -> Iterator[Samples]:
     """What a chain grows, see `grow`, as blocks of about a second with the output's own fades."""
     path = chain.path
-    cut = round(CUT_SECONDS * song.sample_rate)
-    fade_in, fade_out = cut * (path.start > 0), cut * (path.stop < song.frames)
-    if settings.ending != "outro":
-        fade_out = min(round(FADE_OUT_SECONDS[settings.ending] * song.sample_rate), path.target)
+    fades = fade_lengths(
+        settings.ending, song.sample_rate, path.target, from_start=path.start == 0, to_end=path.stop == song.frames
+    )
 
     def frames() -> int:
         return path.played if settings.ending == "outro" and path.left() == 0 else path.target
 
-    return play(grow(chain, to_the_end=to_the_end), song, frames=frames, fades=(fade_in, fade_out))
+    return play(grow(chain, to_the_end=to_the_end), song, frames=frames, fades=fades)
 
 
 def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:
