@@ -30,7 +30,7 @@ from musex.moods import asked, estimate_moods
 from musex.plans import Plan, Seam, read_plan
 from musex.side_files import check_side_file, save_text
 from musex.stitch import render
-from musex.terminal import format_time
+from musex.terminal import format_count, format_time
 from musex.writing import write_song
 
 Array = np.ndarray
@@ -334,7 +334,7 @@ def _seam_row(number: int, seam: Seam, rate: int) -> str:
 
 
 def _summary(plan: Plan, seconds: float) -> str:
-    seams = f"{len(plan.seams)} seam{'s' * (len(plan.seams) != 1)}"
+    seams = format_count(len(plan.seams), "seam")
     endings = {"outro": "the song's own ending", "fade": "a fade", "cut": "a cut", "loop": "a loop"}
     ending = endings.get(str(plan.settings.get("ending")), "")
     return f"{format_time(seconds)} of music made {format_time(plan.seconds)} long, {seams}, ends with {ending}."

@@ -11,7 +11,7 @@ from musex.batches import Outcome
 from musex.checks import exceeded
 from musex.inspection import SongInfo
 from musex.plans import Plan
-from musex.terminal import format_time
+from musex.terminal import format_count, format_time
 
 Predictors = dict[str, dict[str, dict[str, float]]]
 
@@ -114,7 +114,7 @@ def seam_table(results: dict[str, Any]) -> Table:
 def info_table(facts: SongInfo) -> Table:
     """What `inspect_file` returns, a row a fact."""
     bounds = (f"{format_time(start)} to {format_time(stop)}" for start, stop in (facts.music, facts.body))
-    channels = f"{facts.channels} channel{'s' * (facts.channels != 1)}"
+    channels = format_count(facts.channels, "channel")
     bits = f", {SAMPLE_FORMATS[facts.subtype]}" if facts.codec.startswith(LOSSLESS_CODECS) else ""
     rows = {
         "duration": format_time(facts.seconds),

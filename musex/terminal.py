@@ -24,6 +24,11 @@ def format_time(seconds: float) -> str:
     return f"{clock}:{rest // 10:02d}.{rest % 10}"
 
 
+def format_count(number: int, name: str) -> str:
+    """ "1 seam", "2 seams"."""
+    return f"{number} {name}" + "s" * (number != 1)
+
+
 def tell_everything() -> None:
     """Show on stderr what the library logs of its decisions, not its warnings alone."""
     logger = logging.getLogger("musex")
@@ -84,9 +89,9 @@ def show_tables(tables: Iterable[Any]) -> None:
 
 def summarise(plan: Any, path: Path, taken: float) -> None:
     """One line about what was made."""
-    made_of = f"{plan.predictions} prediction" + "s" * (plan.predictions != 1)
+    made_of = format_count(plan.predictions, "prediction")
     if plan.model["name"] not in GENERATIVE:
-        made_of += f", {len(plan.seams)} seam" + "s" * (len(plan.seams) != 1)
+        made_of += f", {format_count(len(plan.seams), 'seam')}"
     typer.echo(
         f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s, {tell_speed(plan.seconds, taken)}"
     )
@@ -101,7 +106,7 @@ def show_seams(plan: Any) -> None:
     from musex.checks import BOUNDS, exceeded
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
-    count = f"{len(plan.seams)} seam{'s' * (len(plan.seams) != 1)}"
+    count = format_count(len(plan.seams), "seam")
     table.title = f"{count}, {sum(bool(exceeded(seam)) for seam in plan.seams)} beyond the bounds"
     for title in (
         f"level dB (±{BOUNDS.level_db:g})",
