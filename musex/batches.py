@@ -236,7 +236,7 @@ class _Worker:
     def __init__(self) -> None:
         self.writing = self.stopped = False
         self.collector = _Collector()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows nothing holds it off before
         signal.signal(signal.SIGTERM, self.stop)
         logging.getLogger("musex").addHandler(self.collector)
         logging.getLogger("musex").propagate = False
@@ -256,7 +256,8 @@ class _Worker:
             outcome = _extend(task, {**work, "on_progress": self.report})
         except SystemExit:
             os._exit(128 + signal.SIGTERM)  # the pool would catch it, and give the next song
-        self.writing = False
+        finally:
+            self.writing = False
         return replace(outcome, warnings=self.collector.take())
 
 
