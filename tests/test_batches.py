@@ -42,7 +42,7 @@ def test_tasks_keep_the_folders_of_the_inputs(album: Path, tmp_path: Path) -> No
 
 def test_hidden_files_are_no_songs(album: Path) -> None:
     (album / ".musex-0123").mkdir()
-    for name in ("._one.wav", ".musex-0123/.output.mp3"):
+    for name in ("._one.wav", ".musex-0123.mp3", ".musex-0123/.output.mp3"):
         (album / name).write_bytes((album / "one.wav").read_bytes())
     assert len(find_tasks([album])) == 3
 
@@ -106,7 +106,7 @@ def test_one_bad_file_stops_no_other(
 
 def test_a_stopped_batch_does_not_begin_anew(album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    arguments = ["extend", str(album / "one.wav"), str(album / "disc 2" / "two.flac"), "--minutes", "2"]
+    arguments = ["extend", str(album / "one.wav"), str(album / "disc 2" / "two.flac"), "--minutes", "5"]
     arguments += ["--format", "wav", "-o", str(out)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     process = subprocess.Popen([sys.executable, "-m", "musex", *arguments], env=environment, stderr=subprocess.DEVNULL)

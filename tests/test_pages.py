@@ -52,12 +52,8 @@ def test_commands_are_understood(page: Path) -> None:
 
 COMMANDS = list(dict.fromkeys(tuple(arguments) for page in PAGES for arguments in commands_of(page)))
 SHORTER = {"10": "2", "60": "6", "600": "1", "1:02:03": "0:03:03"}  # minutes: the songs here are short, too
-ELSEWHERE = {  # what needs more than a folder or much time, and the tests that run it
+ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
-    ("train", "music/", "-o", "run/", "--minutes", "90"): "test_training.py::test_the_command_trains_the_pointer",
-    ("train", "music/", "-o", "run/", *("--validation", "album-a"), *("--validation", "album-b")): (
-        "test_training.py::test_the_command_trains_the_pointer"
-    ),
     ("evaluate", "other-music/", "--seams"): "test_seam_evaluation.py::test_hard_cuts_are_found",
 }
 NETWORK = PointerConfig(
