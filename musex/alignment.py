@@ -122,15 +122,20 @@ def _follow_onsets(
     return int(lags[best]), float(found[best])
 
 
-def _rhythm_error(fixed: Array, moving: Array, hop_ms: float) -> float:
-    """How far the attacks lie apart after alignment, in ms: the nearest peak of their correlation within ±70 ms."""
+def _rhythm_error(fixed: Array, moving: Array, hop_ms: float) -> float | None:
+    """How far the attacks lie apart after alignment, in ms: the nearest peak of their correlation within ±70 ms.
+
+    None where they have too little in common to tell.
+    """
     reach = max(1, round(70.0 / hop_ms))
     kernel = np.array([0.5, 1.0, 0.5])
     fixed, moving = np.convolve(fixed, kernel, mode="same"), np.convolve(moving, kernel, mode="same")
     inner = fixed[reach : len(fixed) - reach]
     found = _correlations(inner - inner.mean(), moving - moving.mean())
     best = int(np.argmax(found))
-    if found[best] < 0.25 or found[best] - found[reach] < 0.02:
+    if found[best] < 0.25:
+        return None
+    if found[best] - found[reach] < 0.02:
         return 0.0
     shift = 0.0
     if 0 < best < len(found) - 1:
@@ -259,7 +264,7 @@ def align_seam(
         correlation=0.0,
         level_db=level_step(samples, sample_rate, leave, enter, config),
         flux_percentile=0.0,
-        rhythm_ms=_rhythm_error(left_onsets, aligned_onsets, 1000.0 * hop / sample_rate) if pulse > 0.0 else 0.0,
+        rhythm_ms=_rhythm_error(left_onsets, aligned_onsets, 1000.0 * hop / sample_rate) if pulse > 0.0 else None,
     )
     if reference is None:
         reference = FluxReference(samples, sample_rate)

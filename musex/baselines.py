@@ -1,10 +1,11 @@
 """Predictors to compare a model with: most learn nothing, one is the model itself with its weights shuffled."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from musex.dataset import Track
 from musex.errors import ModelError
 from musex.features import analyse_mono
 from musex.listening import Recording, onsets_between
+from musex.match_prior import match_prior
 from musex.metrics import context_distances, start_distances, start_errors
 from musex.model import Model, WaveformModel, load_runner
+from musex.prediction.transition_head import TransitionHead
 
 Array = np.ndarray
 
 REFERENCE = "averaged nearest contexts"
+RANDOM_WEIGHTS = "random weights"
 HINDSIGHT = "hindsight best (not a predictor)"
 EARLIEST_START_SECONDS = 4  # so that every candidate has 4 s before it
 
@@ -180,29 +184,59 @@ def shuffle_weights(model: Model, seed: int) -> Model:
     Raises:
         ModelError: this LiteRT cannot take its files apart, or the file holds no weights in float32.
     """
+    # Constants that reach over the context's or the horizon's steps are windows and places, not weights.
+    content = _shuffle_file(model.path, seed, kept={model.config.context_steps, model.config.horizon_steps})
+    shuffled = copy.copy(model)
+    shuffled.name = RANDOM_WEIGHTS
+    shuffled.runner = load_runner(model.path, set(model.runner.get_input_details()), content)
+    return shuffled
+
+
+def _shuffle_file(path: Path, seed: int, kept: Set[int] = frozenset()) -> bytes:
+    """An exported file with the numbers of each weight tensor shuffled, but those with a side `kept`; as above."""
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
         raise ModelError(f"this LiteRT cannot take a model apart: {error}") from error
 
     random = np.random.default_rng(seed)
-    content = bytearray(model.path.read_bytes())
+    content = bytearray(path.read_bytes())
     file = schema.Model.GetRootAs(content, 0)
     graph = file.Subgraphs(0)
-    # Constants that reach over the context's or the horizon's steps are windows and places, not weights.
-    times = {model.config.context_steps, model.config.horizon_steps}
     count = 0
     for number in range(graph.TensorsLength()):
         tensor = graph.Tensors(number)
         data = file.Buffers(tensor.Buffer()).DataAsNumpy()
         if tensor.Type() != schema.TensorType.FLOAT32 or isinstance(data, int):
             continue
-        if not times & set(np.ravel(tensor.ShapeAsNumpy()).tolist()):
+        if not kept & set(np.ravel(tensor.ShapeAsNumpy()).tolist()):
             random.shuffle(data.view(np.float32))  # in place: a view of the file
             count += 1
     if not count:
-        raise ModelError(f"{model.path} holds no weights in float32 to shuffle")
-    shuffled = copy.copy(model)
-    shuffled.name = "random weights"
-    shuffled.runner = load_runner(model.path, set(model.runner.get_input_details()), bytes(content))
-    return shuffled
+        raise ModelError(f"{path} holds no weights in float32 to shuffle")
+    return bytes(content)
+
+
+def ablate(model: Model, seed: int) -> dict[str, Model]:
+    """What `extend` is without parts of what was learned, by name: a model each, to plan with and to compare.
+
+    Raises:
+        ModelError: as `shuffle_weights`.
+    """
+
+    def without(name: str, pointer: Model, **heads: Any) -> Model:
+        variant = copy.copy(pointer)
+        variant.name = name
+        variant.__dict__.update(heads)  # in place of the cached properties
+        return variant
+
+    head = model.transition_head
+    mixed = TransitionHead(head.path, _shuffle_file(head.path, seed)) if head else None
+    variants = (
+        without("pointer shuffled", shuffle_weights(model, seed)),
+        without("transition head shuffled", model, transition_head=mixed),
+        without("all weights shuffled", shuffle_weights(model, seed), transition_head=mixed),
+        without("no transition head", model, transition_head=None),
+        without("nothing learned", match_prior(model), transition_head=None, join_head=None),
+    )
+    return {variant.name: variant for variant in variants}

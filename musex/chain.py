@@ -18,8 +18,9 @@ from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
 from musex.joins import JoinHeadLike
 from musex.layers import plan_swaps
-from musex.outlook import Outlook, look_ahead
+from musex.outlook import Outlook, look_ahead, look_back
 from musex.paths import PathSearch
+from musex.planning.transitions import TransitionHeadLike
 from musex.plans import Plan, Seam, SongLike, Span
 from musex.regions import limits_ladder
 from musex.search import SEARCH, SearchConfig
@@ -27,6 +28,8 @@ from musex.settings import Options, Settings
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
+
+APART_STEPS = 150  # around what is being played, which the pointer does not see: as in its training
 
 
 class PredictionLike(Protocol):
@@ -45,8 +48,10 @@ class ModelLike(Protocol):
     def sha256(self) -> str: ...
     @property
     def join_head(self) -> JoinHeadLike | None: ...
+    @property
+    def transition_head(self) -> TransitionHeadLike | None: ...
     def listen(self, features: Array) -> Any: ...
-    def predict(self, memory: Any, context: Array) -> PredictionLike: ...
+    def predict(self, memory: Any, context: Array, *, apart: int) -> PredictionLike: ...
 
 
 class NamedSong(SongLike, Protocol):
@@ -66,7 +71,7 @@ def plan_song(
     config: SearchConfig = SEARCH,
     **options: Unpack[Options],
 ) -> Plan:
-    """Plan a version of `song` that lasts `seconds`, to ±0.1 s.
+    """Plan a version of `song` that lasts `seconds` to the sample; a loop to ±0.1 s, as its end must fit its beginning.
 
     Args:
         song: the decoded song.
@@ -105,6 +110,7 @@ def begin_chain(
     path = PathSearch(
         song,
         model.join_head,
+        model.transition_head,
         target=target,
         settings=settings,
         unlike=unlike,
@@ -136,13 +142,17 @@ def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds
     frames, channels = song.samples.shape
     start, length, predictions = 0, frames, 0
     seams: tuple[Seam, ...] = ()
+    target = round(seconds * song.sample_rate)
     if chain:
         path = chain.path
         start, length, predictions = path.start, path.played, chain.predictions
         closing = [replace(path.closing, at=length)] if path.closing else []
         seams = (*path.seams, *closing)
+    rest = 0
+    if settings.ending == "outro":  # the last ring, or silence after it, takes up what jumps cannot
+        rest, length = max(0, target - length), min(length, target)
     plan = Plan(
-        seconds=length / song.sample_rate,
+        seconds=(length + rest) / song.sample_rate,
         song={
             "path": str(song.path) if song.path else None,
             "sha256": song.sha256,
@@ -155,6 +165,7 @@ def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds
         spans=_spans(start, seams[: len(seams) - (settings.ending == "loop")], length),
         seams=seams,
         predictions=predictions,
+        rest=rest,
     )
     if settings.layers != "off":
         swaps = plan_swaps(plan, song, always=settings.layers == "on", seed=settings.seed)
@@ -224,7 +235,10 @@ class Chain:
         self.predictions = 0
         while (left := path.left()) > 0:
             horizon = min(self.longest, math.ceil(left / path.rate))
-            outlook = self._predict(horizon)
+            unwanted = path.unwanted()
+            outlook = look_back(unwanted, horizon)
+            if path.is_tempted(outlook):
+                outlook = self._predict(horizon, unwanted)
             time = 0
             while time < horizon:
                 seam = path.choose(outlook, time)
@@ -243,9 +257,11 @@ class Chain:
             yield
         return path.arrived
 
-    def _predict(self, horizon: int) -> Outlook:
-        """Ask the model what should come after what was just played."""
-        pointer = self.model.predict(self.memory, self.path.context).pointer[:horizon]
+    def _predict(self, horizon: int, unwanted: Array) -> Outlook:
+        """Ask the model what should come after what was just played, other than what simply follows it."""
+        path = self.path
+        pointer = self.model.predict(self.memory, path.context, apart=APART_STEPS).pointer[:horizon]
         self.predictions += 1
-        config = self.path.config
-        return look_ahead(pointer, self.path.unwanted(), weight=config.pointer, cap=config.pointer_cap)
+        weight, cap = path.config.pointer, path.config.pointer_cap
+        here = min(round(path.position / path.rate), path.steps)
+        return look_ahead(pointer, unwanted, here=here, weight=weight, cap=cap)

@@ -7,26 +7,44 @@ from musex.plans import Plan, Seam
 
 @dataclass(frozen=True)
 class SeamBounds:
-    """What a seam shall not exceed."""
+    """What a seam shall not exceed; a measure that is None could not be taken, and keeps to any."""
 
-    rhythm_ms: float = 10.0  # where there is a pulse; without one the error is none
+    rhythm_ms: float = 10.0
     level_db: float = 1.0
     flux_percentile: float = 95.0
+    beat: float = 0.5  # at least: more likely kept than not, as the transition head says
+    bar: float = 0.5  # at least
 
 
 BOUNDS = SeamBounds()
+MEASURE_FORMS = {
+    "level_db": "{:+.2f}",
+    "flux_percentile": "{:.0f}",
+    "rhythm_ms": "{:.1f}",
+    "beat": "{:.2f}",
+    "bar": "{:.2f}",
+    "correlation": "{:.2f}",
+}
 
 
 def exceeded(seam: Seam, bounds: SeamBounds = BOUNDS) -> tuple[str, ...]:
     """Which measures of a seam exceed their bounds, by their names in `Seam`."""
-    values = {
-        "rhythm_ms": (seam.rhythm_ms, bounds.rhythm_ms),
-        "level_db": (abs(seam.level_db), bounds.level_db),
-        "flux_percentile": (seam.flux_percentile, bounds.flux_percentile),
+    beyond = {
+        "rhythm_ms": seam.rhythm_ms is not None and not seam.rhythm_ms <= bounds.rhythm_ms,
+        "level_db": not abs(seam.level_db) <= bounds.level_db,
+        "flux_percentile": not seam.flux_percentile <= bounds.flux_percentile,
+        "beat": seam.beat is not None and not seam.beat >= bounds.beat,
+        "bar": seam.bar is not None and not seam.bar >= bounds.bar,
     }
-    return tuple(name for name, (value, bound) in values.items() if not value <= bound)
+    return tuple(name for name, fails in beyond.items() if fails)
 
 
 def passes(plan: Plan, bounds: SeamBounds = BOUNDS) -> bool:
     """Whether every seam of a plan keeps to the bounds."""
     return not any(exceeded(seam, bounds) for seam in plan.seams)
+
+
+def format_measure(seam: Seam, name: str) -> str:
+    """A measure of a seam in figures; "–" where it could not be taken."""
+    value = getattr(seam, name)
+    return "–" if value is None else MEASURE_FORMS[name].format(value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from musex.audio import read_song
 from musex.baselines import (
+    RANDOM_WEIGHTS,
     REFERENCE,
     Guess,
     Point,
@@ -42,7 +43,7 @@ Array = np.ndarray
 OnProgress = Callable[[str, float], None]  # what is being measured, and how much of it is done, 0 to 1
 Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
-PRIOR, RANDOM_WEIGHTS = "match prior alone", "random weights"
+PRIOR = "match prior alone"
 REFERENCES = ("paper", "lstm")
 TRACK_MEASURES = ("prediction_error_db", "error_against_reference_db", "choice_skill")
 WORST_TRACKS = 8

@@ -93,24 +93,38 @@ def log_mel_frames(mono: Array, frames: int, config: FeatureConfig = FEATURES) -
     return np.concatenate([to_log_mel(magnitude, config) for _, magnitude in magnitudes(mono, frames, config)])
 
 
-def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
-    """Features of a mono signal at the features' sample rate, one row per step: float32 (steps, width).
+def analyse_frames(mono: Array, config: FeatureConfig = FEATURES) -> tuple[Array, Array]:
+    """Log-mel in dB (frames, n_mels) and chroma (frames, n_chroma) of whole steps; the last is padded with silence.
 
-    A row holds the log-mel in dB (mean over the step's frames), the chroma (unit length) and the onset strength of
-    each frame (mean rise of the log-mel, dB). The last partial step is padded with silence.
+    `mono` is a signal at the features' sample rate.
     """
     steps = max(1, -(-len(mono) // config.step_length))
-    by_step = (steps, config.frames_per_step)
     frames = steps * config.frames_per_step
     log_mel = np.empty((frames, config.n_mels), np.float32)
     chroma = np.empty((frames, config.n_chroma), np.float32)
     for block, magnitude in magnitudes(mono, frames, config):
         log_mel[block] = to_log_mel(magnitude, config)
         chroma[block] = magnitude @ chroma_filters(config)
+    return log_mel, chroma
+
+
+def to_rows(log_mel: Array, chroma: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Features of the frames that `analyse_frames` gives, one row per step: float32 (steps, width).
+
+    A row holds the log-mel in dB (mean over the step's frames), the chroma (unit length) and the onset strength of
+    each frame (mean rise of the log-mel, dB).
+    """
+    by_step = (len(log_mel) // config.frames_per_step, config.frames_per_step)
     rise = np.maximum(0.0, np.diff(log_mel, axis=0, prepend=log_mel[:1])).mean(axis=1)
-    chroma = chroma.reshape(*by_step, -1).mean(axis=1)
-    chroma /= np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-6
-    return np.concatenate([log_mel.reshape(*by_step, -1).mean(axis=1), chroma, rise.reshape(by_step)], axis=1)
+    harmony = chroma.reshape(*by_step, -1).mean(axis=1)
+    harmony /= np.linalg.norm(harmony, axis=1, keepdims=True) + 1e-6
+    rows = [log_mel.reshape(*by_step, -1).mean(axis=1), harmony, rise.reshape(by_step)]
+    return np.concatenate(rows, axis=1).astype(np.float32)
+
+
+def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:
+    """Features of a mono signal at the features' sample rate: float32 (steps, width), one row per step; `to_rows`."""
+    return to_rows(*analyse_frames(mono, config), config)
 
 
 def analyse(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) -> Array:

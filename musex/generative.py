@@ -77,7 +77,7 @@ def continue_song(
         predictions=_count_predictions(model, (frames - kept) / song.sample_rate),
     )
     fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
-    return plan, play(_pieces(song, model, frames), song, frames=lambda: frames, fades=(0, fade))
+    return plan, play(_pieces(song, model, frames), song, frames=lambda: frames, fades=lambda: (0, fade))
 
 
 def _count_predictions(model: WaveformModel, seconds: float) -> int:

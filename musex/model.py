@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConf
 from musex.errors import ModelError
 from musex.features import standardise
 
+if TYPE_CHECKING:
+    from musex.prediction.transition_head import TransitionHead
+
 Array = np.ndarray
 
 MODEL_NAME = "pointer"
+TRANSITION_FILE = "transition.tflite"
 FORMAT_VERSION = 1
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
 
@@ -171,6 +175,14 @@ class Model:
         path = self.path.with_name("join.tflite")
         return JoinHead(path) if path.exists() else None
 
+    @cached_property
+    def transition_head(self) -> "TransitionHead | None":
+        """The transition head beside this model, else the packaged one: scores trained it, not a folder of music."""
+        from musex.prediction.transition_head import TransitionHead
+
+        beside = (self.path.with_name(TRANSITION_FILE), packaged_model().with_name(TRANSITION_FILE))
+        return next((TransitionHead(path) for path in beside if path.exists()), None)
+
     def listen(self, features: Array) -> Memory:
         """Take a song's features (steps, width) as memory."""
         # Songs shorter than the horizon are followed by silence, masked, so that every start has its horizon.
@@ -179,21 +191,34 @@ class Model:
         padded = np.pad(features, ((0, missing), (0, 0))).astype(np.float32)
         return Memory(features, padded[None], np.pad(mask, (0, missing))[None])
 
-    def predict(self, memory: Memory, context: Array) -> Prediction:
-        """Predict the next horizon after the memory positions `context` were played, the newest last."""
-        return self.predict_rows(memory, memory.features[np.asarray(context, np.int64)])
+    def predict(self, memory: Memory, context: Array, *, apart: int = 0) -> Prediction:
+        """Predict the next horizon after the memory positions `context` were played, the newest last.
 
-    def predict_rows(self, memory: Memory, heard: Array) -> Prediction:
-        """Predict the next horizon after the feature rows `heard` (any number, width); see `predict`."""
+        With `apart`, the memory lacks so many steps around the place where the context would simply go on: what else
+        could follow? So training asks, too; with that place in sight the answer would always be: what comes there.
+        """
+        played = np.asarray(context, np.int64)
+        hidden = slice(0, 0)
+        if apart and len(played):
+            apart = min(apart, len(memory.features) // 4)
+            hidden = slice(max(0, int(played[-1]) + 1 - apart), int(played[-1]) + 1 + apart)
+        return self.predict_rows(memory, memory.features[played], hidden=hidden)
+
+    def predict_rows(self, memory: Memory, heard: Array, *, hidden: slice = slice(0, 0)) -> Prediction:
+        """Predict the next horizon after the feature rows `heard` (any number, width), `hidden` steps out of sight."""
         steps = self.config.context_steps
         heard = heard[-steps:].astype(np.float32)
         context = np.pad(heard, ((steps - len(heard), 0), (0, 0)))
         mask = np.pad(np.ones(len(heard), np.float32), (steps - len(heard), 0))
         inputs = {"context": context[None], "context_mask": mask[None]}
-        outputs = run(self.runner, memory=memory.padded, memory_mask=memory.mask, **inputs)
+        seen = memory.mask.copy()
+        seen[:, hidden] = 0.0
+        outputs = run(self.runner, memory=memory.padded, memory_mask=seen, **inputs)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise ModelError(f"{self.path} predicts what is not a number: train it again")
-        starts = self._starts(outputs["starts"][0][: len(memory.features)].astype(np.float64))
+        logits = outputs["starts"][0][: len(memory.features)].astype(np.float64)
+        logits[hidden] = -np.inf
+        starts = self._starts(logits)
         return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
 
     def _starts(self, logits: Array) -> Array:

@@ -34,12 +34,15 @@ class Outlook:
         return np.asarray(rest - (self.heard[np.minimum(stay + times - time, most)] - self.heard[stay]))
 
 
-def look_ahead(pointer: Array, heard: Array, *, weight: float, cap: float) -> Outlook:
+def look_ahead(pointer: Array, heard: Array, *, here: int, weight: float, cap: float) -> Outlook:
     """Sum up what playing from any place at any time of the horizon would cost.
+
+    Staying costs nothing that the pointer says: it tells where else the music could go on, and that place is masked.
 
     Args:
         pointer: log-probabilities (horizon, steps) of each place at each time.
         heard: cost of hearing each step again for a whole horizon, (steps,).
+        here: the step at which the horizon begins if nothing jumps.
         weight: cost of a whole horizon that the pointer does not expect at all.
         cap: nats below the best place that count as not at all.
     """
@@ -47,10 +50,23 @@ def look_ahead(pointer: Array, heard: Array, *, weight: float, cap: float) -> Ou
     whole = PointerConfig().horizon_steps
     below = np.minimum(pointer.max(axis=1, keepdims=True) - pointer, cap)
     unexpected = below * (weight / (cap * whole))
+    staying = np.arange(min(horizon, steps - here))
+    unexpected[staying, here + staying] = 0.0
     expected = np.zeros((horizon + 1, steps + horizon + 1), np.float32)
     for time in range(horizon - 1, -1, -1):
         expected[time, :steps] = unexpected[time] + expected[time + 1, 1 : steps + 1]
+    return Outlook(expected, _sum_heard(heard, horizon), horizon)
+
+
+def look_back(heard: Array, horizon: int) -> Outlook:
+    """What is known before anything is predicted: no place is less expected than another; see `look_ahead`."""
+    expected = np.zeros((horizon + 1, len(heard) + horizon + 1), np.float32)
+    return Outlook(expected, _sum_heard(heard, horizon), horizon)
+
+
+def _sum_heard(heard: Array, horizon: int) -> Array:
+    steps, whole = len(heard), PointerConfig().horizon_steps
     total = np.zeros(steps + horizon + 1)
     np.cumsum(heard / whole, out=total[1 : steps + 1])
     total[steps + 1 :] = total[steps]
-    return Outlook(expected, total, horizon)
+    return total

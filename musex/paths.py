@@ -11,14 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from musex.config import FEATURES, PointerConfig
-from musex.features import analyse_mono, to_mono
+from musex.features import analyse_frames, to_mono, to_rows
 from musex.form import beginnings
 from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
 from musex.moods import Arc
 from musex.outlook import Outlook
+from musex.planning.transitions import Heard, TransitionHeadLike, band_attacks, judge_jumps
 from musex.plans import Plan, Seam, SongLike
-from musex.regions import Limits, Material, find_material, find_region
+from musex.regions import Limits, Material, find_material, find_region, quiet_tail
 from musex.seams import CostToGo, find_edges
 from musex.search import SeamFinder, SearchConfig, expect_seams, weigh_edges
 from musex.settings import Settings
@@ -26,6 +27,8 @@ from musex.settings import Settings
 Array = np.ndarray
 
 BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it, …
+LEAST_PULSE = 0.1  # periodicity of the song's attacks below which nobody can tell whether a seam keeps beat and bar
+LAG_SLACK = 0.04  # seconds around the lag that the attacks agree on, within which a seam is aligned
 BEGINNING_SLIDE = 0.4  # … sliding only so much of what a seam else may
 
 
@@ -40,6 +43,7 @@ class PathSearch:
         self,
         song: SongLike,
         join_head: JoinHeadLike | None,
+        transition_head: TransitionHeadLike | None,
         *,
         target: int,
         settings: Settings,
@@ -50,14 +54,20 @@ class PathSearch:
         self.target, self.settings, self.unlike, self.config = target, settings, unlike, config
         self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
         self.tolerance = config.tolerance_seconds * song.sample_rate
+        self.late, self.early = self.tolerance, self.tolerance  # samples too long or too short that the ending takes up
         mono = to_mono(song.samples, song.sample_rate)
-        self.features = analyse_mono(mono)
+        log_mel, chroma = analyse_frames(mono)
+        self.features = to_rows(log_mel, chroma)
+        self.transition_head, self.heard = transition_head, Heard(self.features, band_attacks(log_mel))
         self.steps = len(self.features)
         self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
         self.begins = beginnings(self.features)
         self.region, self.material = find_region(self.features), find_material(settings, self.steps)
         stop = min(self.material.stop, self.steps if settings.ending == "outro" else self.region.stop)
         self.start, self.stop = self._samples(self.material.start), self._samples(stop)
+        if settings.ending == "outro" and self.stop == len(song.samples):
+            self.late = max(self.tolerance, min(quiet_tail(mono), config.ring_seconds) * song.sample_rate)
+            self.early = max(self.tolerance, config.rest_seconds * song.sample_rate)
         self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head, config)
         self.closing: Seam | None = None  # from a loop's end to its beginning
 
@@ -69,11 +79,27 @@ class PathSearch:
         """Samples to be played more than the song still has."""
         return self.target - self.played - (self.stop - self.position)
 
+    def _on_time(self, debts: Array | float, slack: float = 0.0) -> Array:
+        """Whether the song's end comes near enough to the duration, with so many samples to be played more."""
+        return np.asarray((debts <= self.early + slack) & (-np.asarray(debts) <= self.late + slack))
+
     def enter(self, limits: Limits) -> Iterator[None]:
         """Find the edges that `limits` allow, and for a loop, one after another, the places between which it plays."""
         config = self.config
         self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
-        self.costs = weigh_edges(self.edges, self.begins, config, start=self.material.start, seed=self.settings.seed)
+        self.odds, self.sub_lags = None, np.zeros(self.edges.targets.shape, np.int64)
+        if self.transition_head is not None:
+            possible = np.isfinite(self.edges.costs)
+            self.odds, self.sub_lags = judge_jumps(self.heard, self.transition_head, self.edges.targets, possible)
+        self.costs = weigh_edges(
+            self.edges,
+            self.begins,
+            config,
+            odds=self.odds,
+            has_pulse=self.heard.pulse >= LEAST_PULSE,
+            start=self.material.start,
+            seed=self.settings.seed,
+        )
         for plan in self.unlike:
             for seam in plan.seams:
                 rows, same = self._beside(seam)
@@ -139,7 +165,7 @@ class PathSearch:
 
     def left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
-        if self.own_ending and abs(self.debt) <= self.tolerance and self._plays_out(self.position / self.rate):
+        if self.own_ending and self._on_time(self.debt) and self._plays_out(self.position / self.rate):
             return self.stop - self.position
         return self.target - self.played
 
@@ -182,19 +208,33 @@ class PathSearch:
         rounded = np.rint if self.own_ending else np.ceil  # what is cut or faded must not run out before
         rows = rounded(debts / self.rate).astype(np.int64)
         if self.own_ending:
-            rows = np.where(np.abs(debts) <= self.tolerance, 0, rows)
+            rows = np.where(self._on_time(debts), 0, rows)
         return self.to_go(rows, np.asarray(positions))
 
     def choose(self, outlook: Outlook, time: int) -> Seam | None:
         """The next jump within this horizon, aligned, or None to stay until its end."""
+        leaves = self._leaves(outlook, time)
+        if not len(leaves):
+            return None
+        costs, after = self._weigh(outlook, time, self._step(self.position), leaves)
+        return self._best_aligned(leaves, costs, after, self._staying(outlook, time))
+
+    def is_tempted(self, outlook: Outlook) -> bool:
+        """Whether any jump within this horizon would be cheaper than to stay, if nothing else spoke against it.
+
+        What a prediction says can only make jumps dearer, so it changes nothing where nothing tempts.
+        """
+        leaves = self._leaves(outlook, 0)
+        if not len(leaves):
+            return False
+        costs, after = self._weigh(outlook, 0, self._step(self.position), leaves)
+        total = costs + after + self.seam_costs[leaves[0] : leaves[-1] + 1]
+        return bool(total.min() < self._staying(outlook, 0))
+
+    def _leaves(self, outlook: Outlook, time: int) -> Array:
+        """The steps before which a jump may leave within this horizon."""
         here, left = self._step(self.position), outlook.horizon - time
         drift = self.limits.drift
-        after = self._value(self.debt, min(here + left + drift, self.steps))
-        stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
-        stay += float(self.to_come[min(here + left, self.steps - 1)])
-        end = here + math.ceil((self.target - self.played) / self.rate)
-        if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
-            stay = math.inf
         before = self.seams[-1] if self.seams else self.closing
         ready = math.ceil(before.enter / self.rate) + self.limits.gap if before else 0
         first = max(ready, here + drift, self.limits.first_leave)
@@ -203,11 +243,21 @@ class PathSearch:
         last = min(here + left + drift - 1, self.limits.last, self.steps - 1, self.material.next_avoided(here))
         if not self.own_ending:
             last = min(last, here + int((self.target - self.played) / self.rate) - self.limits.gap)
-        if first > last or (not self.seams and self.debt == 0 and self._plays_out(here)):
-            return None
-        leaves = np.arange(first, last + 1)
-        costs, after = self._weigh(outlook, time, here, leaves)
-        return self._best_aligned(leaves, costs, after, stay)
+        if not self.seams and self._on_time(self.debt) and self._plays_out(here):
+            last = first - 1
+        return np.arange(first, last + 1)
+
+    def _staying(self, outlook: Outlook, time: int) -> float:
+        """What it costs to play on until the horizon's end, and to go on from there."""
+        here, left = self._step(self.position), outlook.horizon - time
+        drift = self.limits.drift
+        after = self._value(self.debt, min(here + left + drift, self.steps))
+        stay = float(outlook.playing(time, min(here, self.steps), outlook.horizon) + after)
+        stay += float(self.to_come[min(here + left, self.steps - 1)])
+        end = here + math.ceil((self.target - self.played) / self.rate)
+        if not self.material.clear(here, min(here + left + drift + self.to_go.cell_steps, end)):
+            stay = math.inf
+        return stay
 
     def _weigh(self, outlook: Outlook, time: int, here: int, leaves: Array) -> tuple[Array, Array]:
         """Cost of each jump from `leaves` without its seam, and the cost to go after it: both (leaves, partners)."""
@@ -227,8 +277,8 @@ class PathSearch:
         debts = self.debt - self.edges.distances[rows] * self.rate
         after = self._value(debts, targets + self.limits.gap + self.limits.drift)
         if self.own_ending:  # the lag may take up the rest
-            ends = (np.abs(debts) <= self.tolerance + self.rate) & self._plays_out(targets)
-            after = np.where(ends, 0.0, after)
+            ends = self._on_time(debts, self.rate) & self._plays_out(targets)
+            after = np.where(ends, config.off_time * np.abs(debts) / self.sample_rate, after)
         return costs, after
 
     def _best_aligned(self, leaves: Array, costs: Array, after: Array, stay: float) -> Seam | None:
@@ -269,14 +319,18 @@ class PathSearch:
             distance = int(self.edges.distances[leave, partner])
             debt = self.debt + seam.enter - seam.leave
             value = self._value(debt, math.ceil(seam.enter / self.rate) + self.limits.gap)
-            aims_at_end = abs(self.debt - distance * self.rate) <= self.tolerance + self.rate
+            aims_at_end = bool(self._on_time(self.debt - distance * self.rate, self.rate))
             aims_at_end &= bool(self._plays_out(seam.enter / self.rate))
-            if not np.isfinite(value) or (aims_at_end and abs(debt) > self.tolerance):
+            if not np.isfinite(value) or (aims_at_end and not self._on_time(debt)):
                 row = round(self.debt / self.rate) - distance
-                middle, width = (0.0, self.tolerance - 2) if aims_at_end else (row * self.rate, 0.45 * self.rate)
-                base = round((leave - distance) * self.rate) - round(leave * self.rate)
-                offset = middle - self.debt - base
-                seam = self._align(leave, partner, (math.ceil(offset - width), math.floor(offset + width)))
+                low, high = (row - 0.45) * self.rate, (row + 0.45) * self.rate
+                if aims_at_end:
+                    low, high = 2 - self.late, self.early - 2
+                offset = self.debt + round((leave - distance) * self.rate) - round(leave * self.rate)
+                low, high = max(low - offset, -self.rate), min(high - offset, self.rate)
+                if low >= high:
+                    return None
+                seam = self._align(leave, partner, (math.ceil(low), math.floor(high)))
         halves = seam.fade // 2 + (self.seams[-1].fade // 2 if self.seams else 0)
         return seam if seam.leave - self.position >= halves else None
 
@@ -284,5 +338,16 @@ class PathSearch:
         """The seam of an edge; what enters at a beginning is cut there."""
         enter = int(self.edges.targets[leave, partner])
         slide = self.limits.slide * (BEGINNING_SLIDE if self.begins[enter] >= BEGINNING else 1.0)
-        leave, enter = round(leave * self.rate), round(enter * self.rate)
-        return self.finder.align(leave, enter, slide=slide, longest_fade=2.0 * self.limits.slide, lags=lags)
+        sub_lag = self.sub_lags[leave, partner] / FEATURES.frames_per_step
+        row, leave, enter = leave, round(leave * self.rate), round(enter * self.rate)
+        if lags is None and self.transition_head is not None:
+            middle, near = sub_lag * self.rate, LAG_SLACK * self.sample_rate
+            lags = (math.ceil(middle - near), math.floor(middle + near))
+        seam = self.finder.align(leave, enter, slide=slide, longest_fade=2.0 * self.limits.slide, lags=lags)
+        if self.odds is None or self.heard.pulse < LEAST_PULSE:
+            return seam
+        agreed = (enter - leave) + sub_lag * self.rate
+        if abs(seam.enter - seam.leave - agreed) > 1.5 * LAG_SLACK * self.sample_rate:
+            return replace(seam, beat=0.0, bar=0.0)  # moved off it, for the duration's sake
+        beat, bar = (1.0 / (1.0 + math.exp(-odds)) for odds in self.odds[row, partner, :2].tolist())
+        return replace(seam, beat=round(beat, 3), bar=round(bar, 3))

@@ -48,7 +48,9 @@ class Seam:
     correlation: float  # of both sides over the crossfade, -1 to 1
     level_db: float  # level after minus level before
     flux_percentile: float  # of the spectral flux at the seam among the song's own
-    rhythm_ms: float  # how far the onsets of both sides lie apart
+    rhythm_ms: float | None  # how far the onsets of both sides lie apart; None without a pulse to tell by
+    beat: float | None = None  # how likely it goes on at the same place between beats, 0 to 1; None where none can tell
+    bar: float | None = None  # and at the same place of the bar
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,10 @@ class Swap:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole output. `song`, `model` and `settings` say what it was made from and how."""
+    """A whole output. `song`, `model` and `settings` say what it was made from and how.
+
+    After the last span there may be a `rest`, samples of silence that make the duration exact.
+    """
 
     seconds: float
     song: dict[str, Any]
@@ -74,15 +79,16 @@ class Plan:
     seams: tuple[Seam, ...]
     swaps: tuple[Swap, ...] = ()
     predictions: int = 0
+    rest: int = 0
     musex: str = field(default="")
 
     @property
     def frames(self) -> int:
         """Length of the output in samples at the song's rate."""
-        return sum(span.frames for span in self.spans)
+        return sum(span.frames for span in self.spans) + self.rest
 
     def places(self, times: Array) -> Array:
-        """Which samples of the song are played at output samples `times`."""
+        """Which samples of the song are played at output samples `times`; beyond its end during a rest."""
         lengths = [span.frames for span in self.spans]
         begins = np.cumsum([0, *lengths[:-1]])
         number = np.searchsorted(begins, times, side="right") - 1
@@ -135,7 +141,7 @@ def read_plan(path: str | Path) -> Plan:
         raise MusexError(f"{path} cannot be read: {error.strerror or error}") from error
     except MusexError as error:
         raise MusexError(f"{path}: {error}") from error
-    places = [value for span in plan.spans for value in (span.start, span.stop)]
+    places = [plan.rest, *(value for span in plan.spans for value in (span.start, span.stop))]
     places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
     places += [value for swap in plan.swaps for value in (swap.at, swap.frames, swap.leave, swap.enter, swap.fade)]
     if not all(type(value) is int for value in places) or not all(

@@ -52,9 +52,17 @@ def play_live(
     settings = replace(settings or Settings(), ending="cut")
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
     config = SEARCH.at(settings.novelty)
-    path = PathSearch(song, model.join_head, target=target, settings=settings, unlike=(), config=config)
+    path = PathSearch(
+        song,
+        model.join_head,
+        model.transition_head,
+        target=target,
+        settings=settings,
+        unlike=(),
+        config=config,
+    )
     steered = _Steered(path, model, wishes)
-    return play(grow(steered), song, frames=lambda: target, fades=(0, 0))
+    return play(grow(steered), song, frames=lambda: target, fades=lambda: (0, 0))
 
 
 class _Steered(Chain):

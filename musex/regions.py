@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musex.config import FEATURES
+from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
 from musex.form import outro_start, smooth, step_levels
 from musex.settings import Settings, Stretch
@@ -181,3 +181,19 @@ def limits_ladder(region: Region, material: Material) -> Iterator[Limits]:
         yield Limits(sounding + 10, sounding + 10, last, 20, 20, 24)
     yield Limits(start + 10, start + 10, stop - 10, 8, 10, 64)
     yield Limits(start + 5, start + 5, stop - 5, 3, 5, 128)
+
+
+def quiet_tail(mono: Array, config: FeatureConfig = FEATURES) -> float:
+    """Seconds at a song's end that are no more than the ring of what came before: 40 dB below its usual level.
+
+    `mono` is the song at the features' sample rate, (samples,).
+    """
+    hop = config.hop_length
+    frames = len(mono) // hop
+    if not frames:
+        return 0.0
+    levels = np.sqrt(np.mean(mono[len(mono) - frames * hop :].reshape(frames, hop) ** 2, axis=1))
+    sounding = levels[levels > 1e-4]
+    usual = float(np.median(sounding)) if len(sounding) else 0.0
+    loud = np.flatnonzero(levels > max(0.01 * usual, 1e-4))
+    return float((frames - 1 - loud[-1]) * hop / config.sample_rate) if len(loud) else 0.0

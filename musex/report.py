@@ -19,7 +19,7 @@ import numpy as np
 
 from musex import __version__
 from musex.audio import Song, read_song
-from musex.checks import exceeded
+from musex.checks import MEASURE_FORMS, exceeded, format_measure
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.extension import Extension
@@ -45,7 +45,7 @@ CELL_STYLE = (
 )
 WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the arc picture
 COLUMNS_DRAWN = 2400  # of a spectrogram, at most
-COLUMNS = ("At", "From", "To", "Level", "Flux", "Rhythm", "Likeness")
+COLUMNS = ("At", "From", "To", "Level", "Flux", "Rhythm", "Beat", "Bar", "Likeness")
 
 
 def report_file(
@@ -320,15 +320,14 @@ def _seam_table(plan: Plan) -> str:
 
 def _seam_row(number: int, seam: Seam, rate: int) -> str:
     beyond = exceeded(seam)
-    measures = (
-        ("level_db", f"{seam.level_db:+.2f} dB"),
-        ("flux_percentile", f"{seam.flux_percentile:.0f} %"),
-        ("rhythm_ms", f"{seam.rhythm_ms:.1f} ms"),
-        ("correlation", f"{seam.correlation:.2f}"),
-    )
+    units = {"level_db": " dB", "flux_percentile": " %", "rhythm_ms": " ms"}
+    measures = [
+        (name, format_measure(seam, name) + (units.get(name, "") if getattr(seam, name) is not None else ""))
+        for name in MEASURE_FORMS
+    ]
     cells = "".join(f"<td>{format_time(place / rate)}</td>" for place in (seam.at, seam.leave, seam.enter))
     for name, text in measures:
-        cells += f'<td class="beyond">{text}, too much</td>' if name in beyond else f"<td>{text}</td>"
+        cells += f'<td class="beyond">{text}, beyond its bound</td>' if name in beyond else f"<td>{text}</td>"
     button = f'<button data-seam="{number}" aria-label="Listen to seam {number + 1}">±5 s</button>'
     return f'<tr><th scope="row">{number + 1}</th><td>{button}</td>{cells}</tr>'
 

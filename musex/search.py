@@ -20,10 +20,20 @@ class SearchConfig:
     """What the search weighs; costs are without unit, a plain good jump costs about 1."""
 
     tolerance_seconds: float = 0.09  # of the output's duration
+    ring_seconds: float = 2.0  # of the song's last ring that may be cut off for an exact duration, …
+    rest_seconds: float = 0.5  # … silence that may follow it instead, …
+    off_time: float = 0.5  # … and what a second of either costs
     jump: float = 0.0  # any jump
     urge: float = 0.0  # taken off a jump when it is weighed against staying
     form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
-    likeness: float = 4.0  # times the edge's cost: how unlike both sides sound
+    transition: tuple[float, ...] = (
+        1.0,
+        1.0,
+        0.5,
+        0.5,
+    )  # each nat by which the head doubts that a jump keeps the beat, the bar, the row, is written
+    transition_scale: float = 2.0
+    likeness: float = 12.0  # times the edge's cost: how unlike both sides sound; only where there is no transition head
     back: float = 2.0  # hearing again what was heard just now …
     back_seconds: float = 40.0  # … fading with how long ago
     pointer: float = 1.0  # a horizon that the pointer does not expect at all
@@ -70,21 +80,37 @@ class SearchConfig:
 SEARCH = SearchConfig()
 
 
-def weigh_edges(edges: Edges, begins: Array, config: SearchConfig, *, start: int, seed: int) -> Array:
+def weigh_edges(
+    edges: Edges,
+    begins: Array,
+    config: SearchConfig,
+    *,
+    odds: Array | None,
+    has_pulse: bool,
+    start: int,
+    seed: int,
+) -> Array:
     """What each edge costs, wherever in the output it is taken and however its seam turns out: (steps, partners).
 
     Args:
         edges: the possible jumps.
         begins: how much each step is the beginning of something, (steps,), 0 to 1.
         config: the weights.
+        odds: what the transition head says of each edge, log-odds (steps, partners, 4); None if there is no head.
+        has_pulse: whether the song has beats and bars that a jump may break.
         start: the step at which the output begins.
         seed: of the noise.
     """
     distances, steps = edges.distances, edges.steps
     recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
     noise = np.random.default_rng(seed).gumbel(size=distances.shape) * config.noise
-    costs = config.jump + config.likeness * edges.costs - noise
-    costs += config.form * (1.0 - begins[edges.targets])
+    costs = config.jump - noise
+    if odds is None:
+        costs = costs + config.likeness * edges.costs + config.form * (1.0 - begins[edges.targets])
+    else:
+        doubt = np.logaddexp(0.0, -odds) @ np.array(config.transition, np.float32)  # nats
+        doubt = config.transition_scale * doubt + config.beyond * np.sum(odds[..., :2] < 0.0, axis=-1) * has_pulse
+        costs = costs + np.where(np.isfinite(edges.costs), doubt, np.inf)
     costs += np.where(distances > 0, config.back * recent, 0.0)
     brief = min(config.brief_seconds * FEATURES.steps_per_second, steps / 6)
     costs += config.brief * np.clip(1.0 - (np.arange(steps) - start) / brief, 0.0, 1.0)[:, None]
@@ -167,8 +193,8 @@ class SeamFinder:
         return (
             config.join * min(max(config.join_sure - odds, 0.0), config.join_cap)
             + config.disagreement * (1.0 - max(seam.correlation, 0.0))
-            + config.rhythm * min(seam.rhythm_ms, 50.0)
+            + config.rhythm * min(seam.rhythm_ms or 0.0, 50.0)
             + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)
             + config.flux * max(seam.flux_percentile - 80.0, 0.0)
-            + config.beyond * len(exceeded(seam))
+            + config.beyond * len({*exceeded(seam)} - {"beat", "bar"} if seam.beat else exceeded(seam))
         )

@@ -13,6 +13,8 @@ Array = np.ndarray
 
 BLOCK_SECONDS = 1.0
 CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
+RING_SECONDS = 0.2  # fade where the song's own ending is cut off within its last ring, for the duration's sake
+LONGEST_REST_SECONDS = 10.0
 FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0, "loop": 0.0}  # by the plan's ending
 LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
 
@@ -70,6 +72,8 @@ def check_plan(plan: Plan, song: SongLike) -> None:
     for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
         if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
             raise MusexError(f"the plan's span {span.start} to {span.stop} is too short or outside the song")
+    if not 0 <= plan.rest <= LONGEST_REST_SECONDS * song.sample_rate:
+        raise MusexError(f"the plan's rest of {plan.rest} samples is out of range: 0 to {LONGEST_REST_SECONDS:g} s")
     for swap in plan.swaps:
         half, ends = swap.fade // 2, np.array([swap.at, swap.at + swap.frames - 1])
         inside = half <= min(swap.leave, swap.enter) and max(swap.leave, swap.enter) + swap.frames + half <= frames
@@ -96,6 +100,8 @@ def _pieces(plan: Plan, samples: Array) -> Iterator[Array]:
         if number < len(plan.seams) and plan.seams[number].fade > 1:
             mixed = crossfade(samples, plan.seams[number])
             yield mixed if number < len(plan.spans) - 1 else mixed[: halves[-1]]
+    if plan.rest:
+        yield np.zeros((plan.rest, samples.shape[1]), np.float32)
 
 
 def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> None:
@@ -115,7 +121,7 @@ def fade_lengths(ending: str, sample_rate: int, frames: int, *, from_start: bool
     if ending == "loop":
         return 0, 0
     fade_in = 0.0 if from_start else CUT_SECONDS
-    fade_out = max(FADE_OUT_SECONDS[ending], 0.0 if to_end else CUT_SECONDS)
+    fade_out = max(FADE_OUT_SECONDS[ending], 0.0 if to_end else RING_SECONDS if ending == "outro" else CUT_SECONDS)
     return min(round(fade_in * sample_rate), frames // 2), min(round(fade_out * sample_rate), frames)
 
 
@@ -133,16 +139,16 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
         from_start=plan.spans[0].start == 0,
         to_end=plan.spans[-1].stop == len(song.samples),
     )
-    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=fades)
+    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=lambda: fades)
     return with_swaps(blocks, plan, song) if plan.swaps else blocks
 
 
 def play(
-    pieces: Iterable[Array], song: SongLike, *, frames: Callable[[], int], fades: tuple[int, int]
+    pieces: Iterable[Array], song: SongLike, *, frames: Callable[[], int], fades: Callable[[], tuple[int, int]]
 ) -> Iterator[Array]:
     """Pieces of any length as blocks of about a second, faded in and out over so many samples.
 
-    `frames` is asked for the whole length before each block: that of a stream is known to the sample at its end only.
+    `frames` and `fades` are asked for before each block: of a stream they are known at its end only.
     """
     size = round(BLOCK_SECONDS * song.sample_rate)
     block = np.empty((size, song.samples.shape[1]), np.float32)
@@ -153,10 +159,10 @@ def play(
             block[filled : filled + len(taken)] = taken
             filled, piece = filled + len(taken), piece[len(taken) :]
             if filled == size:
-                _fade(block, start, frames(), fades)
+                _fade(block, start, frames(), fades())
                 yield block
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]
-        _fade(block, start, frames(), fades)
+        _fade(block, start, frames(), fades())
         yield block

@@ -1,7 +1,7 @@
 """An output that is heard while it is planned: each horizon is rendered as soon as it is predicted."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Unpack
 
 import numpy as np
@@ -46,7 +46,9 @@ def stream_song(
     chain = begin_chain(song, model, seconds=seconds, settings=settings)
     if chain:
         return play_chain(chain, song, settings)
-    return play([song.samples], song, frames=lambda: song.frames, fades=(0, 0))
+    target = round(seconds * song.sample_rate)
+    fades = fade_lengths(settings.ending, song.sample_rate, target, from_start=True, to_end=song.frames <= target)
+    return play(to_length([song.samples], target), song, frames=lambda: target, fades=lambda: fades)
 
 
 def is_streamed_alike(chain: Chain, settings: Settings) -> bool:
@@ -57,15 +59,27 @@ def is_streamed_alike(chain: Chain, settings: Settings) -> bool:
 
 def play_chain(chain: Chain, song: Song, settings: Settings, *, to_the_end: bool = False) -> Iterator[Samples]:
     """What a chain grows, see `grow`, as blocks of about a second with the output's own fades."""
-    path = chain.path
-    fades = fade_lengths(
-        settings.ending, song.sample_rate, path.target, from_start=path.start == 0, to_end=path.stop == song.frames
-    )
+    path, target = chain.path, chain.path.target
 
-    def frames() -> int:
-        return path.played if settings.ending == "outro" and path.left() == 0 else path.target
+    def fades() -> tuple[int, int]:
+        to_end = path.stop == song.frames and path.debt >= 0  # else its last ring is cut off
+        return fade_lengths(settings.ending, song.sample_rate, target, from_start=path.start == 0, to_end=to_end)
 
-    return play(grow(chain, to_the_end=to_the_end), song, frames=frames, fades=fades)
+    pieces = grow(chain, to_the_end=to_the_end)
+    if settings.ending == "outro":
+        pieces = to_length(pieces, target)
+    return play(pieces, song, frames=lambda: target, fades=fades)
+
+
+def to_length(pieces: Iterable[Array], frames: int) -> Iterator[Array]:
+    """Pieces cut off after so many frames, or silence after them until then."""
+    left, channels = frames, 1
+    for piece in pieces:
+        channels = piece.shape[1]
+        yield piece[:left]
+        left -= min(len(piece), left)
+    if left:
+        yield np.zeros((left, channels), np.float32)
 
 
 def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:

@@ -103,7 +103,7 @@ def show_seams(plan: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from musex.checks import BOUNDS, exceeded
+    from musex.checks import BOUNDS, MEASURE_FORMS, exceeded, format_measure
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     count = format_count(len(plan.seams), "seam")
@@ -112,6 +112,8 @@ def show_seams(plan: Any) -> None:
         f"level dB (±{BOUNDS.level_db:g})",
         f"flux percentile ({BOUNDS.flux_percentile:g})",
         f"rhythm ms ({BOUNDS.rhythm_ms:g})",
+        f"beat (≥{BOUNDS.beat:g})",
+        f"bar (≥{BOUNDS.bar:g})",
         "correlation",
     ):
         table.add_column(title, justify="right")
@@ -119,9 +121,9 @@ def show_seams(plan: Any) -> None:
     for number, seam in enumerate(plan.seams, start=1):
         beyond = exceeded(seam)
         cells = [
-            Text(f"{getattr(seam, name):{form}}" + "!" * (name in beyond), style="red" if name in beyond else "")
-            for name, form in (("level_db", "+.2f"), ("flux_percentile", ".0f"), ("rhythm_ms", ".1f"))
+            Text(format_measure(seam, name) + "!" * (name in beyond), style="red" if name in beyond else "")
+            for name in MEASURE_FORMS
         ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
-        table.add_row(str(number), *times, *cells, f"{seam.correlation:.2f}")
+        table.add_row(str(number), *times, *cells)
     Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 import musex.evaluation
+from musex.baselines import RANDOM_WEIGHTS
 from musex.dataset import load_tracks
 from musex.errors import DatasetError
-from musex.evaluation import PRIOR, RANDOM_WEIGHTS, evaluate, load_models
+from musex.evaluation import PRIOR, evaluate, load_models
 from musex.model import Model
 
 RATE = 22_050

@@ -72,6 +72,7 @@ def test_clicks_stay_on_their_grid(beat: float) -> None:
     seam = align_seam(song, RATE, leave, enter)
     error = (seam.enter - seam.leave + beat * RATE / 2) % (beat * RATE) - beat * RATE / 2
     assert abs(error) < 0.004 * RATE
+    assert seam.rhythm_ms is not None
     assert seam.rhythm_ms < 5.0
     clicks = np.concatenate([np.arange(-seam.fade // 2, 0), np.arange(0, seam.fade // 2)])
     assert np.abs(song[seam.leave + clicks]).max() < 0.05  # no attack inside the crossfade

@@ -1,0 +1,262 @@
+"""What there is to see of a jump: both sides compared at every distance from it, as a network's inputs.
+
+A jump leaves before step p and goes on with step q. Beside each other lie what was heard before it and what came before
+q, and what would have come and what comes instead. Their distances along the diagonal through (p, q) are pooled, near
+the jump finely and farther away coarsely:
+
+    before  [-160 … -80)  …  [-5 … -2)  [-2 … 0)  |  [0 … 2)  [2 … 5)  …  [80 … 160)  after
+
+Steps are 100 ms and an attack lies anywhere in them, so attacks are compared apart, frame by frame (20 ms), at the lag
+near the jump's at which they agree best.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from musex.config import FEATURES, TRANSITION_QUESTIONS
+from musex.form import beginnings, step_levels
+
+Array = np.ndarray
+
+BORDERS = (0, 2, 5, 10, 20, 40, 80, 160)  # steps from the jump between which distances are pooled
+BANDS = ((0, 12), (12, 36), (36, 64))  # mel bands whose attacks are compared: about kick, snare and voice, cymbals
+REACHES = (25, 100, 200)  # frames on each side of a jump over which attacks are compared
+SUB_LAGS = (-2, -1, 0, 1, 2)  # frames tried around a jump's lag
+CONTRAST_REACH = 125  # frames around a lag among which the song's own periodicity is ranked
+GROUPS = ("timbre", "harmony", "attacks", "level")
+BLOCK = 256  # steps that leave, whose distances are held at once
+JUMPS_AT_ONCE = 1024  # whose attacks are compared at once
+LEVEL_STEPS = 10  # of the levels compared across a jump
+
+
+class TransitionHeadLike(Protocol):
+    """What planning needs of a transition head."""
+
+    def log_odds(self, seen: Array) -> Array: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A song as transitions are seen in it.
+
+    Attributes:
+        features: float32 (steps, width); see `musex.features.analyse_mono`.
+        attacks: float32 (frames, bands), rise of the log-mel in each band; see `band_attacks`.
+    """
+
+    features: Array
+    attacks: Array
+
+    @cached_property
+    def groups(self) -> tuple[Array, ...]:
+        """Rows of each group, float32 (steps, width of the group), at which two random steps lie 1 apart (squared)."""
+        n_mels, n_chroma = FEATURES.n_mels, FEATURES.n_chroma
+        levels = step_levels(self.features)
+        log_mel = self.features[:, :n_mels]
+        parts = (
+            np.maximum(log_mel, log_mel.max() - 70.0),
+            self.features[:, n_mels : n_mels + n_chroma],
+            np.sqrt(self.features[:, n_mels + n_chroma :]),
+            np.maximum(levels, float(levels.max()) - 70.0)[:, None],
+        )
+        rows = []
+        for part in parts:
+            centred = part - part.mean(axis=0)
+            spread = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))
+            rows.append((centred / np.sqrt(max(spread, 1e-9))).astype(np.float32))
+        return tuple(rows)
+
+    @cached_property
+    def begins(self) -> Array:
+        return beginnings(self.features)
+
+    @cached_property
+    def side_levels(self) -> tuple[Array, Array]:
+        """Mean level in dB of the second before and of the second from each step on, (steps,) each."""
+        power = np.concatenate([[0.0], np.cumsum(10.0 ** (step_levels(self.features) / 10.0))])
+        places = np.arange(len(self.features))
+        first, last = np.maximum(places - LEVEL_STEPS, 0), np.minimum(places + LEVEL_STEPS, len(places))
+        before = (power[places] - power[first]) / np.maximum(places - first, 1)
+        after = (power[last] - power[places]) / np.maximum(last - places, 1)
+        return 10.0 * np.log10(before + 1e-10), 10.0 * np.log10(after + 1e-10)
+
+    @cached_property
+    def periodicity(self) -> Array:
+        """Correlation of all attacks with those of `lag` frames later, over the whole song: float64 (frames,)."""
+        count = len(self.attacks)
+        size = 1 << (2 * count - 1).bit_length()
+        spectrum = np.fft.rfft(self.attacks, size, axis=0)
+        products = np.fft.irfft((np.abs(spectrum) ** 2).sum(axis=1), size)[:count]
+        overlap = np.arange(count, 0, -1)
+        return np.asarray(products / overlap / max(float(products[0]) / count, 1e-12))
+
+    @cached_property
+    def contrast(self) -> Array:
+        """Where the periodicity at a lag stands between the least and the greatest of those around it: (frames,)."""
+        reach = min(CONTRAST_REACH, len(self.periodicity) - 1)
+        padded = np.pad(self.periodicity, reach, mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+        low, high = windows.min(axis=1), windows.max(axis=1)
+        return np.asarray((self.periodicity - low) / np.maximum(high - low, 1e-6))
+
+    @cached_property
+    def pulse(self) -> float:
+        """How clear the song's pulse is: the greatest periodicity between 0.25 and 4 s, 0 to 1."""
+        return float(np.clip(self.periodicity[12:200].max(initial=0.0), 0.0, 1.0))
+
+
+def band_attacks(log_mel: Array) -> Array:
+    """Rise of the log-mel in each band, centred and scaled: (frames, n_mels) to float32 (frames, bands)."""
+    rise = np.maximum(0.0, np.diff(log_mel.astype(np.float32), axis=0, prepend=log_mel[:1]))
+    attacks = np.stack([rise[:, first:stop].mean(axis=1) for first, stop in BANDS], axis=1)
+    attacks = np.sqrt(attacks)
+    kernel = np.array([0.25, 0.5, 0.25], np.float32)
+    attacks = np.stack([np.convolve(band, kernel, mode="same") for band in attacks.T], axis=1)
+    attacks -= attacks.mean(axis=0)
+    return np.asarray(attacks / np.maximum(attacks.std(axis=0), 1e-3), np.float32)
+
+
+def input_width() -> int:
+    """Numbers in one row of `see`."""
+    return len(GROUPS) * 2 * (len(BORDERS) - 1) + 2 * len(REACHES) + 11
+
+
+def see(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
+    """The inputs that describe jumps, and the lags at which their attacks agree best.
+
+    Args:
+        heard: the song.
+        leaves: steps before which the jumps leave, int (jumps,).
+        enters: steps with which they go on.
+
+    Returns:
+        float32 (jumps, `input_width()`), and int64 (jumps,), frames to be added to `enters - leaves`.
+    """
+    order = np.argsort(leaves, kind="stable")
+    strips = np.empty((len(leaves), len(GROUPS) * 2 * (len(BORDERS) - 1)), np.float32)
+    sorted_leaves = leaves[order]
+    for first in range(0, len(heard.features), BLOCK):
+        these = order[np.searchsorted(sorted_leaves, first) : np.searchsorted(sorted_leaves, first + BLOCK)]
+        if len(these):
+            strips[these] = _strips(heard, first, leaves[these], enters[these])
+    sub_lags, agreement = _agreement(heard, leaves, enters)
+    frames = FEATURES.frames_per_step
+    lags = np.abs((enters - leaves) * frames + sub_lags)
+    lags = np.minimum(lags, len(heard.periodicity) - 1)
+    before, after = heard.side_levels
+    step = after[enters] - before[leaves]
+    own = 0.5 * (np.abs(after[leaves] - before[leaves]) + np.abs(after[enters] - before[enters]))
+    seconds = np.abs(enters - leaves) / FEATURES.steps_per_second
+    rest = np.stack(
+        [
+            heard.periodicity[lags],
+            heard.contrast[lags],
+            np.full(len(leaves), heard.pulse),
+            np.clip(np.abs(step) / 6.0, 0.0, 3.0),
+            np.clip(own / 6.0, 0.0, 3.0),
+            heard.begins[leaves],
+            heard.begins[enters],
+            np.log1p(seconds) / 4.0,
+            (enters > leaves).astype(np.float32),
+            np.clip(np.minimum(leaves, enters) / 160.0, 0.0, 1.0),
+            np.clip((len(heard.features) - np.maximum(leaves, enters)) / 160.0, 0.0, 1.0),
+        ],
+        axis=1,
+    )
+    return np.concatenate([strips, agreement, rest], axis=1).astype(np.float32), sub_lags
+
+
+def _strips(heard: Heard, first: int, leaves: Array, enters: Array) -> Array:
+    """Pooled distances around jumps that leave within `BLOCK` steps from `first` on: (jumps, groups x pools)."""
+    far = BORDERS[-1]
+    steps = len(heard.features)
+    top, stop = max(first - far, 0), min(first + BLOCK + far, steps)
+    pooled = []
+    for rows in heard.groups:
+        squares = np.sum(rows**2, axis=1)
+        distances = squares[top:stop, None] + squares[None, :] - 2.0 * rows[top:stop] @ rows.T
+        np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
+        # Summed along diagonals: sums[i + 1, j + 1] = sums[i, j] + distances[i, j].
+        sums = np.zeros((stop - top + 1, steps + 1), np.float32)
+        for row in range(stop - top):
+            np.add(sums[row, :-1], distances[row], out=sums[row + 1, 1:])
+        for sign in (-1, 1):
+            for near, beyond in pairwise(BORDERS):
+                low, high = (near, beyond) if sign > 0 else (-beyond, -near)
+                # Pools end where either side does.
+                limit = np.minimum(leaves, enters), steps - np.maximum(leaves, enters)
+                low_here = np.clip(low, -limit[0], limit[1])
+                high_here = np.clip(high, -limit[0], limit[1])
+                total = sums[leaves - top + high_here, enters + high_here]
+                total = total - sums[leaves - top + low_here, enters + low_here]
+                count = high_here - low_here
+                pooled.append(np.where(count > 0, total / np.maximum(count, 1), 1.0))
+    return np.stack(pooled, axis=1)
+
+
+def _agreement(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
+    """Best sub-lags in frames, (jumps,), and the attacks' correlations there on both sides: (jumps, 2 x reaches)."""
+    far, slack = REACHES[-1], max(SUB_LAGS)
+    attacks = np.pad(heard.attacks, ((far + slack, far + slack), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(attacks, 2 * far, axis=0)  # (frames, bands, 2 far)
+    borders = [0, *(far - reach for reach in REACHES[-2::-1]), far, *(far + reach for reach in REACHES[:-1])]
+    places, goes_on = leaves * FEATURES.frames_per_step + slack, enters * FEATURES.frames_per_step + slack
+    sums = np.concatenate([[0.0], np.cumsum(np.sum(attacks.astype(np.float64) ** 2, axis=1))])
+
+    def energy_around(starts: Array) -> Array:
+        """Energy of the windows that start there, over each reach, before and after: (starts, 2 x reaches)."""
+        middle = starts + far
+        sides = [
+            side
+            for reach in REACHES
+            for side in (sums[middle] - sums[middle - reach], sums[middle + reach] - sums[middle])
+        ]
+        return np.stack(sides, axis=1)
+
+    found = np.empty((len(leaves), 2 * len(REACHES)), np.float32)
+    sub_lags = np.empty(len(leaves), np.int64)
+    for first in range(0, len(leaves), JUMPS_AT_ONCE):
+        these = slice(first, first + JUMPS_AT_ONCE)
+        fixed = windows[places[these]]
+        values = np.empty((len(fixed), len(SUB_LAGS), 2 * len(REACHES)), np.float32)
+        for number, sub_lag in enumerate(SUB_LAGS):
+            other = goes_on[these] + sub_lag
+            both = np.sqrt(energy_around(places[these]) * energy_around(other))
+            values[:, number] = _by_reach(fixed, windows[other], borders) / np.maximum(both, 1e-3)
+        best = np.argmax(values[:, :, 2:].sum(axis=2) - 0.01 * np.abs(np.array(SUB_LAGS)), axis=1)
+        sub_lags[these] = np.array(SUB_LAGS)[best]
+        found[these] = values[np.arange(len(fixed)), best]
+    return sub_lags, found
+
+
+def _by_reach(one: Array, other: Array, borders: list[int]) -> Array:
+    """Products of windows (jumps, bands, frames) summed over each reach, before and after: (jumps, 2 x reaches)."""
+    parts = np.add.reduceat(np.einsum("jbf,jbf->jf", one, other), borders, axis=1)
+    half = parts.shape[1] // 2
+    before, after = np.cumsum(parts[:, half - 1 :: -1], axis=1), np.cumsum(parts[:, half:], axis=1)
+    return np.stack([before, after], axis=2).reshape(len(parts), -1)
+
+
+def judge_jumps(heard: Heard, head: TransitionHeadLike, targets: Array, possible: Array) -> tuple[Array, Array]:
+    """What a transition head says of jumps, and the lags at which they join.
+
+    Args:
+        heard: the song.
+        head: answers by log-odds.
+        targets: steps with which the jumps that leave before each step go on, (steps, partners).
+        possible: which of them there are, bool (steps, partners).
+
+    Returns:
+        Log-odds float32 (steps, partners, 4) of `TRANSITION_QUESTIONS`, and frames to be added to each jump's lag,
+        int64 (steps, partners); both zero where there is no jump.
+    """
+    leaves, partners = np.nonzero(possible)
+    seen, sub_lags = see(heard, leaves, targets[leaves, partners])
+    odds = np.zeros((*targets.shape, len(TRANSITION_QUESTIONS)), np.float32)
+    lags = np.zeros(targets.shape, np.int64)
+    odds[leaves, partners], lags[leaves, partners] = head.log_odds(seen), sub_lags
+    return odds, lags

@@ -1,0 +1,1 @@
+"""What the networks predict, from their exported files."""

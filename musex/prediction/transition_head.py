@@ -1,0 +1,40 @@
+"""The exported transition head: how likely a jump goes on as a composer would, from what there is to see of it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from musex.config import TRANSITION_QUESTIONS
+from musex.errors import ModelError
+from musex.model import load_runner, run
+
+Array = np.ndarray
+
+SURE = 12.0  # log-odds beyond which nothing more is known
+
+
+class TransitionHead:
+    """A loaded `transition.tflite`. Calls are not thread-safe: use one per thread."""
+
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        """Load the file, or `content` in its place; raises ModelError if it is damaged or another network."""
+        self.path, self.runner = path, load_runner(path, {"seen"}, content)
+
+    def log_odds(self, seen: Array) -> Array:
+        """Log-odds that jumps keep the beat, the bar and the row, and are written so.
+
+        Args:
+            seen: float32 (jumps, width), as `musex.planning.transitions.see` gives it.
+
+        Returns:
+            float32 (jumps, 4), in the order of `TRANSITION_QUESTIONS`.
+
+        Raises:
+            ModelError: the network takes another width, or gives what is no number.
+        """
+        if not len(seen):
+            return np.zeros((0, len(TRANSITION_QUESTIONS)), np.float32)
+        odds = next(iter(run(self.runner, seen=np.ascontiguousarray(seen, np.float32)).values()))
+        if odds.shape != (len(seen), len(TRANSITION_QUESTIONS)) or not np.isfinite(odds).all():
+            raise ModelError(f"{self.path} does not answer as a transition head does: train it again")
+        return np.asarray(np.clip(odds, -SURE, SURE))

@@ -1,0 +1,173 @@
+"""How often jumps go on as the score does: the judge of musical sense that nothing is tuned on.
+
+Tracker modules say which row of which pattern sounds when. A jump *keeps the beat* if it goes on at the same place
+between beats, *the bar* if at the same place of the bar, *the row* if at the same row of the pattern, and is *written*
+if the composer ever goes from the one place to the other.
+"""
+
+import importlib.util
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.audio import Song, song_from_array
+from musex.chain import ModelLike, plan_song
+from musex.config import FEATURES, TRANSITION_QUESTIONS
+from musex.errors import AudioError, DatasetError, DurationError
+from musex.features import analyse_frames, to_mono
+from musex.metrics import describe
+from musex.planning.transitions import band_attacks
+from musex.seam_evaluation import looper_seams
+from musex.tracker_modules import SUFFIXES, Score, read_module
+
+Array = np.ndarray
+
+LOOPER, RANDOM, RANDOM_BEATS = "PyMusicLooper", "random places", "random places, attacks aligned"
+LEAST_SECONDS = 25.0
+REACH_FRAMES, LAG_FRAMES = 100, 50  # of the attacks that random places are aligned by: ±2 s, ±1 s
+Jumps = list[tuple[float, float]]  # seconds left at and gone on with
+
+
+def evaluate_scores(
+    dataset: Path,
+    *,
+    planners: Mapping[str, ModelLike],
+    seconds: float = 420.0,
+    songs: int = 60,
+    looper: bool | None = None,
+    loops: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[str, float], None] | None = None,
+) -> dict[str, Any]:
+    """Shares of the seams that keep to the score, of plans by each model, random jumps and PyMusicLooper's loops.
+
+    Args:
+        dataset: a folder of tracker modules; those of a constant metre count.
+        planners: models by the names that they shall have in the result.
+        seconds: duration of each output.
+        songs: at most so many modules, drawn by the seed.
+        looper: whether PyMusicLooper stands beside them; without it, if it is installed.
+        loops: how many of its best loops count.
+        seed: of the draw, the random jumps and the intervals.
+        on_progress: called with what is done, and how much of it.
+
+    Returns:
+        {"data", "songs", "jumps": {name: {"beat", "bar", "row", "written": {"mean", "low", "high"}, "count"}},
+        "same": {name: share of its seams that the first model has too}, "left_out": {name: reason}}.
+        Means are over seams, the 95 % bootstrap intervals over songs.
+
+    Raises:
+        DatasetError: there is no module of a constant metre.
+        MusexError: libopenmpt is missing.
+    """
+    looper = importlib.util.find_spec("pymusiclooper") is not None if looper is None else looper
+    paths = [path for path in sorted(dataset.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    random = np.random.default_rng(seed)
+    drawn = sorted(random.permutation(len(paths))[:songs])
+    judged: dict[str, list[Array]] = {}
+    seams: dict[str, list[Jumps]] = {}
+    used = 0
+    for number, index in enumerate(drawn):
+        found = _read(paths[index])
+        if found is not None:
+            song, score = found
+            jumps = collect_jumps(song, planners, seconds=seconds, loops=loops if looper else 0, seed=seed)
+            used += bool(jumps)
+            for name, pairs in jumps.items():
+                judged.setdefault(name, []).append(judge(score, pairs))
+                seams.setdefault(name, []).append(pairs)
+        if on_progress:
+            on_progress("Extending", (number + 1) / len(drawn))
+    if not used:
+        raise DatasetError(f"{dataset} holds no tracker module of {LEAST_SECONDS:g} s and a constant metre")
+    first = next(iter(planners))
+    return {
+        "data": str(dataset),
+        "seed": seed,
+        "seconds": seconds,
+        "songs": used,
+        "jumps": {name: _describe(answers, seed) for name, answers in judged.items()},
+        "same": {name: share_the_same(seams[name], seams[first]) for name in planners if name in seams},
+        "left_out": {} if looper else {LOOPER: "not asked for, or not installed"},
+    }
+
+
+def _read(path: Path) -> tuple[Song, Score] | None:
+    """A module as a song, and its score; None if it is none, too short, or its metre is not constant."""
+    try:
+        samples, score = read_module(path)
+    except AudioError:
+        return None
+    if score.seconds < LEAST_SECONDS or not score.bar_rows:
+        return None
+    return song_from_array(samples, 44_100), score
+
+
+def collect_jumps(
+    song: Song, models: Mapping[str, ModelLike], *, seconds: float, loops: int, seed: int
+) -> dict[str, Jumps]:
+    """The seams of each model's plan, PyMusicLooper's best `loops`, and random jumps; nothing if there is no plan."""
+    rate = song.sample_rate
+    found: dict[str, Jumps] = {}
+    for name, model in models.items():
+        try:
+            plan = plan_song(song, model, seconds=seconds, seed=seed)
+        except DurationError:
+            return {}
+        found[name] = [(seam.leave / rate, seam.enter / rate) for seam in plan.seams]
+    if loops:
+        found[LOOPER] = [(seam.leave / rate, seam.enter / rate) for seam in looper_seams(song, loops)]
+    random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
+    places = random.uniform(3.0, song.seconds - 3.0, (8, 2))
+    found[RANDOM] = [(float(leave), float(enter)) for leave, enter in places]
+    found[RANDOM_BEATS] = align_attacks(song, found[RANDOM])
+    return found
+
+
+def align_attacks(song: Song, jumps: Jumps) -> Jumps:
+    """The same jumps, each going on where within a second the attacks around both places agree best."""
+    log_mel, _ = analyse_frames(to_mono(song.samples, song.sample_rate))
+    margin = REACH_FRAMES + LAG_FRAMES
+    attacks = np.pad(band_attacks(log_mel), ((margin, margin), (0, 0)))
+    rate = FEATURES.steps_per_second * FEATURES.frames_per_step
+    aligned = []
+    for leave, enter in jumps:
+        place, other = margin + round(leave * rate), margin + round(enter * rate)
+        fixed = attacks[place - REACH_FRAMES : place + REACH_FRAMES]
+        lags = np.arange(-LAG_FRAMES, LAG_FRAMES + 1)
+        starts = other + lags - REACH_FRAMES
+        scores = [np.sum(fixed * attacks[start : start + len(fixed)]) for start in starts]
+        aligned.append((leave, enter + float(lags[int(np.argmax(scores))]) / rate))
+    return aligned
+
+
+def judge(score: Score, jumps: Jumps) -> Array:
+    """Whether each jump keeps the beat, the bar, the row, and is written: bool (jumps, 4)."""
+    if not jumps:
+        return np.zeros((0, len(TRANSITION_QUESTIONS)), bool)
+    answers = score.judge(*np.array(jumps).T)
+    return np.stack([answers[question] for question in TRANSITION_QUESTIONS], axis=1)
+
+
+def share_the_same(some: Sequence[Jumps], others: Sequence[Jumps], within: float = 0.1) -> float:
+    """Share of jumps, song by song, of which others have the same: both places within so many seconds."""
+    same = [
+        any(abs(leave - one) <= within and abs(enter - other) <= within for one, other in theirs)
+        for ours, theirs in zip(some, others, strict=True)
+        for leave, enter in ours
+    ]
+    return float(np.mean(same)) if same else 0.0
+
+
+def _describe(answers: list[Array], seed: int) -> dict[str, Any]:
+    """Shares of the jumps of all songs by question, with their intervals, and how many jumps there are."""
+    together = np.concatenate(answers).astype(np.float64)
+    songs = np.repeat(np.arange(len(answers)), [len(song) for song in answers])
+    shares = {
+        question: describe(together[:, column], songs, seed=seed) if len(together) else {}
+        for column, question in enumerate(TRANSITION_QUESTIONS)
+    }
+    return {"count": len(together), **shares}
