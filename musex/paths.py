@@ -138,6 +138,8 @@ class PathSearch:
             self.material,
             debt=debt,
             may_overrun=not self.own_ending,
+            slack=(int(self.late / self.rate), int(self.early / self.rate)),
+            off_time=self.config.off_time / FEATURES.steps_per_second,
         )
         return self.to_go.reaches(debt)
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from musex.audio import Song, song_from_array
+from musex.baselines import ablate
 from musex.chain import ModelLike, plan_song
 from musex.config import FEATURES, TRANSITION_QUESTIONS
-from musex.errors import AudioError, DatasetError, DurationError
+from musex.errors import AudioError, DatasetError, DurationError, ModelError
 from musex.features import analyse_frames, to_mono
 from musex.metrics import describe
+from musex.model import Model, WaveformModel
 from musex.planning.transitions import band_attacks
 from musex.seam_evaluation import looper_seams
 from musex.tracker_modules import SUFFIXES, Score, read_module
@@ -29,6 +31,24 @@ LOOPER, RANDOM, RANDOM_BEATS = "PyMusicLooper", "random places", "random places,
 LEAST_SECONDS = 25.0
 REACH_FRAMES, LAG_FRAMES = 100, 50  # of the attacks that random places are aligned by: ±2 s, ±1 s
 Jumps = list[tuple[float, float]]  # seconds left at and gone on with
+
+
+def name_planners(
+    models: Mapping[str, Model | WaveformModel], seed: int
+) -> tuple[dict[str, ModelLike], dict[str, str]]:
+    """The models that point by name, and the first of them without parts of what was learned; see `ablate`.
+
+    Returns them, and the reasons why others are left out.
+    """
+    pointers = {name: model for name, model in models.items() if isinstance(model, Model)}
+    left_out = {name: "it plans nothing" for name in models if name not in pointers}
+    planners: dict[str, ModelLike] = dict(pointers)
+    for first in list(pointers.values())[:1]:
+        try:
+            planners |= ablate(first, seed)
+        except ModelError as error:
+            left_out["shuffled weights"] = str(error)
+    return planners, left_out
 
 
 def evaluate_scores(

@@ -14,6 +14,7 @@ Array = np.ndarray
 EDGES_PER_CELL = 20  # and so many of the best edges that leave within each; more of a short song's
 TABLE_ENTRIES = 1 << 24  # 64 MiB of float32
 ODD_PARTNERS = 4  # of each step, whatever the beat, so that every duration can be reached
+ODD_KIND = 2  # their number among the kinds of `Edges`
 ODD_CYCLE = 17  # steps: after so many every distance had its turn
 OVER_PARTNERS = 4  # of each step before something avoided: how to get over it
 ODD_REACH = 300  # steps: short jumps, to make up for what long ones leave
@@ -75,6 +76,15 @@ def _lowest(costs: Array, count: int) -> tuple[Array, Array]:
     return columns, np.take_along_axis(costs, columns, axis=1)
 
 
+def _shuffled(costs: Array, distances: Array) -> Array:
+    """Costs replaced by numbers without meaning, where they are finite, that differ by the distance and the row.
+
+    The cheapest of odd partners would be those on the beat, and odd ones are kept for what the beat does not reach.
+    """
+    rows = np.arange(len(costs))[:, None]
+    return np.where(np.isfinite(costs), (distances * 7919 + rows * 104_729) % 10_007, np.inf)
+
+
 def _best_partners(found: Array, distances: Array, limits: Limits, kept: int) -> tuple[Array, Array]:
     """Columns and costs of the best partners in each row of `found`, (rows, steps) to (rows, kept) each.
 
@@ -89,7 +99,8 @@ def _best_partners(found: Array, distances: Array, limits: Limits, kept: int) ->
     near = slice(start, int(distances[-1, 0]) + reach + 1)
     its_turn = (distances[:, near] + 7 * distances[:, :1]) % ODD_CYCLE == 0
     odd = np.where(its_turn & (np.abs(distances[:, near]) <= reach), found[:, near], np.inf)
-    others, other_costs = _lowest(odd, ODD_PARTNERS)
+    others, _ = _lowest(_shuffled(odd, distances[:, near]), ODD_PARTNERS)
+    other_costs = np.take_along_axis(odd, others, axis=1)
     beside = np.minimum(found[:, :-2], found[:, 2:])
     found[:, 1:-1][found[:, 1:-1] > beside] = np.inf
     best, best_costs = _lowest(found, kept - ODD_PARTNERS)
@@ -154,6 +165,8 @@ class CostToGo:
         *,
         debt: int,
         may_overrun: bool = False,
+        slack: tuple[int, int] = (0, 0),
+        off_time: float = 0.0,
     ) -> None:
         """Fill the table for an output that begins with `debt` steps to pay.
 
@@ -164,6 +177,8 @@ class CostToGo:
             material: what may be heard; staying never leads through what is avoided.
             debt: steps to pay at the start, negative if the output is shorter than the song.
             may_overrun: whether a negative debt is as good as none (the output is cut, not ended).
+            slack: steps by which the ending may come late or early, …
+            off_time: … and what each of them costs.
         """
         steps = edges.steps
         self.cell_steps = cell_steps(steps)
@@ -183,7 +198,9 @@ class CostToGo:
         self.table = self.padded[:, self.stretch : -self.stretch]  # (cells, debts)
         borders = [0, *(start // self.cell_steps + 1 for start in avoided), self.cells + 1]
         self.segments = [slice(*pair) for pair in pairwise(borders)]  # cells that staying may lead through
-        self.table[self.segments[-1], -self.low] = 0.0
+        for off in range(-slack[0], slack[1] + 1):
+            if self.low <= off <= self.high:
+                self.table[self.segments[-1], off - self.low] = off_time * abs(off)
         if may_overrun:  # what is left of the output ends before what is avoided
             for segment, start in zip(self.segments, avoided, strict=False):
                 self.table[segment, : max(0, start - material.stop - self.low)] = 0.0
@@ -202,15 +219,16 @@ class CostToGo:
         landings = self._cell(edges.targets + limits.gap + limits.drift)
         found: list[list[Array]] = []
         first = 0
-        for kind, count in zip(edges.kinds, shares, strict=True):
+        for number, (kind, count) in enumerate(zip(edges.kinds, shares, strict=True)):
             values = []
             for array, filler in ((costs, np.inf), (edges.distances, 0), (landings, 0)):
                 padded = np.pad(array[:, first : first + kind], ((0, wanted), (0, 0)), constant_values=filler)
                 values.append(padded.reshape(self.cells, -1))
             first += kind
             if kind:
-                best, best_costs = _lowest(values[0], min(count, values[0].shape[1]))
-                found.append([best_costs, *(np.take_along_axis(array, best, axis=1) for array in values[1:])])
+                order = _shuffled(*values[:2]) if number == ODD_KIND else values[0]
+                best, _ = _lowest(order, min(count, values[0].shape[1]))
+                found.append([np.take_along_axis(array, best, axis=1) for array in values])
         self.edge_costs, self.edge_distances, self.edge_landings = (
             np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)
         )

@@ -98,12 +98,18 @@ def cost_table(cost: dict[str, dict[str, float]]) -> Table:
 
 def seam_table(results: dict[str, Any]) -> Table:
     """What `evaluate_seams` returns: one row a kind of seam."""
-    return _area_table(results, "seams", "area under the ROC curve, 0.5 is unheard")
-
-
-def phrase_table(results: dict[str, Any]) -> Table:
-    """What `evaluate_phrases` returns: one row a kind of jump."""
-    return _area_table(results, "phrases", "area under the ROC curve of a judge of ±10 s, 0.5 goes on as music does")
+    title = (
+        f"{results['data']}: {results['songs']} songs, seed {results['seed']}; area under the ROC curve, 0.5 is unheard"
+    )
+    table = Table("seams", title=title, box=None, title_justify="left")
+    for heading in ("against random places", "against the same places untouched", "number"):
+        table.add_column(heading, justify="right")
+    for kind, row in results["seams"].items():
+        areas = (f"{a['mean']:.2f} ({a['low']:.2f}, {a['high']:.2f})" for a in (row["area"], row["against_matched"]))
+        table.add_row(kind, *areas, str(row["count"]))
+    for name, reason in results["left_out"].items():
+        table.add_row(name, reason)
+    return table
 
 
 def score_table(results: dict[str, Any]) -> Table:
@@ -117,20 +123,6 @@ def score_table(results: dict[str, Any]) -> Table:
         cells = [f"{s['mean']:.2f}\n({s['low']:.2f}, {s['high']:.2f})" if s else "–" for s in shares]
         same = results["same"].get(name)
         table.add_row(name, *cells, str(row["count"]), "" if same is None else f"{same:.2f}")
-    for left_out, reason in results["left_out"].items():
-        table.add_row(left_out, reason)
-    return table
-
-
-def _area_table(results: dict[str, Any], name: str, measure: str) -> Table:
-    """Areas under the ROC curve against both kinds of untouched places, a row a kind; and what is left out."""
-    title = f"{results['data']}: {results['songs']} songs, seed {results['seed']}; {measure}"
-    table = Table(name, title=title, box=None, title_justify="left")
-    for heading in ("against random places", "against the same places untouched", "number"):
-        table.add_column(heading, justify="right")
-    for kind, row in results[name].items():
-        areas = (f"{a['mean']:.2f} ({a['low']:.2f}, {a['high']:.2f})" for a in (row["area"], row["against_matched"]))
-        table.add_row(kind, *areas, str(row["count"]))
     for left_out, reason in results["left_out"].items():
         table.add_row(left_out, reason)
     return table

@@ -171,4 +171,3 @@ def read_module(path: Path, sample_rate: int = 44_100, longest: float = LONGEST_
     samples = np.concatenate(pieces)
     score = Score(begins * BLOCK / sample_rate, found[begins, 1], found[begins, 2], len(samples) / sample_rate)
     return samples, score
-

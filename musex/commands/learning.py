@@ -76,10 +76,6 @@ def evaluate(
     seams: Annotated[
         bool, typer.Option("--seams", help="Measure instead whether a classifier can find the seams.")
     ] = False,
-    phrases: Annotated[
-        bool,
-        typer.Option("--phrases", help="Measure instead whether the music goes on after seams, by a judge of ±10 s."),
-    ] = False,
     scores: Annotated[
         bool,
         typer.Option("--scores", help="Measure instead whether seams keep beat and bar, on tracker modules."),
@@ -89,17 +85,16 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Measure the packaged model, other models and the baselines beside them on a folder of music."""
-    if seams + phrases + scores > 1:
-        raise typer.BadParameter("--seams, --phrases and --scores measure different things: choose one")
+    if seams and scores:
+        raise typer.BadParameter("--seams and --scores measure different things: choose one")
     if seams and model:
         raise typer.BadParameter("--seams measures the packaged model alone")
     from musex.evaluation import evaluate as measure
     from musex.evaluation import load_models
-    from musex.phrase_evaluation import evaluate_phrases, phrase_planners
-    from musex.score_evaluation import evaluate_scores
+    from musex.score_evaluation import evaluate_scores, name_planners
     from musex.seam_evaluation import evaluate_seams
     from musex.side_files import check_side_file, save_text
-    from musex.tables import phrase_table, result_tables, score_table, seam_table
+    from musex.tables import result_tables, score_table, seam_table
 
     piped = json == Path("-")
     if json is not None and not piped:
@@ -107,10 +102,9 @@ def evaluate(
     with show_progress(quiet) as on_progress:
         if seams:
             results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
-        elif phrases or scores:
-            planners, left_out = phrase_planners(load_models(model or []), seed)
-            judge = evaluate_phrases if phrases else evaluate_scores
-            results = judge(dataset, planners=planners, seed=seed, on_progress=on_progress)
+        elif scores:
+            planners, left_out = name_planners(load_models(model or []), seed)
+            results = evaluate_scores(dataset, planners=planners, seed=seed, on_progress=on_progress)
             results["left_out"] |= left_out
         else:
             models = load_models(model or [])
@@ -120,5 +114,4 @@ def evaluate(
     elif json is not None:
         save_text(dumps(results, indent=1) + "\n", json)
     if not quiet and not piped:
-        drawn = {seams: seam_table, phrases: phrase_table, scores: score_table}.get(True)
-        show_tables([drawn(results)] if drawn else result_tables(results))
+        show_tables([seam_table(results)] if seams else [score_table(results)] if scores else result_tables(results))

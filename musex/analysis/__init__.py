@@ -1,1 +1,0 @@
-"""What can be heard in a song."""
