@@ -86,11 +86,7 @@ def follow(plan: Plan, sample_rate: int) -> Array:
     """Where in the song each step of an output comes from, in steps: (steps,)."""
     samples_per_step = sample_rate / FEATURES.steps_per_second
     times = np.arange(int(plan.frames / samples_per_step)) * samples_per_step
-    stops = np.cumsum([span.frames for span in plan.spans])
-    starts = np.array([span.start for span in plan.spans])
-    number = np.minimum(np.searchsorted(stops, times, side="right"), len(stops) - 1)
-    places = starts[number] + times - (stops[number] - [plan.spans[i].frames for i in number])
-    return np.asarray(np.rint(places / samples_per_step), np.int64)
+    return np.asarray(np.rint(plan.places(times) / samples_per_step), np.int64)
 
 
 def source_rows(song: Song) -> Array:

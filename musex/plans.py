@@ -88,7 +88,8 @@ class Plan:
         return sum(span.frames for span in self.spans) + self.rest
 
     def places(self, times: Array) -> Array:
-        """Which samples of the song are played at output samples `times`; beyond its end during a rest."""
+        """Which samples of the song are played at output samples `times`; during a rest the last one before it."""
+        times = np.minimum(times, self.frames - self.rest - 1)
         lengths = [span.frames for span in self.spans]
         begins = np.cumsum([0, *lengths[:-1]])
         number = np.searchsorted(begins, times, side="right") - 1

@@ -153,7 +153,7 @@ def test_check_prints_the_seams_and_says_whether_they_pass(song: Path, capsys: p
     assert code == (3 if "!" in printed else 0)
     for level, expected in ((0.0, 0), (5.0, 3)):
         for seam in content["seams"]:
-            seam.update(level_db=level, flux_percentile=50.0, rhythm_ms=0.0)
+            seam.update(level_db=level, flux_percentile=50.0, rhythm_ms=0.0, beat=1.0, bar=1.0)
         plan.write_text(json.dumps(content))
         assert run(["render", str(plan), "-o", str(output), "-f", "--check"]) == expected
         printed = capsys.readouterr().out
