@@ -251,7 +251,7 @@ def test_ten_minutes_do_not_get_stuck() -> None:
     song = song_of(60.0)
     plan = plan_of(song, 600.0)
     check(plan, song, 600.0)
-    assert plan.predictions >= 60
+    assert 0 < plan.predictions <= 75  # a horizon each at most, and none where no jump could be worth it
     assert min(span.frames for span in plan.spans) > 3.0 * RATE
     edges = [(seam.leave, seam.leave - seam.enter) for seam in plan.seams]
     for leave, distance in edges:
