@@ -33,7 +33,7 @@ class SearchConfig:
         0.5,
     )  # each nat by which the head doubts that a jump keeps the beat, the bar, the row, is written
     transition_scale: float = 2.0
-    likeness: float = 12.0  # times the edge's cost: how unlike both sides sound; only where there is no transition head
+    likeness: float = 6.0  # times the edge's cost: how unlike both sides sound; only where there is no transition head
     back: float = 2.0  # hearing again what was heard just now …
     back_seconds: float = 40.0  # … fading with how long ago
     pointer: float = 1.0  # a horizon that the pointer does not expect at all

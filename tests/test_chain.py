@@ -289,7 +289,9 @@ def test_start_and_end_can_be_avoided() -> None:
     song = song_of(60.0)
     plan = plan_of(song, 100.0, avoid=((0.0, 7.0), (50.0, 60.0)))
     assert abs(plan.seconds - 100.0) <= 0.1
-    assert (plan.spans[0].start, plan.spans[-1].stop) == (7 * RATE, 50 * RATE)
+    assert plan.spans[0].start == 7 * RATE
+    assert 49.9 * RATE <= plan.spans[-1].stop <= 50 * RATE  # the duration is exact instead
+    assert plan.frames == 100 * RATE
     assert heard(plan, song, 0.0, 7.0) == heard(plan, song, 50.0, 60.0) == 0.0
     assert np.abs(played(plan, song)[[0, -1]]).max() < 1e-3
 
