@@ -26,13 +26,9 @@ class SearchConfig:
     jump: float = 0.0  # any jump
     urge: float = 0.0  # taken off a jump when it is weighed against staying
     form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
-    transition: tuple[float, ...] = (
-        1.0,
-        1.0,
-        0.5,
-        0.5,
-    )  # each nat by which the head doubts that a jump keeps the beat, the bar, the row, is written
-    transition_scale: float = 2.0
+    # Each nat by which the transition head doubts that a jump keeps the beat, the bar, the row, and is written, …
+    transition: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 0.5)
+    transition_scale: float = 2.0  # … all of them times this; 1 and 3 kept as many bars on nine validation modules
     likeness: float = 6.0  # times the edge's cost: how unlike both sides sound; only where there is no transition head
     back: float = 2.0  # hearing again what was heard just now …
     back_seconds: float = 40.0  # … fading with how long ago

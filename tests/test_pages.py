@@ -55,6 +55,7 @@ SHORTER = {"10": "2", "60": "6", "600": "1", "1:02:03": "0:03:03"}  # minutes: t
 ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
     ("evaluate", "other-music/", "--seams"): "test_seam_evaluation.py::test_hard_cuts_are_found",
+    ("evaluate", "modules/", "--scores"): "test_score_evaluation.py::test_seams_are_judged_by_the_scores_of_modules",
 }
 NETWORK = PointerConfig(
     embedding_channels=4, strip_channels=4, sharpness=(30.0, 10.0), mixture_channels=4, lags=(1, 5, 20)

@@ -1,0 +1,35 @@
+import ctypes.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musex.errors import DatasetError
+from musex.model import load_model
+from musex.score_evaluation import RANDOM, evaluate_scores, share_the_same
+from tests.modules import write_module
+
+
+@pytest.mark.skipif(ctypes.util.find_library("openmpt") is None, reason="libopenmpt is missing")
+def test_seams_are_judged_by_the_scores_of_modules(tmp_path: Path) -> None:
+    write_module(tmp_path / "song.mod", [0, 1, 0, 2, 0, 1])
+    (tmp_path / "other.mod").write_bytes(b"no module")
+    planners = {"musex": load_model()}
+    results = evaluate_scores(tmp_path, planners=planners, seconds=80.0, looper=False)
+    assert results["songs"] == 1
+    assert results["same"] == {"musex": 1.0}
+    ours, random = results["jumps"]["musex"], results["jumps"][RANDOM]
+    assert ours["count"] >= 1
+    assert ours["beat"]["mean"] > random["beat"]["mean"]
+    assert ours["beat"]["mean"] >= ours["bar"]["mean"] >= ours["row"]["mean"]
+
+
+def test_a_folder_without_modules_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no tracker module"):
+        evaluate_scores(tmp_path, planners={"musex": load_model()}, looper=False)
+
+
+def test_jumps_are_the_same_where_both_places_are() -> None:
+    some, others = [[(10.0, 5.0), (20.0, 3.0)]], [[(10.05, 5.0), (20.0, 4.0)]]
+    assert share_the_same(some, others) == 0.5
+    assert np.isclose(share_the_same(some, some), 1.0)
