@@ -1,6 +1,7 @@
-"""Songs made with NumPy, for all tests."""
+"""Songs made with NumPy, for all tests; and how long testing may take."""
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,16 @@ import soundfile
 
 # Started in the background of a shell, a process ignores Ctrl-C, and so would every `musex` that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--until", type=float, metavar="TIME", help="Leave out what has not begun by then (UNIX time).")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    until = item.config.getoption("--until")
+    if until and time.time() > until:
+        pytest.skip("left out: the time for tests is over")
 
 
 def synthesise(seconds: float = 6.0, sample_rate: int = 44_100, channels: int = 2, seed: int = 0) -> np.ndarray:

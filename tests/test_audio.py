@@ -473,7 +473,7 @@ def test_interruption_leaves_nothing(tmp_path: Path, song: Song, suffix: str, er
         yield song.samples
         began = time.monotonic()
         while not leftovers(tmp_path):  # the encoder is fed while the next block is made
-            assert time.monotonic() - began < 30.0
+            assert time.monotonic() - began < 240.0
             time.sleep(0.01)
         raise error
 
@@ -505,7 +505,7 @@ def test_a_signal_while_the_encoder_starts_leaves_nothing(
     encoder = started[0]
     assert encoder.stdin is not None
     encoder.stdin.close()
-    encoder.wait(timeout=30)
+    encoder.wait(timeout=240)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,7 +113,7 @@ def test_a_stopped_batch_does_not_begin_anew(album: Path, tmp_path: Path, capsys
     while process.poll() is None and not (out / LEDGER).exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=240) == 130
     assert {path.name for path in out.iterdir()} == {LEDGER, "one-extended.wav"}
     assert cli.run([*arguments, "--json"]) == 0
     states = {entry["output"]: entry["state"] for entry in json.loads(capsys.readouterr().out)["outputs"]}
@@ -130,7 +130,7 @@ def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_pat
         time.sleep(0.01)
     assert list(out.rglob(".musex-*/*")), "nothing was being written yet"
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "Traceback" not in told
     partial = [path for path in out.rglob(".musex-*") if path.name != LEDGER]

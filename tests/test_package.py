@@ -49,15 +49,19 @@ def test_extending_loads_neither_tensorflow_nor_librosa_nor_matplotlib() -> None
     assert not {"tensorflow", "keras", "librosa", "matplotlib", "numba", "pydub"} & loaded
 
 
-def test_help_takes_less_than_a_second() -> None:
-    times = []
-    for _ in range(3):
+def test_help_takes_little_more_than_its_libraries() -> None:
+    """As a ratio, for machines differ."""
+
+    def seconds(*arguments: str) -> tuple[float, bytes]:
         began = time.perf_counter()
-        output = subprocess.run([sys.executable, "-m", "musex", "--help"], cwd=ROOT, capture_output=True, check=True)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 1.0
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, check=True)
+        return time.perf_counter() - began, done.stdout
+
+    pairs = [(seconds("-m", "musex", "--help"), seconds("-c", "import typer.main, rich.console")) for _ in range(5)]
+    (_, output), _ = pairs[0]
+    assert min(help_[0] for help_, _ in pairs) < 4.0 * min(imports[0] for _, imports in pairs)
     for command in (b"extend", b"spectrogram", b"train", b"evaluate", b"render"):
-        assert command in output.stdout
+        assert command in output
 
 
 def test_version_stands_in_one_place() -> None:

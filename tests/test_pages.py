@@ -7,40 +7,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import typer
 
-from musex import references, training
 from musex.audio import read_song
-from musex.cli import app, run
-from musex.config import PointerConfig, WaveformConfig
-from musex.join_training import JoinTrainingConfig
-from musex.training import TrainingConfig
-from musex.writing import write_song
+from musex.cli import app
+from tests.pages import COMMANDS, LEARNING, PAGES, ROOT, commands_of, follow, prepare
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("models/*.md")])
 PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def commands_of(page: Path) -> list[list[str]]:
-    """The musex commands in a page's blocks."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    blocks = "".join(re.findall(r"^```(?:bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    for name, value in re.findall(r'^(\w+)="([^"]*)"$', blocks, re.MULTILINE):
-        blocks = blocks.replace(f"${name}", " ".join(value.split()))
-    found = re.findall(r"^(?:\.venv/bin/)?musex .*$", blocks, re.MULTILINE)
-    return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in found]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -50,65 +31,29 @@ def test_commands_are_understood(page: Path) -> None:
         commands[arguments[0]].make_context(arguments[0], list(arguments[1:]))
 
 
-COMMANDS = list(dict.fromkeys(tuple(arguments) for page in PAGES for arguments in commands_of(page)))
-SHORTER = {"10": "2", "60": "6", "600": "1", "1:02:03": "0:03:03"}  # minutes: the songs here are short, too
 ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
     ("evaluate", "other-music/", "--seams"): "test_seam_evaluation.py::test_hard_cuts_are_found",
     ("evaluate", "modules/", "--scores"): "test_score_evaluation.py::test_seams_are_judged_by_the_scores_of_modules",
 }
-NETWORK = PointerConfig(
-    embedding_channels=4, strip_channels=4, sharpness=(30.0, 10.0), mixture_channels=4, lags=(1, 5, 20)
-)
-RECIPE = TrainingConfig(
-    batch_size=2, steps_per_epoch=2, memory_steps=300, validation_memory_steps=400, validation_points=1
-)
-JOINS = partial(JoinTrainingConfig, tracks=3, junctions=2, longest_seconds=33.0, epochs=1)
-WAVEFORM = WaveformConfig(sample_rate=1000, context_seconds=3, horizon_seconds=2, widths=(4, 6), units=5)
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np.ndarray]) -> Path:
-    """What the commands name, small: songs, an album, music to learn from in folders to hold out, and other music."""
-    folder = tmp_path_factory.mktemp("reader")
-    for name in ("album", "other-music"):
-        (folder / name).mkdir()
-    song = read_song(ROOT / "examples" / "groove.mp3")
-    for name in ("song.mp3", "song.flac", "more.mp3", "album/first.mp3", "album/second.mp3"):
-        write_song(folder / name, [song.samples], song=song)
-    shutil.copy(ROOT / "examples" / "waltz.mp3", folder / "other-music")
-    pairs = [pair for arguments in COMMANDS for pair in pairwise(arguments)]
-    held = {word for option, word in pairs if option == "--validation"}
-    for number, name in enumerate(sorted({*held, *(f"album-{n}" for n in range(4))})):
-        (folder / "music" / name).mkdir(parents=True)
-        soundfile.write(folder / "music" / name / "track.wav", make_song(33.0, 22_050, 1, seed=number), 22_050)
-    (folder / "models").symlink_to(ROOT / "models")
-    return folder
+    return prepare(tmp_path_factory.mktemp("reader"), make_song)
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("arguments", [words for words in COMMANDS if words not in LEARNING], ids=" ".join)
 def test_commands_do_as_told(
     arguments: tuple[str, ...], reader: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In their order: some go on from what others wrote. Networks learn by tiny recipes."""
+    """In their order: some go on from what others wrote. `training/test_training_pages.py` has those that learn."""
     if arguments in ELSEWHERE:
         file, test = ELSEWHERE[arguments].split("::")
         assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
         return
     monkeypatch.chdir(reader)
-    monkeypatch.setattr(training, "PointerConfig", lambda: NETWORK)
-    monkeypatch.setattr(training, "TrainingConfig", lambda seed: RECIPE)
-    monkeypatch.setattr(training, "JoinTrainingConfig", JOINS)
-    monkeypatch.setattr(references, "WaveformConfig", lambda: WAVEFORM)
-    command = [SHORTER.get(word, word) for word in arguments]
-    if arguments[0] == "train":
-        command += ["--epochs", "2" if "--resume" in arguments else "1"]
-        if "--resume" not in arguments:
-            shutil.rmtree(arguments[arguments.index("-o") + 1], ignore_errors=True)
-    elif arguments[0] in ("extend", "render", "report", "spectrogram", "evaluate"):
-        command += ["--force"]
-    assert run(command) in ((0, 3) if "--check" in arguments else (0,))  # 3: a seam of so short a song fails its check
-    assert "error" not in capfd.readouterr().err
+    follow(arguments, capfd)
 
 
 def run_script(*arguments: str | Path) -> str:
@@ -167,7 +112,7 @@ def test_tests_named_beside_features_exist() -> None:
     claimed = re.findall(r"^\| [^|]+ \| yes \|", page, re.MULTILINE)
     assert len(named) == len(claimed) > 30
     for file, test in named:
-        assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file}::{test}"
+        assert f"def {test}(" in next((ROOT / "tests").rglob(file)).read_text(encoding="utf-8"), f"{file}::{test}"
 
 
 def test_a_strict_checker_knows_the_types(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_the_command_plays_until_it_is_ended_by_a_key(key: bytes, code: int, son
         os.write(keyboard, pressed)
     if key == b"\x03":  # this terminal is not the process's own, and would not send it
         process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert process.returncode == code, told
     assert told.startswith("n: next jump, c: calmer, i: more intense, q: quit\n")
     assert "Traceback" not in told

@@ -37,6 +37,9 @@ def train(
     `pointer` is musex's own. `paper` and `lstm` are references that predict the waveform itself, trained by the
     paper's recipe: 120 training and 50 validation tracks, 200 epochs.
     """
+    from musex.dataset import find_tracks
+
+    find_tracks(dataset)  # a folder without music is refused before TensorFlow is loaded
     from musex.training import train as fit
 
     with show_progress(quiet) as on_progress:

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow")
-from musex.networks.pointer import AheadDistance, Copy, PastDistance
+from musex.config import PointerConfig
+from musex.match_prior import predict_by_matching
+from musex.networks import keras
+from musex.networks.pointer import AheadDistance, Copy, PastDistance, StartLogits, build_pointer
+from tests.phrases import wander
 
 RANDOM = np.random.default_rng(0)
 
@@ -61,3 +65,27 @@ def test_copies_are_the_memory_played_on() -> None:
     np.testing.assert_allclose(mean[..., 0], one, atol=1e-4)
     np.testing.assert_allclose(mean[..., 1], (one + other) / 2, atol=1e-4)
     np.testing.assert_allclose(deviation[..., 1], np.sqrt(((one - other) / 2) ** 2 + 1e-3), atol=1e-3)
+
+
+def test_the_match_prior_is_the_network_before_it_has_learned() -> None:
+    config = PointerConfig()
+    keras.utils.set_random_seed(0)
+    network = build_pointer(config)
+    for layer in network.layers:
+        if isinstance(layer, StartLogits):  # what the prior gives next to no weight has none here
+            weight = layer.weight.numpy()
+            layer.weight.assign(np.where(weight < -4.0, -30.0, weight))
+    memory = wander(400, 0)
+    heard = np.ones((1, 200), np.float32)
+    heard[:, :50] = 0.0
+    inputs: dict[str, np.ndarray] = {
+        "context": memory[-200:][None] + 0.1,
+        "context_mask": heard,
+        "memory": memory[None],
+        "memory_mask": np.ones((1, 400), np.float32),
+    }
+    expected = {name: np.asarray(output) for name, output in network(inputs, training=False).items()}
+    outputs = predict_by_matching(config, **inputs)
+    np.testing.assert_allclose(outputs["log_mel"], expected["log_mel"], atol=0.02)
+    starts = slice(0, 400 - config.horizon_steps)
+    np.testing.assert_allclose(outputs["starts"][:, starts], expected["starts"][:, starts], rtol=0.01, atol=0.02)

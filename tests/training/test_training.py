@@ -1,19 +1,17 @@
-"""Data set, training, export and loading, with a tiny network trained here."""
+"""Training, export and loading, with a tiny network trained here."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from musex import cli
 from musex.config import PointerConfig
-from musex.dataset import load_tracks, past_window, split_tracks, training_window
-from musex.errors import DatasetError, ModelError
+from musex.errors import DatasetError
 from musex.features import analyse
-from musex.model import load_model, packaged_model
+from musex.model import load_model
+from tests.phrases import compose, write_tracks
 
 pytest.importorskip("tensorflow")
 from musex.networks import keras
@@ -29,29 +27,9 @@ BRIEF = TrainingConfig(
 )
 
 
-def compose(seconds: float, seed: int, sample_rate: int = 22_050) -> np.ndarray:
-    """Phrases of noise and tones that come again."""
-    random = np.random.default_rng(seed)
-    time = np.arange(2 * sample_rate) / sample_rate
-    phrases = [
-        0.3 * np.sin(2 * np.pi * random.uniform(100, 2000) * time) * np.exp(-time)
-        + 0.02 * random.standard_normal(len(time))
-        for _ in range(4)
-    ]
-    count = round(seconds / 2)
-    return np.concatenate([phrases[number % 4] for number in range(count)]).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("music")
-    for number, suffix in enumerate(("wav", "flac", "wav", "flac", "wav", "flac")):
-        path = folder / f"group{number % 5}" / f"track{number}.{suffix}"
-        path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, compose(50, number), 22_050)
-    (folder / "group0" / "notes.txt").write_text("not music")
-    (folder / "group0" / "broken.mp3").write_text("not music either")
-    return folder
+    return write_tracks(tmp_path_factory.mktemp("music"))
 
 
 @pytest.fixture(scope="module")
@@ -59,50 +37,6 @@ def run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     train_pointer(music, folder, model=TINY, config=BRIEF)
     return folder
-
-
-def test_tracks_are_analysed_once_and_split_by_folder(music: Path) -> None:
-    tracks = load_tracks(music)
-    assert len(tracks) == 6
-    before = [track.cache.stat().st_mtime_ns for track in tracks]
-    assert [track.cache.stat().st_mtime_ns for track in load_tracks(music)] == before
-    learned, held = split_tracks(tracks)
-    assert learned
-    assert held
-    assert not {track.group for track in learned} & {track.group for track in held}
-    learned, held = split_tracks(tracks, validation=("group0",))
-    assert [track.group for track in held] == ["group0", "group0"]
-
-
-def test_a_folder_without_music_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no audio"):
-        load_tracks(tmp_path)
-    with pytest.raises(DatasetError, match="not a folder"):
-        load_tracks(tmp_path / "nowhere")
-
-
-def test_the_truth_is_not_in_the_memory() -> None:
-    """Rows carry their own number: what the memory holds can be read off."""
-    config = PointerConfig()
-    features = np.zeros((3000, config.features.width), np.float32)
-    features[:] = np.arange(3000)[:, None]
-    random = np.random.default_rng(0)
-    for _ in range(200):
-        window = training_window(features, random, config, 1200, augment=True)
-        first = window.target[0, 0]
-        held = window.memory[window.memory_mask > 0][:, 0]
-        assert not ((held >= first) & (held < first + config.horizon_steps + 150)).any()
-        assert len(held) >= 200
-
-
-def test_past_window_pads_in_front() -> None:
-    config = PointerConfig()
-    features = np.arange(400, dtype=np.float32)[:, None].repeat(config.features.width, axis=1)
-    window = past_window(features, 150, config, memory_steps=300)
-    assert window.context_mask.sum() == 150
-    assert window.memory_mask.sum() == 150
-    assert window.context[-1, 0] == window.memory[-1, 0] == 149
-    assert window.target[0, 0] == 150
 
 
 def test_training_leaves_a_usable_model(run: Path) -> None:
@@ -183,30 +117,3 @@ def logged_tags(folder: Path) -> set[str]:
     values = [value for record in records for value in record.summary.value]
     assert {value.metadata.plugin_data.plugin_name for value in values} == {"scalars"}
     return {value.tag for value in values}
-
-
-def test_damaged_models_are_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model at"):
-        load_model(tmp_path / "none.tflite")
-    content = (run / "pointer.tflite").read_bytes()
-    settings = json.loads((run / "pointer.json").read_text())
-    (tmp_path / "pointer.tflite").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelError, match=r"no pointer\.json"):
-        load_model(tmp_path)
-    (tmp_path / "pointer.json").write_text(json.dumps(settings))
-    with pytest.raises(ModelError, match="damaged"):
-        load_model(tmp_path)
-    (tmp_path / "pointer.json").write_text(json.dumps(settings | {"format": 99}))
-    with pytest.raises(ModelError, match="format 99"):
-        load_model(tmp_path)
-    (tmp_path / "pointer.json").write_text("{")
-    with pytest.raises(ModelError, match="does not describe"):
-        load_model(tmp_path)
-
-
-def test_the_packaged_model_finds_an_exact_repeat() -> None:
-    features = analyse(compose(60, 5), 22_050)
-    model = load_model(packaged_model())
-    memory = model.listen(features[:400])  # phrases of 2 s, 8 s a round
-    starts = model.predict(memory, np.arange(200, 400)).starts
-    assert (int(starts[:300, -1].argmax()) - 400) % 80 in (0, 1, 79)

@@ -1,0 +1,64 @@
+"""The commands that the pages name, and the folder of somebody who types them."""
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from musex.audio import read_song
+from musex.cli import run
+from musex.writing import write_song
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("models/*.md")])
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """The musex commands in a page's blocks."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = "".join(re.findall(r"^```(?:bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    for name, value in re.findall(r'^(\w+)="([^"]*)"$', blocks, re.MULTILINE):
+        blocks = blocks.replace(f"${name}", " ".join(value.split()))
+    found = re.findall(r"^(?:\.venv/bin/)?musex .*$", blocks, re.MULTILINE)
+    return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in found]
+
+
+COMMANDS = list(dict.fromkeys(tuple(arguments) for page in PAGES for arguments in commands_of(page)))
+LEARNING = [words for words in COMMANDS if words[0] == "train" or any(word.endswith("run/") for word in words)]
+SHORTER = {"10": "2", "60": "6", "600": "1", "1:02:03": "0:03:03"}  # minutes: the songs here are short, too
+
+
+def prepare(folder: Path, make_song: Callable[..., np.ndarray]) -> Path:
+    """What the commands name, small: songs, an album, music to learn from in folders to hold out, and other music."""
+    for name in ("album", "other-music"):
+        (folder / name).mkdir()
+    song = read_song(ROOT / "examples" / "groove.mp3")
+    for name in ("song.mp3", "song.flac", "more.mp3", "album/first.mp3", "album/second.mp3"):
+        write_song(folder / name, [song.samples], song=song)
+    shutil.copy(ROOT / "examples" / "waltz.mp3", folder / "other-music")
+    pairs = [pair for arguments in COMMANDS for pair in pairwise(arguments)]
+    held = {word for option, word in pairs if option == "--validation"}
+    for number, name in enumerate(sorted({*held, *(f"album-{n}" for n in range(4))})):
+        (folder / "music" / name).mkdir(parents=True)
+        soundfile.write(folder / "music" / name / "track.wav", make_song(33.0, 22_050, 1, seed=number), 22_050)
+    (folder / "models").symlink_to(ROOT / "models")
+    return folder
+
+
+def follow(arguments: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    """Type a command where one stands. Networks learn for an epoch."""
+    command = [SHORTER.get(word, word) for word in arguments]
+    if arguments[0] == "train":
+        command += ["--epochs", "2" if "--resume" in arguments else "1"]
+        if "--resume" not in arguments:
+            shutil.rmtree(arguments[arguments.index("-o") + 1], ignore_errors=True)
+    elif arguments[0] in ("extend", "render", "report", "spectrogram", "evaluate"):
+        command += ["--force"]
+    assert run(command) in ((0, 3) if "--check" in arguments else (0,))  # 3: a seam of so short a song fails its check
+    assert "error" not in capfd.readouterr().err
