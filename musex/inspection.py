@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musex.analysis import beatnet
 from musex.audio import Song, read_song
 from musex.config import FEATURES, FeatureConfig
 from musex.features import analyse, to_mono
@@ -36,7 +37,10 @@ class SongInfo:
         subtype: What a lossless output of it would hold: "PCM_16", "PCM_24" or "FLOAT".
         codec: How its file is encoded, as ffmpeg names it; empty without a file.
         bit_rate: Of its file on average, kb/s.
-        tempo: Beats per minute, None where there is no pulse.
+        tempo: Beats per minute of the steady pulse, None where there is none.
+        metre: Beats of most bars, None where there is no pulse.
+        beats: Where beats lie.
+        downbeats: Which of them begin bars.
         key: Such as "A minor"; None where no key stands out.
         sections: Where sections begin.
         music: Where music sounds, start and end.
@@ -51,6 +55,9 @@ class SongInfo:
     channels: int
     subtype: str
     tempo: float | None
+    metre: int | None
+    beats: tuple[float, ...]
+    downbeats: tuple[float, ...]
     key: str | None
     sections: tuple[float, ...]
     music: tuple[float, float]
@@ -73,13 +80,17 @@ def inspect_song(song: Song) -> SongInfo:
     seconds = len(song.samples) / song.sample_rate
     features = analyse(song.samples, song.sample_rate)
     region, rate = find_region(features), FEATURES.steps_per_second
+    beats = beatnet.track(to_mono(song.samples, song.sample_rate), FEATURES.sample_rate)
     return SongInfo(
         path=str(song.path or ""),
         seconds=seconds,
         sample_rate=song.sample_rate,
         channels=song.samples.shape[1],
         subtype=song.subtype,
-        tempo=estimate_tempo(to_mono(song.samples, song.sample_rate)),
+        tempo=beats.tempo or None,
+        metre=beats.metre or None,
+        beats=tuple(np.round(beats.times, 3).tolist()),
+        downbeats=tuple(np.round(beats.downbeats, 3).tolist()),
         key=estimate_key(features),
         sections=find_sections(features, region),
         music=(region.start / rate, min(region.stop / rate, seconds)),
@@ -87,23 +98,6 @@ def inspect_song(song: Song) -> SongInfo:
         jumps=share_of_jumps(features, region),
         warnings=tuple(song.warnings),
     )
-
-
-def estimate_tempo(mono: Array, config: FeatureConfig = FEATURES) -> float | None:
-    """Beats per minute of a mono signal at the features' rate; None if its onsets do not recur."""
-    import librosa
-
-    strength = librosa.onset.onset_strength(y=mono, sr=config.sample_rate, hop_length=config.hop_length)
-    tempo = float(
-        librosa.feature.tempo(onset_envelope=strength, sr=config.sample_rate, hop_length=config.hop_length)[0]
-    )
-    lag = round(60.0 / tempo * config.sample_rate / config.hop_length)
-    centred = strength - strength.mean()
-    power = float(np.dot(centred, centred))
-    if lag >= len(centred) or power <= 0.0:
-        return None
-    recurrence = max(float(np.dot(centred[:-shift], centred[shift:])) for shift in (lag - 1, lag, lag + 1) if shift > 0)
-    return tempo if recurrence / power > 0.1 else None
 
 
 def estimate_key(features: Array, config: FeatureConfig = FEATURES) -> str | None:

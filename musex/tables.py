@@ -112,9 +112,10 @@ def seam_table(results: dict[str, Any]) -> Table:
     return table
 
 
-def score_table(results: dict[str, Any]) -> Table:
-    """What `evaluate_scores` returns: one row a kind of jump."""
-    title = f"{results['data']}: {results['songs']} modules, outputs of {results['seconds']:g} s; jumps that keep the …"
+def jump_table(results: dict[str, Any]) -> Table:
+    """What `evaluate_scores` and `evaluate_beats` return: one row a kind of jump."""
+    songs = f"{results['songs']} {results['kind']}"
+    title = f"{results['data']}: {songs}, outputs of {results['seconds']:g} s; jumps that keep …"
     table = Table("jumps", title=title, box=None, title_justify="left")
     for heading in (*TRANSITION_QUESTIONS, "number", "same as the first"):
         table.add_column(heading, justify="right")
@@ -136,7 +137,8 @@ def info_table(facts: SongInfo) -> Table:
     rows = {
         "duration": format_time(facts.seconds),
         "format": f"{facts.codec}, {facts.bit_rate} kb/s, {facts.sample_rate} Hz, {channels}{bits}",
-        "tempo": f"{facts.tempo:.0f} beats a minute" if facts.tempo else "no clear pulse",
+        "tempo": f"{facts.tempo:.1f} beats a minute, {facts.metre} to the bar" if facts.tempo else "no clear pulse",
+        "bars begin at": ", ".join(format_time(time) for time in facts.downbeats[:4]) + ", …" * bool(facts.downbeats),
         "key": facts.key or "no clear key",
         "sections begin at": ", ".join(format_time(start) for start in facts.sections),
         "music sounds": next(bounds),

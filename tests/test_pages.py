@@ -34,7 +34,12 @@ def test_commands_are_understood(page: Path) -> None:
 ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
     ("evaluate", "other-music/", "--seams"): "test_seam_evaluation.py::test_hard_cuts_are_found",
-    ("evaluate", "modules/", "--scores"): "test_score_evaluation.py::test_seams_are_judged_by_the_scores_of_modules",
+    (
+        "evaluate",
+        "other-music/",
+        "--beats",
+    ): "test_jump_evaluation.py::test_seams_of_recordings_are_judged_by_a_tracker",
+    ("evaluate", "modules/", "--scores"): "test_jump_evaluation.py::test_seams_are_judged_by_the_scores_of_modules",
 }
 
 

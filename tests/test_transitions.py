@@ -8,9 +8,9 @@ from musex.baselines import ablate
 from musex.chain import plan_song
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.features import analyse_frames, to_mono, to_rows
+from musex.jump_evaluation import share_the_same
 from musex.model import load_model
 from musex.planning.transitions import Heard, band_attacks, input_width, judge_jumps, see
-from musex.score_evaluation import share_the_same
 
 Array = np.ndarray
 RATE = FEATURES.sample_rate

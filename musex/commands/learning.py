@@ -83,21 +83,25 @@ def evaluate(
         bool,
         typer.Option("--scores", help="Measure instead whether seams keep beat and bar, on tracker modules."),
     ] = False,
+    beats: Annotated[
+        bool,
+        typer.Option("--beats", help="Measure the same on recordings, as a beat tracker hears them."),
+    ] = False,
     seed: SeedOption = 0,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure the packaged model, other models and the baselines beside them on a folder of music."""
-    if seams and scores:
-        raise typer.BadParameter("--seams and --scores measure different things: choose one")
+    if seams + scores + beats > 1:
+        raise typer.BadParameter("--seams, --scores and --beats measure different things: choose one")
     if seams and model:
         raise typer.BadParameter("--seams measures the packaged model alone")
     from musex.evaluation import evaluate as measure
     from musex.evaluation import load_models
-    from musex.score_evaluation import evaluate_scores, name_planners
+    from musex.jump_evaluation import evaluate_beats, evaluate_scores, name_planners
     from musex.seam_evaluation import evaluate_seams
     from musex.side_files import check_side_file, save_text
-    from musex.tables import result_tables, score_table, seam_table
+    from musex.tables import jump_table, result_tables, seam_table
 
     piped = json == Path("-")
     if json is not None and not piped:
@@ -105,9 +109,10 @@ def evaluate(
     with show_progress(quiet) as on_progress:
         if seams:
             results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
-        elif scores:
+        elif scores or beats:
             planners, left_out = name_planners(load_models(model or []), seed)
-            results = evaluate_scores(dataset, planners=planners, seed=seed, on_progress=on_progress)
+            judge = evaluate_scores if scores else evaluate_beats
+            results = judge(dataset, planners=planners, seed=seed, on_progress=on_progress)
             results["left_out"] |= left_out
         else:
             models = load_models(model or [])
@@ -117,4 +122,5 @@ def evaluate(
     elif json is not None:
         save_text(dumps(results, indent=1) + "\n", json)
     if not quiet and not piped:
-        show_tables([seam_table(results)] if seams else [score_table(results)] if scores else result_tables(results))
+        table = seam_table if seams else jump_table if scores or beats else None
+        show_tables([table(results)] if table else result_tables(results))
