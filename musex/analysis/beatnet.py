@@ -124,7 +124,7 @@ def _listen(features: Array, weights: Mapping[str, Array]) -> Array:
     first one after silence. A song is so heard in a fraction of the steps.
     """
     warm, step = WARM_UP_FRAMES, STRETCH_FRAMES
-    count = -(-len(features) // step)
+    count = max(1, -(-len(features) // step))
     padded = np.pad(features, ((warm, count * step - len(features)), (0, 0)))
     stretches = np.lib.stride_tricks.sliding_window_view(padded, warm + step, axis=0)[::step].transpose(0, 2, 1)
     hidden = _apply(_convolve(stretches, weights), weights["linear0.weight"], weights["linear0.bias"])
