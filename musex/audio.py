@@ -9,8 +9,8 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif")
 FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".webm", ".mp4")
 # MP4, ASF, Matroska and ADTS by their first bytes: libmpg123 would find sounds in them under another name.
 FFMPEG_HEAD = re.compile(rb"....ftyp|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", re.DOTALL)
+PACKETED = ("MP3", "FLAC", "OGG")  # as libsndfile calls them: their headers may tell of a part only
 READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
 # ffmpeg may open these containers only: playlists and scripts could name other files.
@@ -256,7 +257,10 @@ def _missing(path: Path) -> str:
 
 
 def _read_by_soundfile(path: Path) -> Song | None:
-    """Decode with libsndfile; None if it does not know the format."""
+    """Decode with libsndfile; None if it does not know the format.
+
+    It believes headers, and ends at what is damaged: where the packets last longer, ffmpeg decodes all of them.
+    """
     with muted_stderr():
         try:
             file = soundfile.SoundFile(os.fsencode(path))
@@ -271,14 +275,25 @@ def _read_by_soundfile(path: Path) -> Song | None:
             if file.channels > MOST_CHANNELS:
                 return _checked(Song(np.empty((0, file.channels), np.float32), file.samplerate), str(path))
             recording = _Recording(file.channels, declared)
-            try:
-                while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                    recording.append(block)
-            except soundfile.LibsndfileError:
-                failed = True
+            with _counted_packets(path) if file.format in PACKETED else nullcontext(list[float]()) as packets:
+                try:
+                    while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                        recording.append(block)
+                except soundfile.LibsndfileError:
+                    failed = True
             rate, subtype = file.samplerate, file.subtype
     if recording.frames == 0:
         return None
+    ended = _longer_than(recording.frames / rate)
+    if any(seconds > ended for seconds in packets):
+        with suppress(AudioError):
+            whole = _read_by_ffmpeg(path)
+            if whole.seconds > ended:
+                reason = "damaged" if failed else "ended by its header"
+                note = (
+                    f"{path} is {reason} at {recording.frames / rate:.1f} s: all of its {whole.seconds:.1f} s are used"
+                )
+                return replace(whole, warnings=(note, *whole.warnings))
     kind = "PCM_16"
     if subtype.endswith("_24"):
         kind = "PCM_24"
@@ -286,6 +301,28 @@ def _read_by_soundfile(path: Path) -> Song | None:
         kind = "FLOAT"
     notes = _damage(path, declared / rate, recording.frames / rate, failed=failed)
     return _checked(Song(recording.finish(), rate, path, kind, notes), str(path))
+
+
+@contextmanager
+def _counted_packets(path: Path) -> Iterator[list[float]]:
+    """A list that afterwards holds how many seconds the packets of a file last; counted by ffmpeg meanwhile."""
+    counted: list[float] = []
+    try:
+        program = ffmpeg()
+    except AudioError:  # what libsndfile decodes has to do
+        yield counted
+        return
+    command = [program, "-nostdin", "-loglevel", "quiet", *local_input(path), "-map", "0:a:0", "-c", "copy"]
+    command += ["-progress", "pipe:1", "-f", "null", "-"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        yield counted
+        told, _ = process.communicate()
+    counted += [int(microseconds) / 1e6 for microseconds in re.findall(rb"out_time_us=(\d+)", told)[-1:]]
+
+
+def _longer_than(seconds: float) -> float:
+    """What is more than so many seconds, encoders' padding and rounded headers aside."""
+    return seconds * 1.01 + 0.1
 
 
 def _declared_frames(file: soundfile.SoundFile) -> int:
@@ -298,7 +335,7 @@ def _declared_frames(file: soundfile.SoundFile) -> int:
 
 
 def _damage(path: Path, declared_seconds: float, seconds: float, *, failed: bool) -> tuple[str, ...]:
-    if failed or declared_seconds > seconds * 1.01 + 0.1:
+    if failed or declared_seconds > _longer_than(seconds):
         return (
             f"{path} is damaged or cut off: {seconds:.1f} s of {declared_seconds:.1f} s could be decoded and is used",
         )

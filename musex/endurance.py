@@ -7,7 +7,7 @@ import numpy as np
 from musex.audio import Song
 from musex.chain import ModelLike, plan_song
 from musex.config import FEATURES
-from musex.features import analyse_mono, log_mel_frames, to_mono
+from musex.features import analyse_mono, log_mel_frames, mix_down, to_mono
 from musex.generative import continue_song
 from musex.metrics import longest_repeat, nearest_distances, share_used, slope_per_minute, spectral_centroid
 from musex.model import WaveformModel
@@ -48,7 +48,7 @@ class Chain:
 def chain_song(song: Song, model: ModelLike, seconds: float = CHAIN_SECONDS, *, seed: int = 0) -> Chain:
     """Plan and render an output; raises DurationError if the song cannot be played so long."""
     plan = plan_song(song, model, seconds=seconds, seed=seed, ending="cut")
-    blocks = [block.mean(axis=1) for block in render(plan, song)]
+    blocks = [mix_down(block) for block in render(plan, song)]
     begun = plan.seams[0].at if plan.seams else plan.frames
     return Chain(
         to_mono(np.concatenate(blocks), song.sample_rate),
@@ -77,7 +77,7 @@ def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> Chain:
 def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS) -> Chain:
     """The song, then what a model of waveforms predicts, as `musex extend --model` plays it."""
     plan, blocks = continue_song(song, model, seconds=max(seconds, song.seconds), settings=Settings(ending="cut"))
-    sound = np.concatenate([block.mean(axis=1) for block in blocks])
+    sound = np.concatenate([mix_down(block) for block in blocks])
     begun = int(song.seconds * FEATURES.steps_per_second)
     return Chain(to_mono(sound, song.sample_rate), None, begun, begun, 0, plan.seconds - seconds)
 

@@ -53,10 +53,25 @@ def chroma_filters(config: FeatureConfig = FEATURES) -> Array:
 
 def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) -> Array:
     """Mix (frames, channels) to mono at the features' sample rate: float32 (samples,)."""
-    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    mono = samples if samples.ndim == 1 else mix_down(samples)
     if sample_rate != config.sample_rate:
         mono = soxr.resample(mono, sample_rate, config.sample_rate, quality="HQ")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def mix_down(samples: Array) -> Array:
+    """The mean of channels (frames, channels), float (frames,), in which none cancels another.
+
+    A channel in opposite phase to the loudest one is turned over: one of which their mean would keep less than a
+    quarter of the power.
+    """
+    products = samples.T @ samples
+    powers = np.diagonal(products)
+    loudest = int(powers.argmax())
+    opposite = products[loudest] < -0.5 * np.sqrt(powers * powers[loudest])
+    if not opposite.any():
+        return np.asarray(samples.mean(axis=1))
+    return np.asarray(samples @ (np.where(opposite, -1.0, 1.0) / len(powers)).astype(samples.dtype))
 
 
 def standardise(waveform: Array) -> tuple[Array, float, float]:

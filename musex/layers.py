@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from musex.features import mix_down
 from musex.plans import Plan, SongLike, Swap
 
 Array = np.ndarray
@@ -96,7 +97,7 @@ class _Planner:
     def __init__(self, song: SongLike, config: LayerConfig, seed: int) -> None:
         self.song, self.config, self.rate = song, config, song.sample_rate
         self.percussive = percussion(song)
-        self.mono = self.percussive.mean(axis=1)
+        self.mono = mix_down(self.percussive)
         self.rises = self._rises(ENVELOPE_RATE)
         power = np.square(self.mono, dtype=np.float64)
         self.energy = np.concatenate([[0.0], np.cumsum(power)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from musex.config import FEATURES
-from musex.features import analyse, analyse_mono, hz_to_mel, mel_filters, mel_to_hz
+from musex.features import analyse, analyse_mono, hz_to_mel, mel_filters, mel_to_hz, mix_down
 
 RATE = FEATURES.sample_rate
 
@@ -65,3 +65,11 @@ def test_the_source_rate_does_not_matter(sample_rate: int) -> None:
     reference = analyse_mono(tone(440.0))
     band = reference[10, : FEATURES.n_mels].argmax()
     np.testing.assert_allclose(rows[5:15, band], reference[5:15, band], atol=0.2)
+
+
+def test_channels_in_opposite_phase_are_heard() -> None:
+    left = 0.3 * tone(300.0) + 0.01 * np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
+    together, opposite = np.stack([left, left], axis=1), np.stack([left, -0.8 * left], axis=1)
+    np.testing.assert_allclose(analyse(opposite, RATE), analyse(0.9 * together, RATE), atol=1e-3)
+    wide = np.stack([left, np.random.default_rng(1).standard_normal(2 * RATE).astype(np.float32)], axis=1)
+    np.testing.assert_array_equal(mix_down(wide), wide.mean(axis=1))
