@@ -37,6 +37,7 @@ FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".webm", ".mp4")
 # MP4, ASF, Matroska and ADTS by their first bytes: libmpg123 would find sounds in them under another name.
 FFMPEG_HEAD = re.compile(rb"....ftyp|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", re.DOTALL)
 PACKETED = ("MP3", "FLAC", "OGG")  # as libsndfile calls them: their headers may tell of a part only
+LOSSLESS_SUFFIXES = (".aiff", ".aif", ".aifc", ".caf", ".au", ".w64", ".rf64", ".ape", ".wv", ".tta")  # if not written
 READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
 # ffmpeg may open these containers only: playlists and scripts could name other files.

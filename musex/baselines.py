@@ -16,7 +16,7 @@ from musex.features import analyse_mono
 from musex.listening import Recording, onsets_between
 from musex.match_prior import match_prior
 from musex.metrics import context_distances, start_distances, start_errors
-from musex.model import Model, WaveformModel, load_runner
+from musex.model import POINTER_INPUTS, Model, WaveformModel, load_runner
 from musex.prediction.transition_head import TransitionHead
 
 Array = np.ndarray
@@ -188,7 +188,7 @@ def shuffle_weights(model: Model, seed: int) -> Model:
     content = _shuffle_file(model.path, seed, kept={model.config.context_steps, model.config.horizon_steps})
     shuffled = copy.copy(model)
     shuffled.name = RANDOM_WEIGHTS
-    shuffled.runner = load_runner(model.path, set(model.runner.get_input_details()), content)
+    shuffled.runner = load_runner(model.path, POINTER_INPUTS, content)
     return shuffled
 
 

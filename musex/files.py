@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Unpack
 
 from musex import __version__
-from musex.audio import Samples, Song, check_song
+from musex.audio import LOSSLESS_SUFFIXES, Samples, Song, check_song
 from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
@@ -185,9 +185,11 @@ def render_file(
 
 
 def default_output(song_path: str | Path) -> Path:
-    """`<stem>-extended.<ext>` beside the song; mp3 where the song's own format cannot be written."""
+    """`<stem>-extended.<ext>` beside the song; where its own format is not written, wav for a lossless one or mp3."""
     path = Path(song_path)
-    suffix = path.suffix if path.suffix.lower() in WRITABLE else ".mp3"
+    suffix = path.suffix
+    if suffix.lower() not in WRITABLE:
+        suffix = ".wav" if suffix.lower() in LOSSLESS_SUFFIXES else ".mp3"
     return path.with_name(f"{path.stem}-extended{suffix}")
 
 

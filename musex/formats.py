@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ FORMATS = {
         "ipod", "aac", sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000), cover=True, layouts=_AAC_LAYOUTS
     ),
 }
+LOSSLESS_M4A = replace(FORMATS[".m4a"], codec="alac", most_channels=2, sample_rates=(), lossless=True)
 WRITABLE = tuple(FORMATS)
 PIPED = {".wav": ["-rf64", "never"], ".m4a": ["-movflags", "frag_keyframe+empty_moov"]}  # what cannot be mended later
 LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
@@ -56,31 +57,43 @@ def _to_float32(samples: Samples) -> np.ndarray[Any, Any]:
     return samples.astype("<f4", copy=False)
 
 
-def raw_format(suffix: str, song: Song, notes: list[str]) -> tuple[str, Callable[[Samples], np.ndarray[Any, Any]]]:
+def choose_format(suffix: str, song: Song, source_codec: str, bitrate: str | None, notes: list[str]) -> Format:
+    """What is written under this ending: an m4a of a lossless one stays lossless, unless a bit rate is asked for."""
+    if suffix != ".m4a" or source_codec != LOSSLESS_M4A.codec or bitrate is not None:
+        return FORMATS[suffix]
+    if song.channels <= LOSSLESS_M4A.most_channels:
+        return LOSSLESS_M4A
+    notes.append(
+        f"m4a holds {song.channels} channels by AAC only, which loses some: name a .flac or .wav to lose nothing"
+    )
+    return FORMATS[suffix]
+
+
+def raw_format(form: Format, song: Song, notes: list[str]) -> tuple[str, Callable[[Samples], np.ndarray[Any, Any]]]:
     """The sample format of ffmpeg's pipe, and what converts a block to it."""
-    if not FORMATS[suffix].lossless:
+    if not form.lossless:
         return "f32le", _to_float32
     if song.subtype == "PCM_16":
         return "s16le", to_int16
-    if song.subtype == "FLOAT" and suffix == ".wav":
+    if song.subtype == "FLOAT" and form.codec == "pcm":
         return "f32le", _to_float32
     if song.subtype == "FLOAT":
-        notes.append("flac holds 24 bits: rounded from floating point")
+        notes.append(f"{form.codec} holds 24 bits: rounded from floating point")
     return "s32le", to_int24
 
 
-def output_rate(suffix: str, song: Song) -> int:
+def output_rate(form: Format, song: Song) -> int:
     """The song's sample rate, or the next that the format has, Hz."""
-    rate, rates = song.sample_rate, FORMATS[suffix].sample_rates
+    rate, rates = song.sample_rate, form.sample_rates
     return rate if not rates or rate in rates else next((allowed for allowed in rates if allowed >= rate), rates[-1])
 
 
 def codec_arguments(
-    suffix: str, song: Song, *, source_rate: int | None, bitrate: str | None, notes: list[str]
+    suffix: str, form: Format, song: Song, *, source_rate: int | None, bitrate: str | None, notes: list[str]
 ) -> list[str]:
     """What ffmpeg is told of rate, channels and encoder; `source_rate` is the bit rate of the song's file, kb/s."""
-    form, name = FORMATS[suffix], suffix[1:]
-    rate, channels = output_rate(suffix, song), min(song.channels, form.most_channels)
+    name = suffix[1:]
+    rate, channels = output_rate(form, song), min(song.channels, form.most_channels)
     if rate != song.sample_rate:
         only = "only" if len(form.sample_rates) == 1 else "at most" if rate < song.sample_rate else "as the next rate"
         notes.append(f"{name} holds {rate} Hz {only}: resampled from {song.sample_rate} Hz")
@@ -95,7 +108,8 @@ def codec_arguments(
             codec = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}[song.subtype]
             return [*arguments, "-c:a", codec, "-rf64", "auto"]
         bits = ["s16", "16"] if song.subtype == "PCM_16" else ["s32", "24"]
-        return [*arguments, "-c:a", "flac", "-sample_fmt", bits[0], "-bits_per_raw_sample", bits[1]]
+        planar = "p" * (form.codec == "alac")
+        return [*arguments, "-c:a", form.codec, "-sample_fmt", bits[0] + planar, "-bits_per_raw_sample", bits[1]]
     kilobits = kilobits_of(bitrate, source_rate, channels)
     arguments += ["-c:a", form.codec]
     if bitrate in QUALITIES and suffix in _VARIABLE:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 MODEL_NAME = "pointer"
+POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 TRANSITION_FILE = "transition.tflite"
 FORMAT_VERSION = 1
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
@@ -121,7 +124,23 @@ class JoinHead:
         return float(next(iter(outputs.values()))[0, 0])
 
 
-def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, delegate: bool = True) -> Any:
+class Runner:
+    """The exported function of a LiteRT file. Threads take turns: its memory is one."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: tuple(details["shape"].tolist()) for name, details in function.get_input_details().items()
+        }
+        self._turn = threading.Lock()
+
+    def __call__(self, **inputs: Array) -> dict[str, Array]:
+        with self._turn:
+            outputs: dict[str, Array] = self.function(**inputs)
+        return outputs
+
+
+def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, delegate: bool = True) -> Runner:
     """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs.
 
     Without its delegate LiteRT is slower, and keeps no copy of the weights for each place where they are used.
@@ -133,8 +152,8 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, d
         interpreter = Interpreter(
             model_content=content or path.read_bytes(), num_threads=2, experimental_op_resolver_type=resolver
         )
-        runner = interpreter.get_signature_runner("serving_default")
-        names = set(runner.get_input_details())
+        runner = Runner(interpreter.get_signature_runner("serving_default"))
+        names = set(runner.shapes)
     except (ValueError, RuntimeError, OSError) as error:
         raise ModelError(f"{path} cannot be loaded, it is damaged or no LiteRT model: {error}") from error
     if names != inputs:
@@ -142,7 +161,9 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, d
     return runner
 
 
-def load_described(path: Path, inputs: set[str], settings: dict[str, Any], *, delegate: bool = True) -> tuple[Any, str]:
+def load_described(
+    path: Path, inputs: set[str], settings: dict[str, Any], *, delegate: bool = True
+) -> tuple[Runner, str]:
     """The exported function of the LiteRT file that `settings` were written for, and the file's SHA-256."""
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
@@ -162,12 +183,13 @@ def run(runner: Any, **inputs: Array) -> dict[str, Array]:
 
 
 class Model:
-    """An exported network. Calls are not thread-safe: use one model per thread."""
+    """An exported network. Threads may share it, and take turns in its predictions."""
 
     def __init__(self, path: Path, config: PointerConfig, settings: dict[str, Any]) -> None:
         self.path, self.config, self.settings = path, config, settings
         self.name: str = settings.get("network", MODEL_NAME)
-        self.runner, self.sha256 = load_described(path, {"context", "context_mask", "memory", "memory_mask"}, settings)
+        self.runner: Callable[..., dict[str, Array]]
+        self.runner, self.sha256 = load_described(path, POINTER_INPUTS, settings)
 
     @cached_property
     def join_head(self) -> JoinHead | None:
@@ -245,7 +267,7 @@ class WaveformModel:
         self.name: str = settings["network"]
         self.runner, self.sha256 = load_described(path, {"waveform"}, settings, delegate=False)
         self.shape = (1, config.context_seconds, config.sample_rate)
-        found = tuple(self.runner.get_input_details()["waveform"]["shape"].tolist())
+        found = self.runner.shapes["waveform"]
         if found != self.shape:
             raise ModelError(f"{path} takes {found}, its description says {self.shape}: train it again")
 

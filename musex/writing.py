@@ -18,7 +18,18 @@ import numpy as np
 
 from musex.audio import Samples, Song, ffmpeg
 from musex.errors import AudioError, suggest
-from musex.formats import FORMATS, LOOP_TAGGED, PIPED, WRITABLE, codec_arguments, kilobits_of, output_rate, raw_format
+from musex.formats import (
+    FORMATS,
+    LOOP_TAGGED,
+    PIPED,
+    WRITABLE,
+    Format,
+    choose_format,
+    codec_arguments,
+    kilobits_of,
+    output_rate,
+    raw_format,
+)
 from musex.loops import mark_loop
 from musex.side_files import written_whole
 from musex.tags import read_source, tag_arguments
@@ -92,7 +103,8 @@ def write_song(
     check_output(path, song.path, force, bitrate=bitrate)
     suffix = Path(path).suffix.lower()
     source, notes = read_source(song.path), list[str]()
-    command, convert = _input_arguments(suffix, song, notes)
+    form = choose_format(suffix, song, source.codec, bitrate, notes)
+    command, convert = _input_arguments(form, song, notes)
     with written_whole(path, AudioError) as temporary:
         command += tag_arguments(suffix, song, source, temporary.parent, title_suffix=title_suffix, notes=notes)
         if encoded_by is not None:
@@ -100,10 +112,10 @@ def write_song(
             if name not in source.tags:
                 command += ["-metadata", f"{name}={encoded_by}"]
         if loop_frames is not None and suffix in LOOP_TAGGED:
-            frames = round(loop_frames * output_rate(suffix, song) / song.sample_rate)
+            frames = round(loop_frames * output_rate(form, song) / song.sample_rate)
             command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
-        command += codec_arguments(suffix, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
-        command += ["-fflags", "+bitexact", "-f", FORMATS[suffix].muxer, "-n", f"file:{temporary}"]
+        command += codec_arguments(suffix, form, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
+        command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
         _encode(command, map(convert, _of_shape(blocks, song.channels)), Path(path))
         if loop_frames is not None and suffix == ".wav":
             mark_loop(temporary, loop_frames, song.sample_rate)
@@ -122,10 +134,11 @@ def pipe_song(
     if suffix not in FORMATS:
         raise AudioError(f"{suffix[1:]} is not among {', '.join(name[1:] for name in WRITABLE)}")
     notes: list[str] = []
-    command, convert = _input_arguments(suffix, song, notes)
-    command += ["-map", "0:a:0", *codec_arguments(suffix, song, source_rate=None, bitrate=bitrate, notes=notes)]
+    form = FORMATS[suffix]
+    command, convert = _input_arguments(form, song, notes)
+    command += ["-map", "0:a:0", *codec_arguments(suffix, form, song, source_rate=None, bitrate=bitrate, notes=notes)]
     command += PIPED.get(suffix, [])
-    command += ["-flush_packets", "1", "-fflags", "+bitexact", "-f", FORMATS[suffix].muxer, "pipe:1"]
+    command += ["-flush_packets", "1", "-fflags", "+bitexact", "-f", form.muxer, "pipe:1"]
     try:
         _encode(command, map(convert, _of_shape(blocks, song.channels)), Path("the stream"), output=handle)
     except AudioError as error:
@@ -196,10 +209,10 @@ def _of_shape(blocks: Iterable[Samples], channels: int) -> Iterator[Samples]:
 
 
 def _input_arguments(
-    suffix: str, song: Song, notes: list[str]
+    form: Format, song: Song, notes: list[str]
 ) -> tuple[list[str], Callable[[Samples], np.ndarray[Any, Any]]]:
     """How ffmpeg is called and told what comes through its pipe, and what converts a block to that."""
-    sample_format, convert = raw_format(suffix, song, notes)
-    layout = FORMATS[suffix].layouts[song.channels - 1]
+    sample_format, convert = raw_format(form, song, notes)
+    layout = form.layouts[song.channels - 1]
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-f", sample_format]
     return [*command, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"], convert

@@ -19,7 +19,9 @@ from mutagen.flac import Picture
 
 from musex.audio import READABLE, Song, ffmpeg, read_song, song_from_array, song_from_segment, to_segment
 from musex.errors import AudioError
+from musex.files import default_output
 from musex.formats import QUALITIES, WRITABLE
+from musex.tags import read_source
 from musex.writing import check_output, write_song
 
 ROOT = Path(__file__).parent.parent
@@ -162,6 +164,35 @@ def test_lossless_m4a_keeps_24_bits(tmp_path: Path, samples: np.ndarray) -> None
     assert np.array_equal(read_song(tmp_path / "in.m4a").samples, read_song(tmp_path / "in.wav").samples)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_a_lossless_m4a_stays_lossless(tmp_path: Path, samples: np.ndarray, subtype: str) -> None:
+    soundfile.write(tmp_path / "in.wav", samples, RATE, subtype=subtype)
+    bits = ["-sample_fmt", "s16p"] if subtype == "PCM_16" else ["-sample_fmt", "s32p", "-bits_per_raw_sample", 24]
+    run_ffmpeg("-i", tmp_path / "in.wav", "-c:a", "alac", *bits, "-metadata", "title=One", tmp_path / "in.m4a")
+    song = read_song(tmp_path / "in.m4a")
+    assert write_song(tmp_path / "out.m4a", [song.samples], song=song) == []
+    assert read_source(tmp_path / "out.m4a").codec == "alac"
+    again = read_song(tmp_path / "out.m4a")
+    assert again.subtype == subtype
+    assert np.array_equal(again.samples, song.samples)
+    assert mutagen.File(tmp_path / "out.m4a").tags["\xa9nam"] == ["One"]
+    write_song(tmp_path / "small.m4a", [song.samples], song=song, bitrate="128k")
+    assert read_source(tmp_path / "small.m4a").codec == "aac"
+
+
+def test_more_channels_than_lossless_m4a_holds_are_told(tmp_path: Path, make_song: MakeSong) -> None:
+    soundfile.write(tmp_path / "in.wav", make_song(channels=6), RATE)
+    run_ffmpeg("-i", tmp_path / "in.wav", "-c:a", "alac", tmp_path / "in.m4a")
+    song = read_song(tmp_path / "in.m4a")
+    (note,) = write_song(tmp_path / "out.m4a", [song.samples], song=song)
+    assert "name a .flac or .wav" in note
+
+
+def test_a_lossless_song_is_not_made_lossy_unasked(tmp_path: Path) -> None:
+    assert default_output(tmp_path / "a.aiff").name == "a-extended.wav"
+    assert default_output(tmp_path / "a.WMA").name == "a-extended.mp3"
+
+
 @pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".opus", ".m4a"])
 def test_better_quality_takes_more_room(tmp_path: Path, suffix: str) -> None:
     song = read_song(ROOT / "examples" / "waltz.mp3")
@@ -294,7 +325,7 @@ def _halve_streaminfo(content: bytes) -> bytes:
     return content[:18] + (numbers - total + total // 2).to_bytes(8, "big") + content[26:]
 
 
-PARTLY_TOLD = {  # what a header leaves out of two songs of 6 s, or of one
+PARTLY_TOLD: dict[str, Callable[[bytes], bytes]] = {  # what a header leaves out of two songs of 6 s, or of one
     "joined.mp3": lambda content: content + content,
     "chained.ogg": lambda content: content + content,
     "chained.opus": lambda content: content + content,

@@ -1,6 +1,7 @@
 """Loading a model, and what the packaged one knows."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +38,14 @@ def test_the_packaged_model_finds_an_exact_repeat() -> None:
     memory = model.listen(features[:400])  # phrases of 2 s, 8 s a round
     starts = model.predict(memory, np.arange(200, 400)).starts
     assert (int(starts[:300, -1].argmax()) - 400) % 80 in (0, 1, 79)
+
+
+def test_threads_share_a_model() -> None:
+    model = load_model()
+    memory = model.listen(analyse(compose(60, 7), 22_050))
+    contexts = [np.arange(end - 200, end) for end in range(220, 420, 10)]
+    alone = [model.predict(memory, context).log_mel for context in contexts]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda context: model.predict(memory, context).log_mel, contexts))
+    for expected, found in zip(alone, together, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
