@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from musex.formats import WRITABLE
 from musex.model import load_model
 from musex.settings import Options, Settings
 from musex.side_files import save_text
+from musex.tags import read_source
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ def find_tasks(
     """The songs among `inputs`, files and folders (searched to their depths), and where their outputs go.
 
     Args:
-        inputs: Files are taken as they are; in folders what has the ending of a format that musex reads.
+        inputs: Files are taken as they are; in folders what has the ending of a format that musex reads, and was not
+            made by musex.
         output: A folder, which gets the sub-folders of the inputs; without it outputs go beside their songs.
         name: What an output is called, without its ending; `{stem}` is the song's name without its own.
         suffix: The ending of the outputs, such as ".mp3"; without it the song's own where it can be written.
@@ -89,6 +91,8 @@ def find_tasks(
         if given.is_dir():
             paths = sorted(path for path in given.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
             paths = [path for path in paths if not path.name.startswith(".")]  # a Mac's notes, a killed run's remains
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                paths = [path for path, own in zip(paths, pool.map(_is_own, paths), strict=True) if not own]
             found |= {path: path.parent.relative_to(given) for path in paths}
         else:
             found[given] = Path()
@@ -100,13 +104,21 @@ def find_tasks(
     made = {task.output for task in tasks}
     tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs
     if not tasks:
-        raise AudioError(f"no songs in {', '.join(map(str, inputs))}; musex reads {', '.join(sorted(READABLE))}")
+        raise AudioError(
+            f"no songs in {', '.join(map(str, inputs))}; musex reads {', '.join(sorted(READABLE))}, and takes what it "
+            "made itself only by name"
+        )
     if output is not None and output.exists() and not output.is_dir():
         raise AudioError(f"{output} is a file: name a folder for the outputs of several songs")
     clashes = [task for task in tasks if sum(task.output == other.output for other in tasks) > 1]
     if clashes:
         raise AudioError(f"{clashes[0].song} and {clashes[1].song} would both become {clashes[0].output}: rename one")
     return tasks
+
+
+def _is_own(path: Path) -> bool:
+    """Whether musex made this file, as its folder's ledger or its own tag tells."""
+    return path.name in _read_ledger(path.parent) or read_source(path).by_musex
 
 
 def _name_output(template: str, facts: Mapping[str, str]) -> str:

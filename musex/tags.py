@@ -33,6 +33,7 @@ class Source:
     bit_rate: int | None = None  # kb/s
     cover_type: str = ""  # its MIME type
     codec: str = ""  # as ffmpeg names it
+    by_musex: bool = False  # a tag says that musex made it
 
 
 def read_source(path: Path | None) -> Source:
@@ -53,7 +54,8 @@ def read_source(path: Path | None) -> Source:
     audio = re.search(r"Stream #0:\S+ Audio: (?:mp3|vorbis|aac|wma)\b.*?(\d+) kb/s", streams)
     rate = int(audio[1]) if audio else None
     codec = next(iter(re.findall(r"Stream #0:\S+ Audio: (\w+)", streams)), "")
-    return Source(tags, cover[1] if cover else None, rate, PICTURES[cover[2]] if cover else "", codec)
+    by_musex = re.search(r"^(encoded[_-]by|comment)=musex ", text, re.MULTILINE | re.IGNORECASE) is not None
+    return Source(tags, cover[1] if cover else None, rate, PICTURES[cover[2]] if cover else "", codec, by_musex)
 
 
 def tag_arguments(

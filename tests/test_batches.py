@@ -18,6 +18,7 @@ import soundfile
 from musex import cli
 from musex.batches import LEDGER, Task, extend_songs, find_tasks
 from musex.errors import AudioError, DurationError, MusexError
+from musex.files import extend_file
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_hidden_files_are_no_songs(album: Path) -> None:
 def test_outputs_beside_their_songs_are_no_songs(album: Path) -> None:
     (album / "one-extended.wav").write_bytes((album / "one.wav").read_bytes())
     assert [task.song.name for task in find_tasks([album])] == ["three.mp3", "two.flac", "one.wav"]
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav"])
+def test_what_musex_made_is_a_song_only_by_name(album: Path, suffix: str) -> None:
+    for path in (album / "disc 2").iterdir():
+        path.unlink()
+    extend_file(album / "one.wav", album / f"longer{suffix}", seconds=20)
+    assert [task.song.name for task in find_tasks([album])] == ["one.wav"]
+    assert [task.song.name for task in find_tasks([album / f"longer{suffix}"])] == [f"longer{suffix}"]
+    (album / "one.wav").unlink()
+    with pytest.raises(AudioError, match="only by name"):
+        find_tasks([album])
+
+
+def test_what_the_ledger_names_is_no_song(album: Path) -> None:
+    (album / LEDGER).write_text(json.dumps({"one.wav": {}}))
+    assert [task.song.name for task in find_tasks([album])] == ["three.mp3", "two.flac"]
 
 
 def test_impossible_tasks_are_refused(album: Path, tmp_path: Path) -> None:
