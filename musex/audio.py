@@ -108,7 +108,10 @@ def read_song(path: str | Path) -> Song:
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
-        raise AudioError(f"{path} does not fit in memory when decoded: cut it into shorter songs") from error
+        raise AudioError(
+            f"{path} does not fit in half of the memory ({most_bytes() / 1e9:.1f} GB) when decoded: "
+            "cut it into shorter songs"
+        ) from error
 
 
 def check_song(path: str | Path) -> None:
@@ -228,6 +231,15 @@ def _checked(song: Song, name: str) -> Song:
     return song
 
 
+@cache
+def most_bytes() -> int:
+    """What a decoded song may fill: half of this machine's memory, for a small file can hold many hours of silence."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 4 * 1024**3
+
+
 class _Recording:
     """Decoded blocks in one array that grows in place, since headers cannot be trusted to say how many will come."""
 
@@ -237,6 +249,8 @@ class _Recording:
         self.frames = 0
 
     def append(self, block: Samples) -> None:
+        if (self.frames + len(block)) * self.buffer.shape[1] * 4 > most_bytes():
+            raise MemoryError
         if self.frames + len(block) > len(self.buffer):
             self.buffer.resize((self.frames * 3 // 2 + len(block), self.buffer.shape[1]), refcheck=False)
         self.buffer[self.frames : self.frames + len(block)] = block

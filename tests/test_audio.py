@@ -17,6 +17,7 @@ import pytest
 import soundfile
 from mutagen.flac import Picture
 
+from musex import audio
 from musex.audio import READABLE, Song, ffmpeg, read_song, song_from_array, song_from_segment, to_segment
 from musex.errors import AudioError
 from musex.files import default_output
@@ -316,6 +317,17 @@ def test_truncated_file_is_used_with_a_warning(
     with pytest.raises(AudioError, match=r"lasts [\d.]+ s; 5 s is the shortest .*cut off"):
         read_song(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".m4a"])
+def test_hours_in_a_small_file_do_not_fill_the_memory(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=60,volume=0.1", tmp_path / f"a{suffix}")
+    assert read_song(tmp_path / f"a{suffix}").seconds == pytest.approx(60.0, abs=0.1)
+    monkeypatch.setattr(audio, "most_bytes", lambda: 4_000_000)
+    with pytest.raises(AudioError, match=r"does not fit in half of the memory \(0\.0 GB\) when decoded"):
+        read_song(tmp_path / f"a{suffix}")
 
 
 def _halve_streaminfo(content: bytes) -> bytes:
