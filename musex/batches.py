@@ -108,6 +108,8 @@ def find_tasks(
             f"no songs in {', '.join(map(str, inputs))}; musex reads {', '.join(sorted(READABLE))}, and takes what it "
             "made itself only by name"
         )
+    if output is not None and output.suffix.lower() in WRITABLE and not output.is_dir():
+        raise AudioError(f"{output} names one file, and several songs may come: name a folder for their outputs")
     if output is not None and output.exists() and not output.is_dir():
         raise AudioError(f"{output} is a file: name a folder for the outputs of several songs")
     clashes = [task for task in tasks if sum(task.output == other.output for other in tasks) > 1]

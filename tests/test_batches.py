@@ -85,8 +85,11 @@ def test_impossible_tasks_are_refused(album: Path, tmp_path: Path) -> None:
         find_tasks([album], name="{stem")
     with pytest.raises(AudioError, match=r"did you mean stem\?"):
         find_tasks([album], name="{step}")
-    with pytest.raises(AudioError, match=r"one\.wav is a file: name a folder"):
-        find_tasks([album], album / "one.wav")
+    with pytest.raises(AudioError, match=r"cover\.png is a file: name a folder"):
+        find_tasks([album], album / "cover.png")
+    for output in (album / "one.wav", tmp_path / "mix.mp3"):
+        with pytest.raises(AudioError, match="names one file, and several songs"):
+            find_tasks([album], output)
     with pytest.raises(AudioError, match="would both become"):
         find_tasks([album / "one.wav", album / "disc 2" / "two.flac"], tmp_path, name="same", suffix=".mp3")
     with pytest.raises(DurationError):

@@ -357,7 +357,6 @@ def test_format_time() -> None:
         ("link.wav", "is the song itself"),
         ("out.xyz", "not among"),
         ("out", "not among"),
-        (".", "is a folder"),
         ("there.wav", "exists already"),
     ],
 )
@@ -373,6 +372,13 @@ def test_bad_outputs(output: str, message: str, song: Path, capsys: pytest.Captu
     assert message in error
     assert files(song.parent) == before
     assert (song.read_bytes(), there.read_bytes()) == (content, b"mine")
+
+
+def test_a_song_may_be_written_into_a_folder(song: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert run(["extend", str(song), "--seconds", "8", "-o", str(out), "--format", "flac", "-q"]) == 0
+    assert files(out) == {"song-extended.flac"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

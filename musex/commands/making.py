@@ -50,8 +50,8 @@ def extend(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a; for several songs "
-            "a folder; - for a stream to stdout (--format, else wav). [default: INPUT-extended beside the input]",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a; or a folder, as for "
+            "several songs; - for a stream to stdout (--format, else wav). [default: INPUT-extended beside the input]",
         ),
     ] = None,
     suffix: Annotated[
@@ -138,12 +138,13 @@ def extend(
             raise typer.BadParameter("-o - streams one song, without --check, --json, --plan, --report, --variations")
         _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, **options)
         return
-    if output is not None and not several and (suffix is not None or name != "{stem}-extended"):
+    into_folder = several or (output is not None and output.is_dir())
+    if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
         raise typer.BadParameter("--format and --name are for where -o names no file")
     from musex.batches import find_tasks
 
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending.value}
-    tasks = find_tasks(songs, output if several else None, name=name, suffix=ending_of, facts=facts)
+    tasks = find_tasks(songs, output if into_folder else None, name=name, suffix=ending_of, facts=facts)
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
         return
@@ -151,7 +152,7 @@ def extend(
     from musex.side_files import check_side_file
 
     song = songs[0]
-    targets, plans = [output if output is not None else tasks[0].output], [] if plan is None else [plan]
+    targets, plans = [tasks[0].output if output is None or into_folder else output], [] if plan is None else [plan]
     if variations > 1:
         targets, plans = (
             [number_path(path, number) for path in paths for number in range(1, variations + 1)]
