@@ -1,6 +1,8 @@
 """Songs made with NumPy, for all tests; and how long testing may take."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     until = item.config.getoption("--until")
     if until and time.time() > until:
         pytest.skip("left out: the time for tests is over")
+
+
+@pytest.fixture
+def usual_speed() -> None:
+    """Skips where NumPy, usually imported in 0.2 s, takes more than one: bounds in seconds say nothing there."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+    if time.perf_counter() - began > 1.0:
+        pytest.skip("this machine is too slow for bounds in seconds")
 
 
 def synthesise(seconds: float = 6.0, sample_rate: int = 44_100, channels: int = 2, seed: int = 0) -> np.ndarray:
