@@ -14,6 +14,7 @@ from typing import Any, Protocol, Unpack
 
 import numpy as np
 
+from musex.checks import count_exceeded, exceeded
 from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
 from musex.joins import JoinHeadLike
@@ -22,13 +23,13 @@ from musex.outlook import Outlook, look_ahead, look_back
 from musex.paths import PathSearch
 from musex.planning.transitions import TransitionHeadLike
 from musex.plans import Plan, Seam, SongLike, Span
-from musex.regions import limits_ladder
 from musex.search import SEARCH, SearchConfig
 from musex.settings import Options, Settings
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
 
+TOLD_SILENCE_SECONDS = 5.0  # left out of a song without a word: less
 APART_STEPS = 150  # around what is being played, which the pointer does not see: as in its training
 
 
@@ -116,6 +117,11 @@ def begin_chain(
         unlike=unlike,
         config=config.at(settings.novelty),
     )
+    silent = sum(stop - start for start, stop in path.silences) / FEATURES.steps_per_second
+    if silent >= TOLD_SILENCE_SECONDS:
+        logger.warning(
+            f"{silent:.0f} of {len(song.samples) / song.sample_rate:.0f} s of the song are silence: left out"
+        )
     return Chain(path, model)
 
 
@@ -128,17 +134,34 @@ def plan_chain(
     settings: Settings,
     on_progress: Callable[[float], None] | None = None,
 ) -> Plan:
-    """Grow a chain from its start to its end; its plan. None is the song as it is."""
+    """Grow a chain from its start to its end; its plan. None is the song as it is.
+
+    While a seam exceeds its bounds, it is grown anew without such seams, and of all plans the best one counts.
+    """
     report = on_progress or (lambda done: None)
     if chain:
         for _ in chain.grow():
             report(chain.done)
     report(1.0)
-    return plan_of(chain, song, model, seconds=seconds, settings=settings)
+    plans = [plan_of(chain, song, model, seconds=seconds, settings=settings)]
+    while chain and len(plans) < chain.path.config.tries and count_exceeded(plans[-1]):
+        chain.path.shun([seam for seam in plans[-1].seams if exceeded(seam)])
+        logger.info(f"plan {len(plans)} exceeds {count_exceeded(plans[-1])} bounds: trying another")
+        try:
+            for _ in chain.grow():
+                pass
+        except DurationError:
+            break
+        plans.append(plan_of(chain, song, model, seconds=seconds, settings=settings))
+    plan = replace(min(plans, key=count_exceeded), tries=len(plans))
+    if settings.layers != "off":
+        swaps = plan_swaps(plan, song, always=settings.layers == "on", seed=settings.seed)
+        plan = replace(plan, swaps=swaps)
+    return plan
 
 
 def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds: float, settings: Settings) -> Plan:
-    """The plan of a chain that has grown to its end; None is the song as it is."""
+    """The plan, without layers, of a chain that has grown to its end; None is the song as it is."""
     frames, channels = song.samples.shape
     start, length, predictions = 0, frames, 0
     seams: tuple[Seam, ...] = ()
@@ -151,7 +174,7 @@ def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds
     rest = 0
     if settings.ending == "outro":  # the last ring, or silence after it, takes up what jumps cannot
         rest, length = max(0, target - length), min(length, target)
-    plan = Plan(
+    return Plan(
         seconds=(length + rest) / song.sample_rate,
         song={
             "path": str(song.path) if song.path else None,
@@ -167,10 +190,6 @@ def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds
         predictions=predictions,
         rest=rest,
     )
-    if settings.layers != "off":
-        swaps = plan_swaps(plan, song, always=settings.layers == "on", seed=settings.seed)
-        plan = replace(plan, swaps=swaps)
-    return plan
 
 
 def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]:
@@ -201,20 +220,18 @@ class Chain:
 
         Begins anew where a path runs into the song's end too early. Raises DurationError if none reaches it.
         """
-        for limits in limits_ladder(self.path.region, self.path.material):
-            if limits.usable <= limits.distance:
-                continue
+        path = self.path
+        for limits in path.limits_to_try():
             first, last = (step / FEATURES.steps_per_second for step in (limits.first_enter, limits.last))
             logger.info(f"looking for jumps into {first:.1f} to {last:.1f} s of the song")
-            for _ in self.path.enter(limits):
-                if not self.path.begin():
+            for _ in path.enter(limits):
+                if not path.begin():
                     continue
                 self.attempts += 1
                 if (yield from self._predict_on()):
                     return
-        path = self.path
         length, target = len(path.samples) / path.sample_rate, path.target / path.sample_rate
-        if path.material.avoided or path.material.keep != (0, path.steps):
+        if path.settings.avoid or path.material.keep != (0, path.steps):
             raise DurationError(
                 f"this song of {length:.1f} s cannot be played in {target:.1f} s with only what is kept and not "
                 "avoided; keep more of it, avoid less, or ask for another duration"

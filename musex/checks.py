@@ -39,9 +39,14 @@ def exceeded(seam: Seam, bounds: SeamBounds = BOUNDS) -> tuple[str, ...]:
     return tuple(name for name, fails in beyond.items() if fails)
 
 
+def count_exceeded(plan: Plan, bounds: SeamBounds = BOUNDS) -> int:
+    """How many measures of a plan's seams exceed their bounds."""
+    return sum(len(exceeded(seam, bounds)) for seam in plan.seams)
+
+
 def passes(plan: Plan, bounds: SeamBounds = BOUNDS) -> bool:
     """Whether every seam of a plan keeps to the bounds."""
-    return not any(exceeded(seam, bounds) for seam in plan.seams)
+    return not count_exceeded(plan, bounds)
 
 
 def format_measure(seam: Seam, name: str) -> str:

@@ -19,8 +19,8 @@ from musex.moods import Arc
 from musex.outlook import Outlook
 from musex.planning.transitions import Heard, TransitionHeadLike, band_attacks, judge_jumps
 from musex.plans import Plan, Seam, SongLike
-from musex.regions import Limits, Material, find_material, find_region, quiet_tail
-from musex.seams import CostToGo, find_edges
+from musex.regions import Limits, Material, find_material, find_region, find_silences, limits_ladder, quiet_tail
+from musex.seams import CostToGo, Edges, find_edges
 from musex.search import SeamFinder, SearchConfig, expect_seams, weigh_edges
 from musex.settings import Settings
 
@@ -54,7 +54,6 @@ class PathSearch:
         self.target, self.settings, self.unlike, self.config = target, settings, unlike, config
         self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
         self.tolerance = config.tolerance_seconds * song.sample_rate
-        self.late, self.early = self.tolerance, self.tolerance  # samples too long or too short that the ending takes up
         mono = to_mono(song.samples, song.sample_rate)
         log_mel, chroma = analyse_frames(mono)
         self.features = to_rows(log_mel, chroma)
@@ -62,14 +61,36 @@ class PathSearch:
         self.steps = len(self.features)
         self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
         self.begins = beginnings(self.features)
-        self.region, self.material = find_region(self.features), find_material(settings, self.steps)
-        stop = min(self.material.stop, self.steps if settings.ending == "outro" else self.region.stop)
-        self.start, self.stop = self._samples(self.material.start), self._samples(stop)
-        if settings.ending == "outro" and self.stop == len(song.samples):
-            self.late = max(self.tolerance, min(quiet_tail(mono), config.ring_seconds) * song.sample_rate)
-            self.early = max(self.tolerance, config.rest_seconds * song.sample_rate)
+        self.region = find_region(self.features)
+        self.silences = find_silences(self.features)
+        self.use(find_material(settings, self.steps, self.silences), mono)
         self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head, config)
+        self.shunned: list[Seam] = []
+
+    def use(self, material: Material, mono: Array) -> None:
+        """Hear only this material from the next `enter` on; `mono` is the song at the features' rate."""
+        self.whole = self.material = material  # a loop plays a part of it
+        self._seen: dict[Limits, tuple[Edges, Array | None, Array]] = {}
+        stop = min(material.stop, self.steps if self.settings.ending == "outro" else self.region.stop)
+        self.start, self.stop = self._samples(material.start), self._samples(stop)
         self.closing: Seam | None = None  # from a loop's end to its beginning
+        self.late, self.early = self.tolerance, self.tolerance  # samples too long or too short that the ending takes up
+        ring = quiet_tail(mono[: round(stop * FEATURES.sample_rate / FEATURES.steps_per_second)])
+        if self.settings.ending == "outro" and (ring or self.stop == len(self.samples)):
+            self.late = max(self.tolerance, min(ring, self.config.ring_seconds) * self.sample_rate)
+            least, most = self.config.rest_seconds
+            rest = min(max(least, self.config.rest_share * self.target / self.sample_rate), most)
+            self.early = max(self.tolerance, rest * self.sample_rate)
+
+    def limits_to_try(self) -> Iterator[Limits]:
+        """Limits from strict to loose; at last silence inside the song is heard, if it is what is in the way."""
+        wanted = find_material(self.settings, self.steps).avoided
+        for avoided in dict.fromkeys((self.whole.avoided, wanted)):
+            if self.material != self.whole or avoided != self.whole.avoided:
+                self.use(replace(self.whole, avoided=avoided), self.finder.mono)
+            for limits in limits_ladder(self.region, self.whole):
+                if limits.usable > limits.distance:
+                    yield limits
 
     def _samples(self, step: int) -> int:
         return min(round(step * self.rate), len(self.samples))
@@ -86,11 +107,9 @@ class PathSearch:
     def enter(self, limits: Limits) -> Iterator[None]:
         """Find the edges that `limits` allow, and for a loop, one after another, the places between which it plays."""
         config = self.config
-        self.limits, self.edges = limits, find_edges(self.features, limits, self.material)
-        self.odds, self.sub_lags = None, np.zeros(self.edges.targets.shape, np.int64)
-        if self.transition_head is not None:
-            possible = np.isfinite(self.edges.costs)
-            self.odds, self.sub_lags = judge_jumps(self.heard, self.transition_head, self.edges.targets, possible)
+        if limits not in self._seen:
+            self._seen[limits] = self._see(limits)
+        self.limits, (self.edges, self.odds, self.sub_lags) = limits, self._seen[limits]
         self.costs = weigh_edges(
             self.edges,
             self.begins,
@@ -98,12 +117,16 @@ class PathSearch:
             odds=self.odds,
             has_pulse=self.heard.pulse >= LEAST_PULSE,
             start=self.material.start,
+            length=self.material.length,
             seed=self.settings.seed,
         )
         for plan in self.unlike:
             for seam in plan.seams:
                 rows, same = self._beside(seam)
                 self.costs[rows] += config.unlike * same
+        for seam in self.shunned:
+            rows, same = self._beside(seam)
+            self.costs[rows] += config.beyond * same
         if self.settings.ending != "loop":
             yield
             return
@@ -117,6 +140,18 @@ class PathSearch:
             self.costs = np.where(np.isfinite(self.edges.costs), costs, np.float32(np.inf))
             yield
         self.material = material
+
+    def _see(self, limits: Limits) -> tuple[Edges, Array | None, Array]:
+        """The edges that limits allow, what the transition head says of them, and at which lags they join."""
+        edges = find_edges(self.features, limits, self.material)
+        if self.transition_head is None:
+            return edges, None, np.zeros(edges.targets.shape, np.int64)
+        possible = np.isfinite(edges.costs)
+        return edges, *judge_jumps(self.heard, self.transition_head, edges.targets, possible)
+
+    def shun(self, seams: Sequence[Seam]) -> None:
+        """Leave these seams, and jumps beside them, aside from the next `enter` on, where there are others."""
+        self.shunned += seams
 
     def begin(self) -> bool:
         """Begin anew; False if the duration cannot be reached with the edges that there are."""

@@ -68,7 +68,8 @@ class Swap:
 class Plan:
     """A whole output. `song`, `model` and `settings` say what it was made from and how.
 
-    After the last span there may be a `rest`, samples of silence that make the duration exact.
+    After the last span there may be a `rest`, samples of silence that make the duration exact. Of several `tries`,
+    plans made because a seam of those before exceeded its bounds, it is the best one.
     """
 
     seconds: float
@@ -80,6 +81,7 @@ class Plan:
     swaps: tuple[Swap, ...] = ()
     predictions: int = 0
     rest: int = 0
+    tries: int = 1
     musex: str = field(default="")
 
     @property
@@ -142,7 +144,7 @@ def read_plan(path: str | Path) -> Plan:
         raise MusexError(f"{path} cannot be read: {error.strerror or error}") from error
     except MusexError as error:
         raise MusexError(f"{path}: {error}") from error
-    places = [plan.rest, *(value for span in plan.spans for value in (span.start, span.stop))]
+    places = [plan.rest, plan.tries, *(value for span in plan.spans for value in (span.start, span.stop))]
     places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
     places += [value for swap in plan.swaps for value in (swap.at, swap.frames, swap.leave, swap.enter, swap.fade)]
     if not all(type(value) is int for value in places) or not all(

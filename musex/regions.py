@@ -9,13 +9,17 @@ import numpy as np
 from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
 from musex.form import outro_start, smooth, step_levels
-from musex.settings import Settings, Stretch
+from musex.settings import Settings
 
 Array = np.ndarray
 
 CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps, …
 MOST_CELLS = 720  # … or to as many as make the song this many
 NEAR_EDGE = 20  # steps: what is avoided nearer to the song's start or end takes all of that
+SILENCE_DB = (-60.0, -95.0)  # below the loudest step, and at all: no sound of the music
+REST_STEPS = 30  # silence that may be a rest of the music; more of it is none of it, …
+TAIL_STEPS = 20  # … but so much after the last sound, …
+LEAD_STEPS = 5  # … and before the first
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,10 @@ class Material:
     keep: tuple[int, int]
     avoided: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def length(self) -> int:
+        return self.stop - self.start - sum(stop - start for start, stop in self.avoided)
+
     def over(self, leaves: Array, targets: Array, limits: Limits) -> Array:
         """Whether jumps lead over something avoided, however their seams are aligned."""
         beyond = [*(start for start, _ in self.avoided[1:]), self.stop + 1]
@@ -111,8 +119,21 @@ class Material:
         return ~np.any(met, axis=0) if met else np.ones(np.broadcast_shapes(start.shape, stop.shape), bool)
 
 
-def find_material(settings: Settings, steps: int) -> Material:
-    """What the settings leave of a song of so many steps.
+def find_silences(features: Array) -> tuple[tuple[int, int], ...]:
+    """Stretches of silence longer than a rest, in steps; what rings before them and leads out of them is none of it."""
+    levels = step_levels(features)
+    sounding = np.flatnonzero(levels > max(float(levels.max()) + SILENCE_DB[0], SILENCE_DB[1]))
+    if not len(sounding):
+        return ()
+    lasts, nexts = np.append(-1, sounding), np.append(sounding, len(levels))
+    begins = np.where(lasts < 0, 0, lasts + 1 + TAIL_STEPS)
+    stops = np.where(nexts == len(levels), len(levels), nexts - LEAD_STEPS)
+    long = nexts - lasts - 1 > REST_STEPS
+    return tuple((int(start), int(stop)) for start, stop in zip(begins[long], stops[long], strict=True))
+
+
+def find_material(settings: Settings, steps: int, silences: tuple[tuple[int, int], ...] = ()) -> Material:
+    """What the settings leave of a song of so many steps; `silences` of it, see `find_silences`, are left out too.
 
     Raises:
         MusexError: they name what the song does not have, or leave nothing of it.
@@ -125,24 +146,28 @@ def find_material(settings: Settings, steps: int) -> Material:
     keep_to = seconds if settings.keep_to is None else min(settings.keep_to, seconds)
     keep = (math.floor((settings.keep_from or 0.0) * per_second), math.ceil(keep_to * per_second))
     start, stop, avoided = 0, steps, []
-    for first, last in _merge(settings.avoid):
-        first, last = math.floor(first * per_second), min(math.ceil(last * per_second), steps)
+    unwanted = [
+        (math.floor(first * per_second), min(math.ceil(last * per_second), steps)) for first, last in settings.avoid
+    ]
+    for first, last in _merge((*unwanted, *silences)):
         if first - start <= NEAR_EDGE:
             start = last
         elif steps - last <= NEAR_EDGE:
             stop = first
         else:
             avoided.append((first, last))
+    if stop - start < NEAR_EDGE and silences:
+        return find_material(settings, steps)
     if stop - start < NEAR_EDGE:
         raise MusexError(f"nothing of the song's {seconds:.1f} s is left to be heard: avoid less")
     return Material(start, stop, keep, tuple(avoided))
 
 
-def _merge(stretches: tuple[Stretch, ...]) -> list[Stretch]:
+def _merge(stretches: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
     """Stretches in order; those that nearly touch become one."""
-    merged: list[Stretch] = []
+    merged: list[tuple[int, int]] = []
     for start, stop in sorted(stretches):
-        if merged and start <= merged[-1][1] + NEAR_EDGE / FEATURES.steps_per_second:
+        if merged and start <= merged[-1][1] + NEAR_EDGE:
             merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
         else:
             merged.append((start, stop))
@@ -175,10 +200,12 @@ def limits_ladder(region: Region, material: Material) -> Iterator[Limits]:
     body_start, body_stop = max(start, region.body_start), min(stop, region.body_stop)
     if body_stop - body_start >= 300:
         last = min(body_stop, stop - 20)
-        yield Limits(max(start + 20, sounding + 10), max(start + 10, body_start), last, 40, 40, 12)
+        yield Limits(max(start + 20, sounding + 10, body_start + 20), max(start + 10, body_start), last, 40, 40, 12)
     if stop - start >= 150:
         last = min(ending, stop - 10)
-        yield Limits(sounding + 10, sounding + 10, last, 20, 20, 24)
+        yield Limits(max(sounding, body_start) + 10, max(sounding, body_start) + 10, last, 20, 20, 24)
+        if body_start > sounding:
+            yield Limits(sounding + 10, sounding + 10, last, 20, 20, 24)
     yield Limits(start + 10, start + 10, stop - 10, 8, 10, 64)
     yield Limits(start + 5, start + 5, stop - 5, 3, 5, 128)
 

@@ -21,13 +21,16 @@ class SearchConfig:
 
     tolerance_seconds: float = 0.09  # of the output's duration
     ring_seconds: float = 2.0  # of the song's last ring that may be cut off for an exact duration, …
-    rest_seconds: float = 0.5  # … silence that may follow it instead, …
+    rest_seconds: tuple[float, float] = (0.5, 2.0)  # … silence that may follow it instead: this, or up to that where …
+    rest_share: float = 0.0025  # … so much of the duration is more, …
     off_time: float = 0.5  # … and what a second of either costs
-    jump: float = 0.0  # any jump
+    jump: float = 0.0  # any jump …
+    jump_in_brief: float = 4.0  # … and so much more in a song without any length, …
+    brief_song_seconds: float = 60.0  # … fading until it lasts so long: to be heard again and again, it is cut seldom
     urge: float = 0.0  # taken off a jump when it is weighed against staying
     form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
     # Each nat by which the transition head doubts that a jump keeps the beat, the bar, the row, and is written, …
-    transition: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 0.5)
+    transition: tuple[float, float, float, float] = (1.0, 1.0, 4.0, 2.0)
     transition_scale: float = 2.0  # … all of them times this; 1 and 3 kept as many bars on nine validation modules
     likeness: float = 6.0  # times the edge's cost: how unlike both sides sound; only where there is no transition head
     back: float = 2.0  # hearing again what was heard just now …
@@ -56,10 +59,11 @@ class SearchConfig:
     join: float = 0.3  # each nat by which the join head is less sure than …
     join_sure: float = 2.0  # … this that a seam is real, …
     join_cap: float = 6.0  # … up to so many
-    beyond: float = 12.0  # each of a seam's bounds that it exceeds
+    beyond: float = 12.0  # each of a seam's bounds that it exceeds, and a seam beyond them in a plan before
+    tries: int = 3  # plans made, each shunning the seams beyond their bounds of those before, until there is none
     expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
     alignments: int = 16  # tried for one decision
-    noise: float = 0.06  # scale of the seed's Gumbel noise on each edge
+    noise: float = 0.3  # scale of the seed's Gumbel noise on each edge
 
     def at(self, novelty: float) -> "SearchConfig":
         """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves."""
@@ -84,6 +88,7 @@ def weigh_edges(
     odds: Array | None,
     has_pulse: bool,
     start: int,
+    length: int,
     seed: int,
 ) -> Array:
     """What each edge costs, wherever in the output it is taken and however its seam turns out: (steps, partners).
@@ -95,12 +100,14 @@ def weigh_edges(
         odds: what the transition head says of each edge, log-odds (steps, partners, 4); None if there is no head.
         has_pulse: whether the song has beats and bars that a jump may break.
         start: the step at which the output begins.
+        length: steps of the song that may be heard.
         seed: of the noise.
     """
     distances, steps = edges.distances, edges.steps
     recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
     noise = np.random.default_rng(seed).gumbel(size=distances.shape) * config.noise
-    costs = config.jump - noise
+    brief_song = max(0.0, 1.0 - length / (config.brief_song_seconds * FEATURES.steps_per_second))
+    costs = config.jump + config.jump_in_brief * brief_song - noise
     if odds is None:
         costs = costs + config.likeness * edges.costs + config.form * (1.0 - begins[edges.targets])
     else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from musex.audio import Samples, Song
 from musex.chain import Chain, ModelLike, begin_chain
+from musex.checks import exceeded
 from musex.errors import MusexError
 from musex.extension import check_seconds
 from musex.generative import continue_song
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class BegunAnewError(Exception):
-    """What was played of a chain is no longer part of its output."""
+    """What was played of a chain is no longer part of its output, or another try may be better."""
 
 
 def stream_song(
@@ -85,8 +86,8 @@ def to_length(pieces: Iterable[Array], frames: int) -> Iterator[Array]:
 def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:
     """The output of a chain in pieces of any length, (frames, channels), each as soon as it is decided.
 
-    A chain that begins anew after something was played ends the output there, or raises `BegunAnewError` if it shall
-    be played `to_the_end`.
+    A chain that begins anew after something was played ends the output there; if it shall be played `to_the_end`, it
+    raises `BegunAnewError` then, and where a seam exceeds its bounds.
     """
     path = chain.path
     samples, at, joined, attempt = path.samples, path.start, 0, 0
@@ -97,6 +98,8 @@ def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:
             logger.warning("the stream ends early: this song cannot be played on to the duration asked for")
             return
         attempt = chain.attempts
+        if to_the_end and path.config.tries > 1 and any(exceeded(seam) for seam in path.seams[joined:]):
+            raise BegunAnewError
         for seam in path.seams[joined:]:
             half = seam.fade // 2
             yield samples[at : seam.leave - half]

@@ -89,9 +89,14 @@ def show_tables(tables: Iterable[Any]) -> None:
 
 def summarise(plan: Any, path: Path, taken: float) -> None:
     """One line about what was made."""
+    from musex.checks import exceeded
+
     made_of = format_count(plan.predictions, "prediction")
     if plan.model["name"] not in GENERATIVE:
         made_of += f", {format_count(len(plan.seams), 'seam')}"
+    if plan.tries > 1:
+        beyond = sum(bool(exceeded(seam)) for seam in plan.seams)
+        made_of += f", {beyond or 'none'} beyond the bounds in the best of {plan.tries} plans"
     typer.echo(
         f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s, {tell_speed(plan.seconds, taken)}"
     )

@@ -1,7 +1,7 @@
 """The chain's plans, with a small predictor that needs no file."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from musex.audio import Song
-from musex.chain import plan_song
-from musex.checks import exceeded
+from musex.chain import begin_chain, plan_song
+from musex.checks import count_exceeded, exceeded
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.features import analyse
 from musex.plans import Plan, common_share
 from musex.regions import Limits, find_region
 from musex.seams import find_edges
+from musex.search import SEARCH
+from musex.settings import Settings
 from musex.stitch import RING_SECONDS, crossfade, render
 
 RATE = 8000
@@ -372,3 +374,75 @@ def test_edges_find_what_repeats() -> None:
     edges = find_edges(features, Limits(10, 10, 590, 40, 40, 12))
     best = np.take_along_axis(edges.distances, np.argmin(edges.costs, axis=1)[:, None], axis=1)[60:540, 0]
     assert np.mean(best % 150 == 0) == 1.0
+
+
+def silent(seconds: float) -> np.ndarray:
+    return np.zeros((round(seconds * RATE), 1), np.float32)
+
+
+def heard_seconds(plan: Plan, start: float, stop: float) -> float:
+    """How long what lies between two times of the song is heard."""
+    return sum(max(0.0, min(span.stop / RATE, stop) - max(span.start / RATE, start)) for span in plan.spans)
+
+
+@pytest.mark.parametrize("ending", ["outro", "loop"])
+def test_silence_around_and_inside_a_song_is_not_material(ending: str) -> None:
+    music = compose(30.0), compose(25.0, seed=1)
+    song = Song(np.concatenate([silent(12.0), music[0], silent(40.0), music[1], silent(15.0)]), RATE)
+    plan = plan_of(song, 120.0, ending=ending)
+    assert plan.seconds == pytest.approx(120.0, abs=0.1)
+    assert heard_seconds(plan, 0.0, 11.0) == 0.0
+    assert heard_seconds(plan, 45.0, 81.0) == 0.0
+    assert heard_seconds(plan, 110.0, 122.0) == 0.0
+
+
+def test_a_rest_of_the_music_stays(caplog: pytest.LogCaptureFixture) -> None:
+    song = Song(np.concatenate([compose(20.0), silent(1.5), compose(20.0, seed=1)]), RATE)
+    assert heard_seconds(plan_of(song, 60.0), 20.0, 21.5) > 0.0
+    assert "silence" not in caplog.text
+
+
+def test_a_song_that_is_mostly_silence_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    song = Song(np.concatenate([compose(15.0), silent(50.0)]), RATE)
+    plan = plan_of(song, 100.0)
+    assert "of 65 s of the song are silence: left out" in caplog.text
+    assert heard_seconds(plan, 18.0, 65.0) == 0.0
+
+
+def test_a_count_in_is_heard_once_with_the_beginning() -> None:
+    clicks = compose(2.0) * 0.1
+    song = Song(np.concatenate([clicks, clicks, compose(50.0)]), RATE)
+    plan = plan_of(song, 150.0)
+    assert plan.spans[0].start == 0
+    assert plan.spans[0].stop >= 6 * RATE
+    assert all(span.start >= 4 * RATE for span in plan.spans[1:])
+
+
+def test_shunned_seams_are_left_aside() -> None:
+    song = song_of(60.0)
+    chain = begin_chain(song, MatchingModel(), seconds=150.0, settings=Settings())
+    assert chain is not None
+    taken = []
+    for _ in range(2):
+        for _ in chain.grow():
+            pass
+        taken.append(chain.path.seams)
+        chain.path.shun(chain.path.seams)
+    again = [
+        (seam, other)
+        for seam in taken[0]
+        for other in taken[1]
+        if abs(seam.leave - other.leave) < RATE // 2 and abs(seam.enter - other.enter) < RATE // 2
+    ]
+    assert taken[1]
+    assert len(again) < len(taken[0])  # where there is no other, a shunned one is better than none
+
+
+def test_of_several_plans_the_one_that_keeps_to_the_bounds_best_counts() -> None:
+    swelling = compose(40.0)[: 30 * RATE] * 10 ** (np.linspace(-30.0, 0.0, 30 * RATE)[:, None] / 20)
+    song = Song(swelling.astype(np.float32), RATE)
+    first = plan_song(song, MatchingModel(), seconds=100.0, config=replace(SEARCH, tries=1))
+    best = plan_of(song, 100.0)
+    assert count_exceeded(first) > 0
+    assert (first.tries, best.tries) == (1, SEARCH.tries)
+    assert count_exceeded(best) <= count_exceeded(first)
