@@ -60,6 +60,10 @@ QualityOption = Annotated[
 NoveltyOption = Annotated[
     float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
 ]
+StreamOption = Annotated[
+    int | None,
+    typer.Option("--stream", metavar="N", help="Which audio stream of a file that has several. [default: the file's]"),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything drawn at random.")]
 
 

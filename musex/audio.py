@@ -20,6 +20,7 @@ import soundfile
 
 from musex.config import SHORTEST_SONG_SECONDS
 from musex.errors import AudioError, suggest
+from musex.streams import AudioStream, choose_stream, parse_streams
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -56,6 +57,8 @@ class Song:
         path: The file it came from; None for arrays.
         subtype: What a lossless output of it should hold: "PCM_16", "PCM_24" or "FLOAT".
         warnings: What the user should know about the input, one line each.
+        stream: Which of the file's audio streams it is, from 1.
+        layout: Of its channels, by ffmpeg's name ("2.1"); empty where nothing says it.
     """
 
     samples: Samples
@@ -63,6 +66,8 @@ class Song:
     path: Path | None = None
     subtype: str = "PCM_16"
     warnings: tuple[str, ...] = ()
+    stream: int = 1
+    layout: str = ""
 
     @property
     def frames(self) -> int:
@@ -85,11 +90,16 @@ class Song:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_song(path: str | Path) -> Song:
+def read_song(path: str | Path, *, stream: int | None = None) -> Song:
     """Decode a music file of any supported format.
 
+    Args:
+        path: The file.
+        stream: Which of its audio streams, from 1; without it the one that the file calls its default.
+
     Raises:
-        AudioError: The file is missing, not music, damaged beyond use, silent, too short or out of range.
+        AudioError: The file is missing, not music, damaged beyond use, silent, too short or out of range; or it has
+            no such stream.
     """
     path = Path(path)
     if path.is_dir():
@@ -102,7 +112,9 @@ def read_song(path: str | Path) -> Song:
             if not head:
                 raise AudioError(f"{path} is empty (0 bytes): was it copied or downloaded completely?")
         foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
-        return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path)
+        if stream is not None and choose_stream(list_streams(path), stream, str(path)) > 1:
+            foreign = True  # libsndfile knows of one
+        return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path, stream)
     except FileNotFoundError as error:
         raise AudioError(_missing(path)) from error
     except OSError as error:
@@ -315,7 +327,12 @@ def _read_by_soundfile(path: Path) -> Song | None:
     elif subtype in ("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"):
         kind = "FLOAT"
     notes = _damage(path, declared / rate, recording.frames / rate, failed=failed)
-    return _checked(Song(recording.finish(), rate, path, kind, notes), str(path))
+    samples = recording.finish()
+    layout = ""
+    if samples.shape[1] > 2:
+        with suppress(AudioError):  # without ffmpeg
+            layout = _layout(list_streams(path), 1, samples.shape[1])
+    return _checked(Song(samples, rate, path, kind, notes, layout=layout), str(path))
 
 
 @contextmanager
@@ -405,10 +422,19 @@ def local_input(path: Path) -> list[str]:
     return [*guards, "-i", f"file:{path.absolute()}"]
 
 
-def _read_by_ffmpeg(path: Path) -> Song:
+def list_streams(path: Path) -> list[AudioStream]:
+    """The audio streams of a file; none where ffmpeg finds none."""
+    command = [ffmpeg(), "-nostdin", "-hide_banner", *local_input(path)]
+    told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return parse_streams(told.stderr.decode(errors="replace"))
+
+
+def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
     """Decode with ffmpeg, which sends Sun audio: a header with rate and channels, then big-endian floats."""
+    streams = list_streams(path)
+    number = choose_stream(streams, stream, str(path))
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-nostats", *local_input(path)]
-    command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+    command += ["-map", f"0:a:{number - 1}", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     with (
         tempfile.TemporaryFile() as log_file,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file) as process,
@@ -441,6 +467,14 @@ def _read_by_ffmpeg(path: Path) -> Song:
     if duration and "Estimating duration" not in log:
         declared = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
     notes = _damage(path, declared, recording.frames / rate, failed=False)
-    stream = next(iter(re.findall(r"Stream #0:\S+ Audio: (.*)", log)), "")
-    subtype = "PCM_24" if "(24 bit)" in stream else "FLOAT" if stream.startswith(("pcm_f", "pcm_s32")) else "PCM_16"
-    return _checked(Song(recording.finish(), rate, path, subtype, notes), str(path))
+    if len(streams) > 1 and stream is None:
+        notes = (f"{path} has {len(streams)} audio streams: number {number} is used; --stream chooses another", *notes)
+    subtype = streams[number - 1].subtype if streams else "PCM_16"
+    samples = recording.finish()
+    song = Song(samples, rate, path, subtype, notes, number, _layout(streams, number, samples.shape[1]))
+    return _checked(song, str(path))
+
+
+def _layout(streams: list[AudioStream], number: int, channels: int) -> str:
+    """How the channels of a stream lie, where there are more than two and the file says it."""
+    return streams[number - 1].layout if channels > 2 and len(streams) >= number else ""

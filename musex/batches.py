@@ -144,6 +144,7 @@ def extend_songs(
     model: str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
+    stream: int | None = None,
     on_progress: Callable[[str, float], None] | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Outcome]:
@@ -158,6 +159,7 @@ def extend_songs(
     check_seconds(seconds)
     settings = Settings(**options).to_dict()
     how = {"musex": __version__, "model": load_model(model).sha256, "seconds": seconds, "bitrate": bitrate, **settings}
+    how |= {} if stream is None else {"stream": stream}
     waiting = []
     for task in tasks:
         task.output.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +167,7 @@ def extend_songs(
             yield Outcome(task, "skipped")
         else:
             waiting.append(task)
-    work = {"seconds": seconds, "model": model, "force": force, "bitrate": bitrate, **options}
+    work = {"seconds": seconds, "model": model, "force": force, "bitrate": bitrate, "stream": stream, **options}
     for outcome in _one_by_one(waiting, work, on_progress) if jobs == 1 else _side_by_side(waiting, work, jobs):
         if outcome.state == "made":
             _remember(outcome.task, how)

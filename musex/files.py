@@ -37,6 +37,7 @@ def extend_file(
     force: bool = False,
     bitrate: str | None = None,
     plan_path: str | Path | None = None,
+    stream: int | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> Plan:
@@ -52,6 +53,7 @@ def extend_file(
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
         plan_path: Where to keep the plan, for `render_file`; generative models have none.
+        stream: As in `musex.read_song`.
         on_progress: Called with what is being done and how much of it is done.
         options: As in `musex.extend`.
 
@@ -67,6 +69,7 @@ def extend_file(
         force=force,
         bitrate=bitrate,
         plan_paths=[] if plan_path is None else [plan_path],
+        stream=stream,
         on_progress=on_progress,
         **options,
     )
@@ -82,6 +85,7 @@ def vary_file(
     force: bool = False,
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
+    stream: int | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> list[Plan]:
@@ -98,7 +102,7 @@ def vary_file(
         check_side_file(path, force, song_path, *outputs)
     report = on_progress or _ignore
     report("Reading", 0.0)
-    song = read_logged(song_path)
+    song = read_logged(song_path, stream=stream)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
         if plan_paths or len(outputs) > 1:
@@ -110,7 +114,7 @@ def vary_file(
     for number, output in enumerate(outputs):
         began = time.monotonic()
         own = replace(settings, seed=settings.seed + number)
-        plan = _make(song, loaded, output, seconds, own, plans, force, bitrate, report)
+        plan = _of_stream(_make(song, loaded, output, seconds, own, plans, force, bitrate, report), song)
         spent = time.monotonic() - began
         logger.info(f"planned and written in {spent:.2f} s, {plan.seconds / max(spent, 1e-3):.0f} × real time")
         if plan_paths:
@@ -127,6 +131,7 @@ def stream_file(
     suffix: str = ".wav",
     model: Model | WaveformModel | str | Path | None = None,
     bitrate: str | None = None,
+    stream: int | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> None:
@@ -138,7 +143,7 @@ def stream_file(
     """
     report = on_progress or _ignore
     report("Reading", 0.0)
-    song = read_logged(song_path)
+    song = read_logged(song_path, stream=stream)
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
     frames = round(seconds * song.sample_rate)
     for note in pipe_song(handle, _counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
@@ -179,7 +184,7 @@ def render_file(
     check_output(target, found, force)
     report = on_progress or _ignore
     report("Reading", 0.0)
-    song = read_logged(found)
+    song = read_logged(found, stream=plan.stream)
     _write_plan(plan, render(plan, song), song, target, force, bitrate, report)
     return plan, target
 
@@ -235,6 +240,11 @@ def _make(
     plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
     _write_plan(plan, render(plan, song), song, output, force, bitrate, report)
     return plan
+
+
+def _of_stream(plan: Plan, song: Song) -> Plan:
+    """The plan, which says what its song is where it is not the first stream of its file."""
+    return plan if song.stream == 1 else replace(plan, song={**plan.song, "stream": song.stream})
 
 
 def _predicted(blocks: Iterable[Samples], chain: Chain, report: OnProgress) -> Iterator[Samples]:

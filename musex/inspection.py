@@ -68,9 +68,9 @@ class SongInfo:
     bit_rate: int = 0
 
 
-def inspect_file(path: str | Path) -> SongInfo:
+def inspect_file(path: str | Path, *, stream: int | None = None) -> SongInfo:
     """Describe a song's file; raises AudioError as `read_song` does."""
-    facts = inspect_song(read_song(path))
+    facts = inspect_song(read_song(path, stream=stream))
     rate = round(8 * Path(path).stat().st_size / facts.seconds / 1000)
     return replace(facts, codec=read_source(Path(path)).codec, bit_rate=rate)
 

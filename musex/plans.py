@@ -83,6 +83,14 @@ class Plan:
     musex: str = field(default="")
 
     @property
+    def stream(self) -> int:
+        """Which audio stream of the song's file it was made from, from 1."""
+        number = self.song.get("stream", 1)
+        if type(number) is not int:
+            raise MusexError(f"the plan's stream is {number!r}, which is no number of a stream: it is damaged")
+        return number
+
+    @property
     def frames(self) -> int:
         """Length of the output in samples at the song's rate."""
         return sum(span.frames for span in self.spans) + self.rest

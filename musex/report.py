@@ -80,7 +80,7 @@ def save_reports(
     plans: Sequence[Plan], song_path: str | Path, pages: Sequence[Path], on_progress: OnProgress | None = None
 ) -> None:
     """Write the page of each plan of a song, whole or not at all; plans are as `extend_file` returns them."""
-    song = read_song(song_path)
+    song = read_song(song_path, stream=plans[0].stream)
     for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
 
         def tell(done: float, before: int = number) -> None:

@@ -26,6 +26,7 @@ from musex.formats import (
     Format,
     choose_format,
     codec_arguments,
+    input_layout,
     kilobits_of,
     output_rate,
     raw_format,
@@ -213,6 +214,5 @@ def _input_arguments(
 ) -> tuple[list[str], Callable[[Samples], np.ndarray[Any, Any]]]:
     """How ffmpeg is called and told what comes through its pipe, and what converts a block to that."""
     sample_format, convert = raw_format(form, song, notes)
-    layout = form.layouts[song.channels - 1]
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-f", sample_format]
-    return [*command, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"], convert
+    return [*command, "-ar", str(song.sample_rate), "-ch_layout", input_layout(form, song), "-i", "pipe:0"], convert

@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
+from musex.arguments import StreamOption
 from musex.terminal import show_tables
 
 
 def info(
     song: Annotated[Path, typer.Argument(metavar="FILE", help="A song.")],
+    stream: StreamOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a song is, and what an extension can use of it."""
     from musex.inspection import inspect_file
     from musex.tables import info_table
 
-    facts = inspect_file(song)
+    facts = inspect_file(song, stream=stream)
     if json:
         typer.echo(dumps(asdict(facts), indent=1))
     else:

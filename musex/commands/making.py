@@ -22,6 +22,7 @@ from musex.arguments import (
     QuietOption,
     ReportOption,
     SeedOption,
+    StreamOption,
     VerboseOption,
     parse_arc,
     parse_bitrate,
@@ -96,6 +97,7 @@ def extend(
         int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
     ] = 1,
     model: ModelOption = None,
+    stream: StreamOption = None,
     force: ForceOption = False,
     check: CheckOption = False,
     plan: Annotated[
@@ -136,7 +138,9 @@ def extend(
     if output == STREAM:
         if several or check or report or json or plan is not None or variations > 1:
             raise typer.BadParameter("-o - streams one song, without --check, --json, --plan, --report, --variations")
-        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, **options)
+        _stream(
+            songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, stream=stream, **options
+        )
         return
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
@@ -146,7 +150,8 @@ def extend(
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending.value}
     tasks = find_tasks(songs, output if into_folder else None, name=name, suffix=ending_of, facts=facts)
     if several:
-        _extend_several(tasks, wanted, quiet, json, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
+        work = {"model": model, "force": force, "bitrate": bitrate, "stream": stream, **options}
+        _extend_several(tasks, wanted, quiet, json, jobs=jobs, **work)
         return
     from musex.files import default_page, number_path, vary_file
     from musex.side_files import check_side_file
@@ -175,6 +180,7 @@ def extend(
             force=force,
             bitrate=bitrate,
             plan_paths=plans,
+            stream=stream,
             on_progress=on_progress,
             **options,
         )
@@ -303,6 +309,7 @@ def play(
     seed: SeedOption = 0,
     novelty: NoveltyOption = 0.5,
     model: ModelOption = None,
+    stream: StreamOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Play a song endlessly on the sound device; keys: n next jump, c calmer, i more intense, q quit."""
@@ -311,4 +318,4 @@ def play(
 
     if not quiet:
         typer.echo(", ".join(f"{key}: {wish}" for key, wish in KEYS.items()), err=True)
-    play_file(song, model=model, settings=Settings(seed=seed, novelty=novelty))
+    play_file(song, model=model, stream=stream, settings=Settings(seed=seed, novelty=novelty))

@@ -10,6 +10,7 @@ from musex.arguments import (
     ForceOption,
     JsonOption,
     QuietOption,
+    StreamOption,
     parse_time,
 )
 
@@ -28,13 +29,14 @@ def spectrogram(
         list[Path] | None,
         typer.Option("--model", metavar="PATH", help="A .tflite file or the folder of a run; again for several."),
     ] = None,
+    stream: StreamOption = None,
     force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Draw what the network heard, what it predicted and what really came; or compare two songs."""
-    if other is not None and (at is not None or model):
-        raise typer.BadParameter("--at and --model are for one song: two songs are compared as they are")
+    if other is not None and (at is not None or model or stream is not None):
+        raise typer.BadParameter("--at, --model and --stream are for one song: two songs are compared as they are")
     from musex.spectrograms import compare_files, predict_file
 
     if other is not None:
@@ -44,7 +46,7 @@ def spectrogram(
     else:
         target = output or song.with_name(f"{song.stem}-spectrogram.png")
         place = None if at is None else parse_time(at)
-        errors = predict_file(song, target, at=place, models=model or (), force=force)
+        errors = predict_file(song, target, at=place, models=model or (), stream=stream, force=force)
         told = ", ".join(f"{name} {error:.2f} dB" for name, error in errors.items())
         told = f"mean absolute error {told if len(errors) > 1 else told.split(' ', 1)[1]}"
     if json:
