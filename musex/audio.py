@@ -3,17 +3,19 @@
 import hashlib
 import os
 import re
+import shutil
 import struct
 import subprocess
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -31,14 +33,29 @@ UNKNOWN_FRAMES = 2**62
 BLOCK_FRAMES = 16_384
 MOST_CHANNELS = 8
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000
+STALL_SECONDS = 60.0  # after which ffmpeg is taken for hung
 SILENCE_PEAK = 2 / 32_768  # dither of 16-bit silence stays at or below this
 
-SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif")
-FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".webm", ".mp4")
+SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif", ".oga", ".aifc", ".caf", ".au", ".w64")
+FFMPEG_SUFFIXES = (
+    ".m4a",
+    ".aac",
+    ".wma",
+    ".webm",
+    ".mp4",
+    ".m4b",
+    ".mka",
+    ".mkv",
+    ".mov",
+    ".mp2",
+    ".ac3",
+    ".wv",
+    ".tta",
+)
 # MP4, ASF, Matroska and ADTS by their first bytes: libmpg123 would find sounds in them under another name.
 FFMPEG_HEAD = re.compile(rb"....ftyp|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", re.DOTALL)
 PACKETED = ("MP3", "FLAC", "OGG")  # as libsndfile calls them: their headers may tell of a part only
-LOSSLESS_SUFFIXES = (".aiff", ".aif", ".aifc", ".caf", ".au", ".w64", ".rf64", ".ape", ".wv", ".tta")  # if not written
+LOSSLESS_SUFFIXES = (".caf", ".au", ".w64", ".rf64", ".ape", ".wv", ".tta")  # that are not written
 READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
 # ffmpeg may open these containers only: playlists and scripts could name other files.
@@ -348,7 +365,11 @@ def _counted_packets(path: Path) -> Iterator[list[float]]:
     command += ["-progress", "pipe:1", "-f", "null", "-"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         yield counted
-        told, _ = process.communicate()
+        try:
+            told, _ = process.communicate(timeout=STALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            told = b""
     counted += [int(microseconds) / 1e6 for microseconds in re.findall(rb"out_time_us=(\d+)", told)[-1:]]
 
 
@@ -409,11 +430,61 @@ def ffmpeg() -> str:
     import imageio_ffmpeg
 
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
+        program = str(imageio_ffmpeg.get_ffmpeg_exe())
+        if os.environ.get("IMAGEIO_FFMPEG_EXE"):  # which is taken as it is
+            subprocess.run([program, "-version"], capture_output=True, check=True, timeout=STALL_SECONDS)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         raise AudioError(
-            f"no ffmpeg found: install imageio-ffmpeg with its binary, or ffmpeg itself ({error})"
+            f"no ffmpeg that works: install imageio-ffmpeg with its binary, or ffmpeg itself ({error})"
         ) from error
+    if shutil.which(program) is None:
+        raise AudioError(f"no ffmpeg that works: {program} is gone or may not be run; install imageio-ffmpeg again")
+    return program
+
+
+def temporary_file() -> IO[bytes]:
+    """A file without a name; raises AudioError where no folder for temporary files can be written to."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise AudioError(
+            f"no folder for temporary files can be written to: free some room, or name one by TMPDIR ({error.strerror})"
+        ) from error
+
+
+class Watch:
+    """Kills a program that gets no further for `STALL_SECONDS` while it is waited for."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process, self.stalled = process, False
+        self._since: float | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Within, something is waited for."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def close(self, name: object) -> None:
+        """End watching; raises AudioError if the program was killed."""
+        self._over.set()
+        if self.stalled:
+            raise AudioError(
+                f"{name}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended; is the disk or the network slow?"
+            )
+
+    def _look(self) -> None:
+        while not self._over.wait(STALL_SECONDS / 20):
+            since = self._since
+            if since is not None and time.monotonic() - since > STALL_SECONDS:
+                self.stalled = True
+                self.process.kill()
+                return
 
 
 def local_input(path: Path) -> list[str]:
@@ -425,7 +496,12 @@ def local_input(path: Path) -> list[str]:
 def list_streams(path: Path) -> list[AudioStream]:
     """The audio streams of a file; none where ffmpeg finds none."""
     command = [ffmpeg(), "-nostdin", "-hide_banner", *local_input(path)]
-    told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        told = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=STALL_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AudioError(f"{path}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
     return parse_streams(told.stderr.decode(errors="replace"))
 
 
@@ -436,26 +512,33 @@ def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-nostats", *local_input(path)]
     command += ["-map", f"0:a:{number - 1}", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     with (
-        tempfile.TemporaryFile() as log_file,
+        temporary_file() as log_file,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file) as process,
     ):
+        watch = Watch(process)
         try:
             assert process.stdout is not None
             recording, rate = None, 0
-            header = process.stdout.read(24)
+            with watch.waiting():
+                header = process.stdout.read(24)
             if len(header) == 24:
                 _, offset, _, _, rate, channels = struct.unpack(">6I", header)
                 process.stdout.read(offset - 24)
                 if channels > MOST_CHANNELS:
                     return _checked(Song(np.empty((0, channels), np.float32), rate), str(path))
                 recording = _Recording(channels, 0)
-                while data := process.stdout.read(BLOCK_FRAMES * channels * 4):
+                while True:
+                    with watch.waiting():
+                        data = process.stdout.read(BLOCK_FRAMES * channels * 4)
+                    if not data:
+                        break
                     frames = len(data) // (channels * 4)
                     block = np.frombuffer(data, ">f4", frames * channels)
                     recording.append(block.reshape(frames, channels).astype(np.float32))
             process.wait()
         finally:
             process.kill()
+            watch.close(path)
         log_file.seek(0)
         log = log_file.read().decode(errors="replace")
     if recording is None or recording.frames == 0:

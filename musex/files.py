@@ -13,18 +13,19 @@ from musex.audio import LOSSLESS_SUFFIXES, Samples, Song, check_song
 from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
-from musex.formats import WRITABLE
+from musex.formats import FORMATS, check_size
 from musex.generative import continue_song
 from musex.model import Model, WaveformModel
 from musex.plans import Plan, read_plan
 from musex.settings import Options, Settings
-from musex.side_files import check_side_file, save_text
+from musex.side_files import check_side_file, name_beside, save_text
 from musex.stitch import render
 from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
 from musex.writing import check_output, pipe_song, write_song
 
 logger = logging.getLogger(__name__)
 
+RELATED_SUFFIXES = {".oga": ".ogg", ".m4b": ".m4a", ".aifc": ".aiff"}  # of formats that are written by another name
 OnProgress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1
 
 
@@ -103,6 +104,8 @@ def vary_file(
     report = on_progress or _ignore
     report("Reading", 0.0)
     song = read_logged(song_path, stream=stream)
+    for output in outputs:
+        check_size(FORMATS[Path(output).suffix.lower()], song, round(seconds * song.sample_rate), output)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
         if plan_paths or len(outputs) > 1:
@@ -118,7 +121,7 @@ def vary_file(
         spent = time.monotonic() - began
         logger.info(f"planned and written in {spent:.2f} s, {plan.seconds / max(spent, 1e-3):.0f} × real time")
         if plan_paths:
-            save_text(plan.to_json() + "\n", Path(plan_paths[number]))
+            save_text(plan.to_json() + "\n", Path(plan_paths[number]), force=force)
         plans.append(plan)
     return plans
 
@@ -152,8 +155,7 @@ def stream_file(
 
 def number_path(path: str | Path, number: int) -> Path:
     """`<stem>-<number>.<ext>`: where the variation of that number goes."""
-    path = Path(path)
-    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return name_beside(path, f"-{number}{Path(path).suffix}")
 
 
 def render_file(
@@ -192,16 +194,15 @@ def render_file(
 def default_output(song_path: str | Path) -> Path:
     """`<stem>-extended.<ext>` beside the song; where its own format is not written, wav for a lossless one or mp3."""
     path = Path(song_path)
-    suffix = path.suffix
-    if suffix.lower() not in WRITABLE:
+    suffix = RELATED_SUFFIXES.get(path.suffix.lower(), path.suffix)
+    if suffix.lower() not in FORMATS:
         suffix = ".wav" if suffix.lower() in LOSSLESS_SUFFIXES else ".mp3"
-    return path.with_name(f"{path.stem}-extended{suffix}")
+    return name_beside(path, f"-extended{suffix}")
 
 
 def default_page(output: str | Path) -> Path:
     """`<stem>-report.html` beside an output or a plan."""
-    path = Path(output)
-    return path.with_name(f"{path.stem}-report.html")
+    return name_beside(output, "-report.html")
 
 
 def find_song(plan: Plan, plan_path: Path) -> Path:

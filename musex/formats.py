@@ -29,12 +29,14 @@ class Format:
     lossless: bool = False
     layouts: tuple[str, ...] = _LAYOUTS  # taken where the song does not say how its channels lie
     other_layouts: tuple[str, ...] | None = ()  # which it holds, too; None: any
+    most_bytes: int | None = None  # of samples, if its header cannot count more
 
 
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 FORMATS = {
     ".wav": Format("wav", "pcm", lossless=True, other_layouts=None),
     ".flac": Format("flac", "flac", cover=True, lossless=True, other_layouts=None),
+    ".aiff": Format("aiff", "pcm", cover=True, lossless=True, other_layouts=None, most_bytes=2**32 - 2**20),
     ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES, cover=True),
     ".ogg": Format("ogg", "libvorbis"),
     ".opus": Format("opus", "libopus", sample_rates=(48_000,)),
@@ -49,6 +51,11 @@ FORMATS = {
 }
 LOSSLESS_M4A = replace(FORMATS[".m4a"], codec="alac", most_channels=2, sample_rates=(), lossless=True)
 WRITABLE = tuple(FORMATS)
+FORMATS[".aif"] = FORMATS[".aiff"]
+_PCM_CODECS = {
+    "wav": {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"},
+    "aiff": {"PCM_16": "pcm_s16be", "PCM_24": "pcm_s24be", "FLOAT": "pcm_f32be"},
+}
 PIPED = {".wav": ["-rf64", "never"], ".m4a": ["-movflags", "frag_keyframe+empty_moov"]}  # what cannot be mended later
 LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
 _BIT_RATES = (192, 224, 256, 320)  # kb/s for two channels: at least the first, up to the source's class
@@ -88,6 +95,17 @@ def raw_format(form: Format, song: Song, notes: list[str]) -> tuple[str, Callabl
     if song.subtype == "FLOAT":
         notes.append(f"{form.codec} holds 24 bits: rounded from floating point")
     return "s32le", to_int24
+
+
+def check_size(form: Format, song: Song, frames: int, name: object) -> None:
+    """Refuse more samples than the header of the format can count; raises AudioError."""
+    width = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}[song.subtype]
+    if form.most_bytes is not None and frames * song.channels * width > form.most_bytes:
+        longest = form.most_bytes / (song.channels * width * song.sample_rate)
+        raise AudioError(
+            f"could not write {name}: {form.muxer} holds {longest / 60:.0f} min of this song at most; name a .wav or "
+            ".flac for more"
+        )
 
 
 def input_layout(form: Format, song: Song) -> str:
@@ -134,9 +152,9 @@ def codec_arguments(
     if form.lossless:
         if bitrate is not None:
             notes.append(f"{name} is lossless: the bit rate of {bitrate} has no effect")
-        if suffix == ".wav":
-            codec = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}[song.subtype]
-            return [*arguments, "-c:a", codec, "-rf64", "auto"]
+        if form.codec == "pcm":
+            more = ["-rf64", "auto"] if form.muxer == "wav" else ["-write_id3v2", "1"]
+            return [*arguments, "-c:a", _PCM_CODECS[form.muxer][song.subtype], *more]
         bits = ["s16", "16"] if song.subtype == "PCM_16" else ["s32", "24"]
         planar = "p" * (form.codec == "alac")
         return [*arguments, "-c:a", form.codec, "-sample_fmt", bits[0] + planar, "-bits_per_raw_sample", bits[1]]
