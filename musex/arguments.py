@@ -62,7 +62,7 @@ NoveltyOption = Annotated[
 ]
 StreamOption = Annotated[
     int | None,
-    typer.Option("--stream", metavar="N", help="Which audio stream of a file that has several. [default: the file's]"),
+    typer.Option("--stream", metavar="N", help="Which audio stream, of several. \\[default: the file's]"),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything drawn at random.")]
 
@@ -87,7 +87,8 @@ def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> 
     try:
         return float(value) * (60.0 if name == "minutes" else 1.0)
     except ValueError as error:
-        raise DurationError(f"--{name} {value} is not a number: give one such as 10 or 2.5") from error
+        meant = f"; as a time it is --to {value}" if re.fullmatch(r"(\d+:){1,2}\d+(\.\d*)?", value, re.ASCII) else ""
+        raise DurationError(f"--{name} {value} is not a number: give one such as 10 or 2.5{meant}") from error
 
 
 def parse_time(text: str) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from musex.analysis import beatnet
 from musex.audio import Song, read_song
+from musex.caches import place_caches
 from musex.config import FEATURES, FeatureConfig
 from musex.features import analyse, to_mono
 from musex.regions import Region, find_material, find_region, limits_ladder
@@ -116,6 +117,7 @@ def estimate_key(features: Array, config: FeatureConfig = FEATURES) -> str | Non
 
 def find_sections(features: Array, region: Region, config: FeatureConfig = FEATURES) -> tuple[float, ...]:
     """Where sections begin, in seconds: the borders that agglomerative clustering of timbre and harmony leaves."""
+    place_caches()
     import librosa
 
     rate = config.steps_per_second

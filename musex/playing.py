@@ -163,7 +163,7 @@ def made_ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
 @contextlib.contextmanager
 def read_keys(wish: Callable[[str], None]) -> Iterator[None]:
     """Pass on what the terminal's keys wish for, without waiting for Enter; nothing where stdin is no terminal."""
-    if not sys.stdin.isatty() or sys.platform == "win32":
+    if sys.stdin is None or not sys.stdin.isatty() or sys.platform == "win32":
         yield
         return
     import termios

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from musex.batches import Outcome
@@ -185,7 +184,7 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
         table.add_column(heading, justify="right")
     for outcome in outcomes:
         facts = (format_time(outcome.seconds), str(outcome.seams)) if outcome.state == "made" else ("", "")
-        table.add_row(escape(str(outcome.task.song)), escape(str(outcome.task.output)), *facts, outcome.state)
+        table.add_row(str(outcome.task.song), str(outcome.task.output), *facts, outcome.state)
     return table
 
 

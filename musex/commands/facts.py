@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from musex.arguments import StreamOption
-from musex.terminal import show_tables
+from musex.terminal import check_stdout, show_tables, tell_result
 
 
 def info(
@@ -22,8 +22,9 @@ def info(
 
     facts = inspect_file(song, stream=stream)
     if json:
-        typer.echo(dumps(asdict(facts), indent=1))
+        tell_result(dumps(asdict(facts), indent=1))
     else:
+        check_stdout()
         show_tables([info_table(facts)])
 
 
@@ -35,8 +36,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     for finding in diagnose():
         findings.append(finding)
         if not json:
-            typer.echo(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name}: {finding.details}")
+            tell_result(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name}: {finding.details}")
     if json:
-        typer.echo(dumps([asdict(finding) for finding in findings], indent=1))
+        tell_result(dumps([asdict(finding) for finding in findings], indent=1))
     if not all(finding.works for finding in findings):
         raise typer.Exit(1)

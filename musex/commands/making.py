@@ -32,7 +32,16 @@ from musex.arguments import (
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
-from musex.terminal import show_progress, show_seams, show_tables, summarise, tell_error, tell_everything
+from musex.terminal import (
+    check_stdout,
+    show_progress,
+    show_seams,
+    show_tables,
+    summarise,
+    tell_error,
+    tell_everything,
+    tell_result,
+)
 
 STREAM = Path("-")
 
@@ -51,8 +60,9 @@ def extend(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a; or a folder, as for "
-            "several songs; - for a stream to stdout (--format, else wav). [default: INPUT-extended beside the input]",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus, m4a or aiff; or a folder, "
+            "as for several songs; - for a stream to stdout (--format, else wav). "
+            "\\[default: INPUT-extended beside the input]",
         ),
     ] = None,
     suffix: Annotated[
@@ -119,6 +129,8 @@ def extend(
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
+    if json or (check and not quiet):
+        check_stdout()
     quiet |= json  # its one object is all there is on stdout
     options: dict[str, Any] = {
         "seed": seed,
@@ -187,7 +199,7 @@ def extend(
         if pages:
             from musex.report import save_reports
 
-            save_reports(made, song, pages, on_progress)
+            save_reports(made, song, pages, on_progress, force=force)
     taken = time.monotonic() - began
     if json:
         _tell_outputs(song, targets, made, taken)
@@ -203,13 +215,14 @@ def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float)
     from musex.tables import describe_output
 
     outputs = [describe_output(plan, path, taken / len(plans)) for path, plan in zip(paths, plans, strict=True)]
-    typer.echo(dumps({"song": str(song), "outputs": outputs}, indent=1))
+    tell_result(dumps({"song": str(song), "outputs": outputs}, indent=1))
 
 
 def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
     """Write sound to stdout as it is made."""
     from musex.files import stream_file
 
+    check_stdout()
     if sys.stdout.isatty():
         raise MusexError("-o - writes sound to stdout, which is a terminal: pipe it on, as in … -o - | ffplay -")
     with show_progress(quiet, seconds) as on_progress:
@@ -232,7 +245,7 @@ def _extend_several(tasks: list[Any], seconds: float, quiet: bool, json: bool, *
                 on_progress("Extending", len(outcomes) / len(tasks))
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     if json:
-        typer.echo(dumps({"outputs": [describe_outcome(outcome) for outcome in outcomes]}, indent=1))
+        tell_result(dumps({"outputs": [describe_outcome(outcome) for outcome in outcomes]}, indent=1))
     if not quiet:
         show_tables([outcome_table(outcomes)])
     for outcome in failed:
@@ -276,7 +289,7 @@ def render(
 def report(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. [default: PLAN-report.html]")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. \\[default: PLAN-report.html]")
     ] = None,
     song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
     force: ForceOption = False,
@@ -299,6 +312,7 @@ def _check(plans: list[Any], quiet: bool) -> None:
         if plan.model["name"] in GENERATIVE:
             raise MusexError(f"{plan.model['name']} predicts the waveform itself: there are no seams to check")
         if not quiet:
+            check_stdout()
             show_seams(plan)
     if not all(passes(plan) for plan in plans):
         raise typer.Exit(3)
