@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 from musex import __version__
-from musex.audio import READABLE
 from musex.caches import place_caches
 from musex.commands import facts, learning, making, pictures
 from musex.errors import MusexError
@@ -99,10 +98,13 @@ def _meant_by(word: str) -> str:
     commands = [command.callback.__name__ for command in app.registered_commands if command.callback is not None]
     if word.startswith("-") or word in commands:
         return ""
+    from musex.audio import READABLE  # NumPy with it, which help need not wait for
+
     path = Path(word)
     if not path.exists() and path.suffix.lower() not in READABLE:
         return ""
-    return f"{word} is no command but a song: name one before it, such as musex extend {quote(word)} --minutes 10"
+    kind = "folder" if path.is_dir() else "song"
+    return f"{word} is no command but a {kind}: name one before it, such as musex extend {quote(word)} --minutes 10"
 
 
 class _Handler(logging.Handler):

@@ -50,7 +50,7 @@ def diagnose() -> Iterator[Finding]:
     """Look at one thing after another; never raises for what does not work."""
     yield Finding("musex", True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield Finding("packages", True, ", ".join(_versions()))
-    yield Finding("caches", not (short := place_caches()), short or "home can be written to")
+    yield Finding("caches", True, place_caches() or "home can be written to")
     yield _try("temporary folder", tempfile.gettempdir)
     yield _try("libsndfile", lambda: soundfile.__libsndfile_version__)
     yield _try("ffmpeg", _ffmpeg_version)

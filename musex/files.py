@@ -13,7 +13,7 @@ from musex.audio import LOSSLESS_SUFFIXES, Samples, Song, check_song
 from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
-from musex.formats import FORMATS, check_size
+from musex.formats import FORMATS, LOSSLESS_CODECS, check_size
 from musex.generative import continue_song
 from musex.model import Model, WaveformModel
 from musex.plans import Plan, read_plan
@@ -21,10 +21,12 @@ from musex.settings import Options, Settings
 from musex.side_files import check_side_file, name_beside, save_text
 from musex.stitch import render
 from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
+from musex.tags import read_source
 from musex.writing import check_output, pipe_song, write_song
 
 logger = logging.getLogger(__name__)
 
+CONTAINER_SUFFIXES = (".caf", ".mka", ".mkv", ".mov", ".mp4")  # of what is lossless or not
 RELATED_SUFFIXES = {".oga": ".ogg", ".m4b": ".m4a", ".aifc": ".aiff"}  # of formats that are written by another name
 OnProgress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1
 
@@ -196,7 +198,10 @@ def default_output(song_path: str | Path) -> Path:
     path = Path(song_path)
     suffix = RELATED_SUFFIXES.get(path.suffix.lower(), path.suffix)
     if suffix.lower() not in FORMATS:
-        suffix = ".wav" if suffix.lower() in LOSSLESS_SUFFIXES else ".mp3"
+        lossless = suffix.lower() in LOSSLESS_SUFFIXES
+        if suffix.lower() in CONTAINER_SUFFIXES:
+            lossless = read_source(path).codec.startswith(LOSSLESS_CODECS)
+        suffix = ".wav" if lossless else ".mp3"
     return name_beside(path, f"-extended{suffix}")
 
 

@@ -49,6 +49,7 @@ FORMATS = {
         other_layouts=_MORE_AAC_LAYOUTS,
     ),
 }
+LOSSLESS_CODECS = ("pcm", "flac", "alac", "wavpack", "tta", "ape")  # as ffmpeg's names begin
 LOSSLESS_M4A = replace(FORMATS[".m4a"], codec="alac", most_channels=2, sample_rates=(), lossless=True)
 WRITABLE = tuple(FORMATS)
 FORMATS[".aif"] = FORMATS[".aiff"]

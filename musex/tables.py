@@ -9,6 +9,7 @@ from rich.table import Table
 from musex.batches import Outcome
 from musex.checks import MEASURE_FORMS, exceeded
 from musex.config import TRANSITION_QUESTIONS
+from musex.formats import LOSSLESS_CODECS
 from musex.inspection import SongInfo
 from musex.plans import Plan
 from musex.terminal import format_count, format_time
@@ -16,7 +17,6 @@ from musex.terminal import format_count, format_time
 Predictors = dict[str, dict[str, dict[str, float]]]
 
 SAMPLE_FORMATS = {"PCM_16": "16 bits", "PCM_24": "24 bits", "FLOAT": "floating point"}
-LOSSLESS_CODECS = ("pcm", "flac", "alac")
 HEADINGS = {
     "prediction_error_db": "error dB",
     "log_mel_mse": "MSE dB²",

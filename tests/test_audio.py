@@ -195,6 +195,12 @@ def test_more_channels_than_lossless_m4a_holds_are_told(tmp_path: Path, make_son
     assert "name a .flac or .wav" in note
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("flac", ".wav"), ("aac", ".mp3")])
+def test_what_a_container_holds_says_what_is_written(tmp_path: Path, wav_path: Path, codec: str, suffix: str) -> None:
+    run_ffmpeg("-i", wav_path, "-c:a", codec, tmp_path / "a.mka")
+    assert default_output(tmp_path / "a.mka").name == f"a-extended{suffix}"
+
+
 def test_what_is_short_is_named_and_not_the_song(
     tmp_path: Path, wav_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
