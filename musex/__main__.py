@@ -1,5 +1,6 @@
 """The command `musex`: catches signals before anything that takes time is imported."""
 
+import os
 import signal
 import sys
 import time
@@ -27,8 +28,23 @@ class _Stopper:
             raise Stopped(number)
 
 
+def plug_streams() -> None:
+    """Open what a shell has closed by `>&-`, lest the next file that is opened takes its place.
+
+    What is told on stderr goes nowhere then. Stdout stays None, for what is printed there must not be lost in silence.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if number else os.O_RDONLY)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+
+
 def main() -> None:
     """Run the command line and exit with its code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+    plug_streams()
     stopper = _Stopper()
     try:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):

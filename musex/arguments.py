@@ -60,6 +60,10 @@ QualityOption = Annotated[
 NoveltyOption = Annotated[
     float, typer.Option("--novelty", metavar="0..1", help="0: as the song goes, few jumps; 1: many.")
 ]
+StreamOption = Annotated[
+    int | None,
+    typer.Option("--stream", metavar="N", help="Which audio stream, of several. \\[default: the file's]"),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Fixes everything drawn at random.")]
 
 
@@ -83,7 +87,8 @@ def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> 
     try:
         return float(value) * (60.0 if name == "minutes" else 1.0)
     except ValueError as error:
-        raise DurationError(f"--{name} {value} is not a number: give one such as 10 or 2.5") from error
+        meant = f"; as a time it is --to {value}" if re.fullmatch(r"(\d+:){1,2}\d+(\.\d*)?", value, re.ASCII) else ""
+        raise DurationError(f"--{name} {value} is not a number: give one such as 10 or 2.5{meant}") from error
 
 
 def parse_time(text: str) -> float:

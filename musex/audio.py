@@ -3,23 +3,26 @@
 import hashlib
 import os
 import re
+import shutil
 import struct
 import subprocess
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
 
 from musex.config import SHORTEST_SONG_SECONDS
 from musex.errors import AudioError, suggest
+from musex.streams import AudioStream, choose_stream, parse_streams
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -30,14 +33,29 @@ UNKNOWN_FRAMES = 2**62
 BLOCK_FRAMES = 16_384
 MOST_CHANNELS = 8
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000
+STALL_SECONDS = 60.0  # after which ffmpeg is taken for hung
 SILENCE_PEAK = 2 / 32_768  # dither of 16-bit silence stays at or below this
 
-SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif")
-FFMPEG_SUFFIXES = (".m4a", ".aac", ".wma", ".webm", ".mp4")
+SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif", ".oga", ".aifc", ".caf", ".au", ".w64")
+FFMPEG_SUFFIXES = (
+    ".m4a",
+    ".aac",
+    ".wma",
+    ".webm",
+    ".mp4",
+    ".m4b",
+    ".mka",
+    ".mkv",
+    ".mov",
+    ".mp2",
+    ".ac3",
+    ".wv",
+    ".tta",
+)
 # MP4, ASF, Matroska and ADTS by their first bytes: libmpg123 would find sounds in them under another name.
 FFMPEG_HEAD = re.compile(rb"....ftyp|\x30\x26\xb2\x75|\x1a\x45\xdf\xa3|\xff[\xf0\xf1\xf8\xf9]", re.DOTALL)
 PACKETED = ("MP3", "FLAC", "OGG")  # as libsndfile calls them: their headers may tell of a part only
-LOSSLESS_SUFFIXES = (".aiff", ".aif", ".aifc", ".caf", ".au", ".w64", ".rf64", ".ape", ".wv", ".tta")  # if not written
+LOSSLESS_SUFFIXES = (".caf", ".au", ".w64", ".rf64", ".ape", ".wv", ".tta")  # that are not written
 READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
 # ffmpeg may open these containers only: playlists and scripts could name other files.
@@ -56,6 +74,8 @@ class Song:
         path: The file it came from; None for arrays.
         subtype: What a lossless output of it should hold: "PCM_16", "PCM_24" or "FLOAT".
         warnings: What the user should know about the input, one line each.
+        stream: Which of the file's audio streams it is, from 1.
+        layout: Of its channels, by ffmpeg's name ("2.1"); empty where nothing says it.
     """
 
     samples: Samples
@@ -63,6 +83,8 @@ class Song:
     path: Path | None = None
     subtype: str = "PCM_16"
     warnings: tuple[str, ...] = ()
+    stream: int = 1
+    layout: str = ""
 
     @property
     def frames(self) -> int:
@@ -85,11 +107,16 @@ class Song:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_song(path: str | Path) -> Song:
+def read_song(path: str | Path, *, stream: int | None = None) -> Song:
     """Decode a music file of any supported format.
 
+    Args:
+        path: The file.
+        stream: Which of its audio streams, from 1; without it the one that the file calls its default.
+
     Raises:
-        AudioError: The file is missing, not music, damaged beyond use, silent, too short or out of range.
+        AudioError: The file is missing, not music, damaged beyond use, silent, too short or out of range; or it has
+            no such stream.
     """
     path = Path(path)
     if path.is_dir():
@@ -102,7 +129,9 @@ def read_song(path: str | Path) -> Song:
             if not head:
                 raise AudioError(f"{path} is empty (0 bytes): was it copied or downloaded completely?")
         foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
-        return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path)
+        if stream is not None and choose_stream(list_streams(path), stream, str(path)) > 1:
+            foreign = True  # libsndfile knows of one
+        return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path, stream)
     except FileNotFoundError as error:
         raise AudioError(_missing(path)) from error
     except OSError as error:
@@ -315,7 +344,12 @@ def _read_by_soundfile(path: Path) -> Song | None:
     elif subtype in ("FLOAT", "DOUBLE", "PCM_32", "ALAC_32"):
         kind = "FLOAT"
     notes = _damage(path, declared / rate, recording.frames / rate, failed=failed)
-    return _checked(Song(recording.finish(), rate, path, kind, notes), str(path))
+    samples = recording.finish()
+    layout = ""
+    if samples.shape[1] > 2:
+        with suppress(AudioError):  # without ffmpeg
+            layout = _layout(list_streams(path), 1, samples.shape[1])
+    return _checked(Song(samples, rate, path, kind, notes, layout=layout), str(path))
 
 
 @contextmanager
@@ -331,7 +365,11 @@ def _counted_packets(path: Path) -> Iterator[list[float]]:
     command += ["-progress", "pipe:1", "-f", "null", "-"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         yield counted
-        told, _ = process.communicate()
+        try:
+            told, _ = process.communicate(timeout=STALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            told = b""
     counted += [int(microseconds) / 1e6 for microseconds in re.findall(rb"out_time_us=(\d+)", told)[-1:]]
 
 
@@ -392,11 +430,61 @@ def ffmpeg() -> str:
     import imageio_ffmpeg
 
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
+        program = str(imageio_ffmpeg.get_ffmpeg_exe())
+        if os.environ.get("IMAGEIO_FFMPEG_EXE"):  # which is taken as it is
+            subprocess.run([program, "-version"], capture_output=True, check=True, timeout=STALL_SECONDS)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         raise AudioError(
-            f"no ffmpeg found: install imageio-ffmpeg with its binary, or ffmpeg itself ({error})"
+            f"no ffmpeg that works: install imageio-ffmpeg with its binary, or ffmpeg itself ({error})"
         ) from error
+    if shutil.which(program) is None:
+        raise AudioError(f"no ffmpeg that works: {program} is gone or may not be run; install imageio-ffmpeg again")
+    return program
+
+
+def temporary_file() -> IO[bytes]:
+    """A file without a name; raises AudioError where no folder for temporary files can be written to."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise AudioError(
+            f"no folder for temporary files can be written to: free some room, or name one by TMPDIR ({error.strerror})"
+        ) from error
+
+
+class Watch:
+    """Kills a program that gets no further for `STALL_SECONDS` while it is waited for."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process, self.stalled = process, False
+        self._since: float | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Within, something is waited for."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def close(self, name: object) -> None:
+        """End watching; raises AudioError if the program was killed."""
+        self._over.set()
+        if self.stalled:
+            raise AudioError(
+                f"{name}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended; is the disk or the network slow?"
+            )
+
+    def _look(self) -> None:
+        while not self._over.wait(STALL_SECONDS / 20):
+            since = self._since
+            if since is not None and time.monotonic() - since > STALL_SECONDS:
+                self.stalled = True
+                self.process.kill()
+                return
 
 
 def local_input(path: Path) -> list[str]:
@@ -405,31 +493,52 @@ def local_input(path: Path) -> list[str]:
     return [*guards, "-i", f"file:{path.absolute()}"]
 
 
-def _read_by_ffmpeg(path: Path) -> Song:
+def list_streams(path: Path) -> list[AudioStream]:
+    """The audio streams of a file; none where ffmpeg finds none."""
+    command = [ffmpeg(), "-nostdin", "-hide_banner", *local_input(path)]
+    try:
+        told = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=STALL_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AudioError(f"{path}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
+    return parse_streams(told.stderr.decode(errors="replace"))
+
+
+def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
     """Decode with ffmpeg, which sends Sun audio: a header with rate and channels, then big-endian floats."""
+    streams = list_streams(path)
+    number = choose_stream(streams, stream, str(path))
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-nostats", *local_input(path)]
-    command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+    command += ["-map", f"0:a:{number - 1}", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     with (
-        tempfile.TemporaryFile() as log_file,
+        temporary_file() as log_file,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file) as process,
     ):
+        watch = Watch(process)
         try:
             assert process.stdout is not None
             recording, rate = None, 0
-            header = process.stdout.read(24)
+            with watch.waiting():
+                header = process.stdout.read(24)
             if len(header) == 24:
                 _, offset, _, _, rate, channels = struct.unpack(">6I", header)
                 process.stdout.read(offset - 24)
                 if channels > MOST_CHANNELS:
                     return _checked(Song(np.empty((0, channels), np.float32), rate), str(path))
                 recording = _Recording(channels, 0)
-                while data := process.stdout.read(BLOCK_FRAMES * channels * 4):
+                while True:
+                    with watch.waiting():
+                        data = process.stdout.read(BLOCK_FRAMES * channels * 4)
+                    if not data:
+                        break
                     frames = len(data) // (channels * 4)
                     block = np.frombuffer(data, ">f4", frames * channels)
                     recording.append(block.reshape(frames, channels).astype(np.float32))
             process.wait()
         finally:
             process.kill()
+            watch.close(path)
         log_file.seek(0)
         log = log_file.read().decode(errors="replace")
     if recording is None or recording.frames == 0:
@@ -441,6 +550,14 @@ def _read_by_ffmpeg(path: Path) -> Song:
     if duration and "Estimating duration" not in log:
         declared = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
     notes = _damage(path, declared, recording.frames / rate, failed=False)
-    stream = next(iter(re.findall(r"Stream #0:\S+ Audio: (.*)", log)), "")
-    subtype = "PCM_24" if "(24 bit)" in stream else "FLOAT" if stream.startswith(("pcm_f", "pcm_s32")) else "PCM_16"
-    return _checked(Song(recording.finish(), rate, path, subtype, notes), str(path))
+    if len(streams) > 1 and stream is None:
+        notes = (f"{path} has {len(streams)} audio streams: number {number} is used; --stream chooses another", *notes)
+    subtype = streams[number - 1].subtype if streams else "PCM_16"
+    samples = recording.finish()
+    song = Song(samples, rate, path, subtype, notes, number, _layout(streams, number, samples.shape[1]))
+    return _checked(song, str(path))
+
+
+def _layout(streams: list[AudioStream], number: int, channels: int) -> str:
+    """How the channels of a stream lie, where there are more than two and the file says it."""
+    return streams[number - 1].layout if channels > 2 and len(streams) >= number else ""

@@ -6,6 +6,8 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,15 +23,17 @@ from musex.audio import READABLE
 from musex.errors import AudioError, MusexError, suggest
 from musex.extension import check_seconds
 from musex.files import default_output, extend_file
-from musex.formats import WRITABLE
+from musex.formats import FORMATS, WRITABLE
+from musex.json_files import parse_json, read_json_text
 from musex.model import load_model
 from musex.settings import Options, Settings
-from musex.side_files import save_text
+from musex.side_files import LONGEST_NAME, locked, save_text, shorten
 from musex.tags import read_source
 
 logger = logging.getLogger(__name__)
 
 LEDGER = ".musex-done.json"  # in every folder of outputs: what was made of what, and how
+ORPHAN_SECONDS = 10.0  # in which a worker whose parent is gone tidies up
 DEFAULT_NAME = "{stem}-extended"
 
 
@@ -39,6 +43,7 @@ class Task:
 
     song: Path
     output: Path
+    problem: str = ""  # why it cannot be done
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,13 @@ def find_tasks(
         suffix: The ending of the outputs, such as ".mp3"; without it the song's own where it can be written.
         facts: What else `name` may hold in braces, the same for every song.
 
+    Returns:
+        A task for each song; those of songs that would become the same file say so as their `problem`.
+
     Raises:
-        AudioError: there is no song, two songs would become the same file, or the name or the ending is none.
+        AudioError: there is no song, or the name or the ending is none.
     """
-    if suffix is not None and suffix not in WRITABLE:
+    if suffix is not None and suffix not in FORMATS:
         listed = ", ".join(known[1:] for known in WRITABLE)
         raise AudioError(f"cannot write {suffix[1:]}: musex writes {listed}{suggest(suffix, WRITABLE)}")
     found: dict[Path, Path] = {}
@@ -100,6 +108,9 @@ def find_tasks(
     for song, folder in found.items():
         ending = suffix or default_output(song).suffix
         target = _name_output(name, {"stem": song.stem, **(facts or {})}) + ending
+        if (beyond := len(os.fsencode(target)) - LONGEST_NAME) > 0:
+            stem = shorten(song.stem, len(os.fsencode(song.stem)) - beyond)
+            target = _name_output(name, {"stem": stem, **(facts or {})}) + ending
         tasks.append(Task(song, (song.parent if output is None else output / folder) / target))
     made = {task.output for task in tasks}
     tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs
@@ -108,14 +119,20 @@ def find_tasks(
             f"no songs in {', '.join(map(str, inputs))}; musex reads {', '.join(sorted(READABLE))}, and takes what it "
             "made itself only by name"
         )
-    if output is not None and output.suffix.lower() in WRITABLE and not output.is_dir():
+    if output is not None and output.suffix.lower() in FORMATS and not output.is_dir():
         raise AudioError(f"{output} names one file, and several songs may come: name a folder for their outputs")
     if output is not None and output.exists() and not output.is_dir():
         raise AudioError(f"{output} is a file: name a folder for the outputs of several songs")
-    clashes = [task for task in tasks if sum(task.output == other.output for other in tasks) > 1]
-    if clashes:
-        raise AudioError(f"{clashes[0].song} and {clashes[1].song} would both become {clashes[0].output}: rename one")
-    return tasks
+    becoming: dict[Path, list[Path]] = {}
+    for task in tasks:
+        becoming.setdefault(task.output, []).append(task.song)
+    return [replace(task, problem=_tell_clash(task, becoming[task.output])) for task in tasks]
+
+
+def _tell_clash(task: Task, songs: Sequence[Path]) -> str:
+    """What is wrong where several songs would become one file; nothing where one does."""
+    others = [song for song in songs if song != task.song]
+    return f"{task.song} and {others[0]} would both become {task.output}: rename one" if others else ""
 
 
 def _is_own(path: Path) -> bool:
@@ -144,6 +161,7 @@ def extend_songs(
     model: str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
+    stream: int | None = None,
     on_progress: Callable[[str, float], None] | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Outcome]:
@@ -158,14 +176,18 @@ def extend_songs(
     check_seconds(seconds)
     settings = Settings(**options).to_dict()
     how = {"musex": __version__, "model": load_model(model).sha256, "seconds": seconds, "bitrate": bitrate, **settings}
+    how |= {} if stream is None else {"stream": stream}
     waiting = []
     for task in tasks:
+        if task.problem:
+            yield Outcome(task, "failed", message=task.problem)
+            continue
         task.output.parent.mkdir(parents=True, exist_ok=True)
         if not force and _is_done(task, how):
             yield Outcome(task, "skipped")
         else:
             waiting.append(task)
-    work = {"seconds": seconds, "model": model, "force": force, "bitrate": bitrate, **options}
+    work = {"seconds": seconds, "model": model, "force": force, "bitrate": bitrate, "stream": stream, **options}
     for outcome in _one_by_one(waiting, work, on_progress) if jobs == 1 else _side_by_side(waiting, work, jobs):
         if outcome.state == "made":
             _remember(outcome.task, how)
@@ -254,6 +276,16 @@ class _Worker:
         signal.signal(signal.SIGTERM, self.stop)
         logging.getLogger("musex").addHandler(self.collector)
         logging.getLogger("musex").propagate = False
+        threading.Thread(target=self.watch_parent, daemon=True).start()
+
+    def watch_parent(self) -> None:
+        """End this process when the one that gives the work is gone, even if that was killed."""
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_SECONDS)
+        os._exit(128 + signal.SIGTERM)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         self.stopped = True
@@ -298,7 +330,7 @@ def _extend(task: Task, work: dict[str, Any]) -> Outcome:
 
 def _read_ledger(folder: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / LEDGER).read_text(encoding="utf-8"))
+        content = parse_json(read_json_text(folder / LEDGER))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -323,5 +355,7 @@ def _is_done(task: Task, how: dict[str, Any]) -> bool:
 
 def _remember(task: Task, how: dict[str, Any]) -> None:
     folder = task.output.parent
-    ledger = {**_read_ledger(folder), task.output.name: _entry(task, how)}
-    save_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", folder / LEDGER)
+    entry = _entry(task, how)
+    with locked(folder, wait=True):  # another batch may write there, too
+        ledger = {**_read_ledger(folder), task.output.name: entry}
+        save_text(json.dumps(ledger, indent=1, sort_keys=True) + "\n", folder / LEDGER, force=True)

@@ -2,17 +2,34 @@
 
 import logging
 import sys
-from typing import Annotated
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from musex import __version__
+from musex.caches import place_caches
 from musex.commands import facts, learning, making, pictures
 from musex.errors import MusexError
 from musex.terminal import one_line, tell_error
 
+
+class _Commands(TyperGroup):
+    """The commands; what is wrong with their arguments is told without the words of the library that found it."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.replace("Value error, ", "")
+            raise
+
+
 app = typer.Typer(
     name="musex",
+    cls=_Commands,
     help="Make any piece of music last as long as you need.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,12 +66,16 @@ def run(arguments: list[str]) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
+    place_caches()
     logger = logging.getLogger("musex")
     handler = _Handler(logging.WARNING)
     logger.addHandler(handler)
     try:
         if "" in arguments:  # a path of nothing would be the folder that one is in
             raise MusexError("one of the arguments is empty: is a variable of the shell not set?")
+        if arguments and (meant := _meant_by(arguments[0])):
+            tell_error(meant)
+            return 2
         typer.main.get_command(app).main(args=arguments, prog_name="musex")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
@@ -70,6 +91,20 @@ def run(arguments: list[str]) -> int:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
     return 0
+
+
+def _meant_by(word: str) -> str:
+    """What is wrong where a song stands in the place of a command; nothing where it does not."""
+    commands = [command.callback.__name__ for command in app.registered_commands if command.callback is not None]
+    if word.startswith("-") or word in commands:
+        return ""
+    from musex.audio import READABLE  # NumPy with it, which help need not wait for
+
+    path = Path(word)
+    if not path.exists() and path.suffix.lower() not in READABLE:
+        return ""
+    kind = "folder" if path.is_dir() else "song"
+    return f"{word} is no command but a {kind}: name one before it, such as musex extend {quote(word)} --minutes 10"
 
 
 class _Handler(logging.Handler):

@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 
 from musex import __version__
-from musex.audio import ffmpeg, read_song, song_from_array
+from musex.audio import STALL_SECONDS, ffmpeg, read_song, song_from_array
+from musex.caches import place_caches
 from musex.errors import MusexError
 from musex.extension import extend
 from musex.features import analyse
@@ -49,6 +50,8 @@ def diagnose() -> Iterator[Finding]:
     """Look at one thing after another; never raises for what does not work."""
     yield Finding("musex", True, f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield Finding("packages", True, ", ".join(_versions()))
+    yield Finding("caches", True, place_caches() or "home can be written to")
+    yield _try("temporary folder", tempfile.gettempdir)
     yield _try("libsndfile", lambda: soundfile.__libsndfile_version__)
     yield _try("ffmpeg", _ffmpeg_version)
     song = make_song()
@@ -75,7 +78,7 @@ def _versions() -> Iterator[str]:
 
 
 def _ffmpeg_version() -> str:
-    told = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=True, timeout=STALL_SECONDS)
     return told.stdout.split(" Copyright")[0].removeprefix("ffmpeg ")
 
 

@@ -190,10 +190,10 @@ def pointing(model: Model | WaveformModel | str | Path | None) -> Model:
     return loaded
 
 
-def read_logged(path: str | Path) -> Song:
+def read_logged(path: str | Path, *, stream: int | None = None) -> Song:
     """Read a song, and log what it is and what is wrong with it."""
     began = time.monotonic()
-    song = read_song(path)
+    song = read_song(path, stream=stream)
     kind = f"{song.seconds:.1f} s, {song.sample_rate} Hz, {song.channels} channels"
     logger.info(f"read {path} ({kind}) in {time.monotonic() - began:.2f} s")
     for warning in song.warnings:

@@ -13,18 +13,21 @@ from musex.audio import LOSSLESS_SUFFIXES, Samples, Song, check_song
 from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
 from musex.extension import check_seconds, model_of, read_logged
-from musex.formats import WRITABLE
+from musex.formats import FORMATS, LOSSLESS_CODECS, check_size
 from musex.generative import continue_song
 from musex.model import Model, WaveformModel
 from musex.plans import Plan, read_plan
 from musex.settings import Options, Settings
-from musex.side_files import check_side_file, save_text
+from musex.side_files import check_side_file, name_beside, save_text
 from musex.stitch import render
 from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
+from musex.tags import read_source
 from musex.writing import check_output, pipe_song, write_song
 
 logger = logging.getLogger(__name__)
 
+CONTAINER_SUFFIXES = (".caf", ".mka", ".mkv", ".mov", ".mp4")  # of what is lossless or not
+RELATED_SUFFIXES = {".oga": ".ogg", ".m4b": ".m4a", ".aifc": ".aiff"}  # of formats that are written by another name
 OnProgress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1
 
 
@@ -37,6 +40,7 @@ def extend_file(
     force: bool = False,
     bitrate: str | None = None,
     plan_path: str | Path | None = None,
+    stream: int | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> Plan:
@@ -52,6 +56,7 @@ def extend_file(
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
         plan_path: Where to keep the plan, for `render_file`; generative models have none.
+        stream: As in `musex.read_song`.
         on_progress: Called with what is being done and how much of it is done.
         options: As in `musex.extend`.
 
@@ -67,6 +72,7 @@ def extend_file(
         force=force,
         bitrate=bitrate,
         plan_paths=[] if plan_path is None else [plan_path],
+        stream=stream,
         on_progress=on_progress,
         **options,
     )
@@ -82,6 +88,7 @@ def vary_file(
     force: bool = False,
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
+    stream: int | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> list[Plan]:
@@ -98,7 +105,9 @@ def vary_file(
         check_side_file(path, force, song_path, *outputs)
     report = on_progress or _ignore
     report("Reading", 0.0)
-    song = read_logged(song_path)
+    song = read_logged(song_path, stream=stream)
+    for output in outputs:
+        check_size(FORMATS[Path(output).suffix.lower()], song, round(seconds * song.sample_rate), output)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
         if plan_paths or len(outputs) > 1:
@@ -110,11 +119,11 @@ def vary_file(
     for number, output in enumerate(outputs):
         began = time.monotonic()
         own = replace(settings, seed=settings.seed + number)
-        plan = _make(song, loaded, output, seconds, own, plans, force, bitrate, report)
+        plan = _of_stream(_make(song, loaded, output, seconds, own, plans, force, bitrate, report), song)
         spent = time.monotonic() - began
         logger.info(f"planned and written in {spent:.2f} s, {plan.seconds / max(spent, 1e-3):.0f} × real time")
         if plan_paths:
-            save_text(plan.to_json() + "\n", Path(plan_paths[number]))
+            save_text(plan.to_json() + "\n", Path(plan_paths[number]), force=force)
         plans.append(plan)
     return plans
 
@@ -127,6 +136,7 @@ def stream_file(
     suffix: str = ".wav",
     model: Model | WaveformModel | str | Path | None = None,
     bitrate: str | None = None,
+    stream: int | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> None:
@@ -138,7 +148,7 @@ def stream_file(
     """
     report = on_progress or _ignore
     report("Reading", 0.0)
-    song = read_logged(song_path)
+    song = read_logged(song_path, stream=stream)
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
     frames = round(seconds * song.sample_rate)
     for note in pipe_song(handle, _counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
@@ -147,8 +157,7 @@ def stream_file(
 
 def number_path(path: str | Path, number: int) -> Path:
     """`<stem>-<number>.<ext>`: where the variation of that number goes."""
-    path = Path(path)
-    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return name_beside(path, f"-{number}{Path(path).suffix}")
 
 
 def render_file(
@@ -179,7 +188,7 @@ def render_file(
     check_output(target, found, force)
     report = on_progress or _ignore
     report("Reading", 0.0)
-    song = read_logged(found)
+    song = read_logged(found, stream=plan.stream)
     _write_plan(plan, render(plan, song), song, target, force, bitrate, report)
     return plan, target
 
@@ -187,16 +196,18 @@ def render_file(
 def default_output(song_path: str | Path) -> Path:
     """`<stem>-extended.<ext>` beside the song; where its own format is not written, wav for a lossless one or mp3."""
     path = Path(song_path)
-    suffix = path.suffix
-    if suffix.lower() not in WRITABLE:
-        suffix = ".wav" if suffix.lower() in LOSSLESS_SUFFIXES else ".mp3"
-    return path.with_name(f"{path.stem}-extended{suffix}")
+    suffix = RELATED_SUFFIXES.get(path.suffix.lower(), path.suffix)
+    if suffix.lower() not in FORMATS:
+        lossless = suffix.lower() in LOSSLESS_SUFFIXES
+        if suffix.lower() in CONTAINER_SUFFIXES:
+            lossless = read_source(path).codec.startswith(LOSSLESS_CODECS)
+        suffix = ".wav" if lossless else ".mp3"
+    return name_beside(path, f"-extended{suffix}")
 
 
 def default_page(output: str | Path) -> Path:
     """`<stem>-report.html` beside an output or a plan."""
-    path = Path(output)
-    return path.with_name(f"{path.stem}-report.html")
+    return name_beside(output, "-report.html")
 
 
 def find_song(plan: Plan, plan_path: Path) -> Path:
@@ -235,6 +246,11 @@ def _make(
     plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
     _write_plan(plan, render(plan, song), song, output, force, bitrate, report)
     return plan
+
+
+def _of_stream(plan: Plan, song: Song) -> Plan:
+    """The plan, which says what its song is where it is not the first stream of its file."""
+    return plan if song.stream == 1 else replace(plan, song={**plan.song, "stream": song.stream})
 
 
 def _predicted(blocks: Iterable[Samples], chain: Chain, report: OnProgress) -> Iterator[Samples]:

@@ -9,10 +9,12 @@ import numpy as np
 
 from musex.audio import MOST_CHANNELS, Samples, Song, to_int16, to_int24
 from musex.errors import AudioError
+from musex.streams import holding_layout
 
 # By number of channels, from 1: what each encoder takes without mixing or reordering.
 _LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 _AAC_LAYOUTS = (*_LAYOUTS[:6], "6.1(back)", "7.1")
+_MORE_AAC_LAYOUTS = ("2.1", "3.0(back)", "3.1", "4.0", "4.1", "7.0")  # that come back as they were
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,36 @@ class Format:
     sample_rates: tuple[int, ...] = ()  # ascending; empty: any
     cover: bool = False
     lossless: bool = False
-    layouts: tuple[str, ...] = _LAYOUTS
+    layouts: tuple[str, ...] = _LAYOUTS  # taken where the song does not say how its channels lie
+    other_layouts: tuple[str, ...] | None = ()  # which it holds, too; None: any
+    most_bytes: int | None = None  # of samples, if its header cannot count more
 
 
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 FORMATS = {
-    ".wav": Format("wav", "pcm", lossless=True),
-    ".flac": Format("flac", "flac", cover=True, lossless=True),
+    ".wav": Format("wav", "pcm", lossless=True, other_layouts=None),
+    ".flac": Format("flac", "flac", cover=True, lossless=True, other_layouts=None),
+    ".aiff": Format("aiff", "pcm", cover=True, lossless=True, other_layouts=None, most_bytes=2**32 - 2**20),
     ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES, cover=True),
     ".ogg": Format("ogg", "libvorbis"),
     ".opus": Format("opus", "libopus", sample_rates=(48_000,)),
     ".m4a": Format(
-        "ipod", "aac", sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000), cover=True, layouts=_AAC_LAYOUTS
+        "ipod",
+        "aac",
+        sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000),
+        cover=True,
+        layouts=_AAC_LAYOUTS,
+        other_layouts=_MORE_AAC_LAYOUTS,
     ),
 }
+LOSSLESS_CODECS = ("pcm", "flac", "alac", "wavpack", "tta", "ape")  # as ffmpeg's names begin
 LOSSLESS_M4A = replace(FORMATS[".m4a"], codec="alac", most_channels=2, sample_rates=(), lossless=True)
 WRITABLE = tuple(FORMATS)
+FORMATS[".aif"] = FORMATS[".aiff"]
+_PCM_CODECS = {
+    "wav": {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"},
+    "aiff": {"PCM_16": "pcm_s16be", "PCM_24": "pcm_s24be", "FLOAT": "pcm_f32be"},
+}
 PIPED = {".wav": ["-rf64", "never"], ".m4a": ["-movflags", "frag_keyframe+empty_moov"]}  # what cannot be mended later
 LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
 _BIT_RATES = (192, 224, 256, 320)  # kb/s for two channels: at least the first, up to the source's class
@@ -82,6 +98,35 @@ def raw_format(form: Format, song: Song, notes: list[str]) -> tuple[str, Callabl
     return "s32le", to_int24
 
 
+def check_size(form: Format, song: Song, frames: int, name: object) -> None:
+    """Refuse more samples than the header of the format can count; raises AudioError."""
+    width = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}[song.subtype]
+    if form.most_bytes is not None and frames * song.channels * width > form.most_bytes:
+        longest = form.most_bytes / (song.channels * width * song.sample_rate)
+        raise AudioError(
+            f"could not write {name}: {form.muxer} holds {longest / 60:.0f} min of this song at most; name a .wav or "
+            ".flac for more"
+        )
+
+
+def input_layout(form: Format, song: Song) -> str:
+    """How the song's channels lie: as it says, else as the format takes so many."""
+    return song.layout or form.layouts[song.channels - 1]
+
+
+def output_layout(form: Format, song: Song) -> str:
+    """How the channels of the output lie: as the song's where the format has that, else in the least that holds them.
+
+    "stereo" where the format has fewer channels.
+    """
+    layout = input_layout(form, song)
+    if song.channels > form.most_channels:
+        return "stereo"
+    if form.other_layouts is None or layout in (*form.layouts, *form.other_layouts):
+        return layout
+    return holding_layout(layout, form.layouts) or form.layouts[song.channels - 1]
+
+
 def output_rate(form: Format, song: Song) -> int:
     """The song's sample rate, or the next that the format has, Hz."""
     rate, rates = song.sample_rate, form.sample_rates
@@ -94,19 +139,23 @@ def codec_arguments(
     """What ffmpeg is told of rate, channels and encoder; `source_rate` is the bit rate of the song's file, kb/s."""
     name = suffix[1:]
     rate, channels = output_rate(form, song), min(song.channels, form.most_channels)
+    layout, layout_before = output_layout(form, song), input_layout(form, song)
     if rate != song.sample_rate:
         only = "only" if len(form.sample_rates) == 1 else "at most" if rate < song.sample_rate else "as the next rate"
         notes.append(f"{name} holds {rate} Hz {only}: resampled from {song.sample_rate} Hz")
     arguments, filters = ["-ar", str(rate)], []
     if channels < song.channels:
         notes.append(f"{name} holds {channels} channels at most: mixed down from {song.channels}")
-        filters += ["aresample=out_chlayout=stereo:rematrix_maxval=1"]  # never louder than full scale
+    if layout != layout_before:
+        if channels == song.channels and layout != layout_before.replace("(side)", ""):
+            notes.append(f"{name} has no channels as {layout_before}: written as {layout}")
+        filters += [f"aresample=out_chlayout={layout}:rematrix_maxval=1"]  # never louder than full scale
     if form.lossless:
         if bitrate is not None:
             notes.append(f"{name} is lossless: the bit rate of {bitrate} has no effect")
-        if suffix == ".wav":
-            codec = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}[song.subtype]
-            return [*arguments, "-c:a", codec, "-rf64", "auto"]
+        if form.codec == "pcm":
+            more = ["-rf64", "auto"] if form.muxer == "wav" else ["-write_id3v2", "1"]
+            return [*arguments, "-c:a", _PCM_CODECS[form.muxer][song.subtype], *more]
         bits = ["s16", "16"] if song.subtype == "PCM_16" else ["s32", "24"]
         planar = "p" * (form.codec == "alac")
         return [*arguments, "-c:a", form.codec, "-sample_fmt", bits[0] + planar, "-bits_per_raw_sample", bits[1]]

@@ -7,6 +7,7 @@ import numpy as np
 
 from musex.analysis import beatnet
 from musex.audio import Song, read_song
+from musex.caches import place_caches
 from musex.config import FEATURES, FeatureConfig
 from musex.features import analyse, to_mono
 from musex.regions import Region, find_material, find_region, limits_ladder
@@ -68,9 +69,9 @@ class SongInfo:
     bit_rate: int = 0
 
 
-def inspect_file(path: str | Path) -> SongInfo:
+def inspect_file(path: str | Path, *, stream: int | None = None) -> SongInfo:
     """Describe a song's file; raises AudioError as `read_song` does."""
-    facts = inspect_song(read_song(path))
+    facts = inspect_song(read_song(path, stream=stream))
     rate = round(8 * Path(path).stat().st_size / facts.seconds / 1000)
     return replace(facts, codec=read_source(Path(path)).codec, bit_rate=rate)
 
@@ -116,6 +117,7 @@ def estimate_key(features: Array, config: FeatureConfig = FEATURES) -> str | Non
 
 def find_sections(features: Array, region: Region, config: FeatureConfig = FEATURES) -> tuple[float, ...]:
     """Where sections begin, in seconds: the borders that agglomerative clustering of timbre and harmony leaves."""
+    place_caches()
     import librosa
 
     rate = config.steps_per_second

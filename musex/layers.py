@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from musex.caches import place_caches
 from musex.features import mix_down
 from musex.plans import Plan, SongLike, Swap
 
@@ -49,6 +50,7 @@ _separated: "weakref.WeakKeyDictionary[SongLike, Array]" = weakref.WeakKeyDictio
 
 def separate(samples: Array) -> Array:
     """The percussive part of samples (frames, channels), float32; what is left of them is the harmonic part."""
+    place_caches()
     from librosa import istft, stft
     from librosa.decompose import hpss
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from musex.audio import read_song
+from musex.caches import place_caches
 from musex.config import FEATURES, FeatureConfig
 from musex.features import to_mono
 
@@ -48,6 +49,7 @@ def unseen_rows(mono: Array, steps: int, config: FeatureConfig = FEATURES) -> Ar
 
     Both count alike: two random steps of the song lie about 1 apart.
     """
+    place_caches()
     import librosa
 
     frames = steps * config.frames_per_step
@@ -67,6 +69,7 @@ def unseen_rows(mono: Array, steps: int, config: FeatureConfig = FEATURES) -> Ar
 
 def find_onsets(mono: Array, config: FeatureConfig = FEATURES) -> Array:
     """Seconds of the attacks in a signal."""
+    place_caches()
     import librosa
 
     times = librosa.onset.onset_detect(y=mono, sr=config.sample_rate, hop_length=config.hop_length, units="time")

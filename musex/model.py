@@ -1,7 +1,6 @@
 """A packaged model: load the exported file and run it, without TensorFlow."""
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from musex.audio import muted_stderr
+from musex.audio import HIGHEST_SAMPLE_RATE, muted_stderr
 from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import ModelError
 from musex.features import standardise
+from musex.json_files import check_types, parse_json, read_json_text
 
 if TYPE_CHECKING:
     from musex.prediction.transition_head import TransitionHead
@@ -26,6 +26,8 @@ MODEL_NAME = "pointer"
 POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 TRANSITION_FILE = "transition.tflite"
 FORMAT_VERSION = 1
+MOST_STEPS = 10_000  # of a context or a horizon
+MOST_WIDTH = 2**20  # of a window or a row of features
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
 
 
@@ -84,13 +86,17 @@ def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
         raise ModelError(f"no model at {file}: name a .tflite file or the folder of a finished `musex train`")
     description = file.with_suffix(".json")
     try:
-        settings = json.loads(description.read_text(encoding="utf-8"))
+        settings = parse_json(read_json_text(description))
         version, content = settings.get("format"), dict(settings["model"])
+        if not all(isinstance(settings.get(name, ""), str) for name in ("network", "sha256")):
+            raise TypeError("its network and sha256 are words")
         generative = settings.get("network") in GENERATIVE
         config = _waveform_config(content) if generative else _pointer_config(content)
     except FileNotFoundError as error:
         raise ModelError(f"no {description.name} beside {file}: a model is both files") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise ModelError(f"{description} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise ModelError(f"{description} does not describe a model of this musex: {error}") from error
     if version != FORMAT_VERSION:
         raise ModelError(f"{file} is of format {version}, this musex reads format {FORMAT_VERSION}: train it again")
@@ -102,14 +108,29 @@ def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
 def _pointer_config(content: dict[str, Any]) -> PointerConfig:
     content["features"] = FeatureConfig(**content["features"])
     content["lags"], content["sharpness"] = tuple(content["lags"]), tuple(content["sharpness"])
-    return PointerConfig(**content)
+    config = PointerConfig(**content)
+    for part in (config, config.features):
+        check_types(part)
+    sizes = [config.features.hop_length, config.features.frames_per_step, config.features.n_mels, config.features.n_fft]
+    if not all(1 <= size <= MOST_WIDTH for size in sizes) or config.features.n_chroma < 1:
+        raise ValueError("the sizes of its features are out of range")
+    _check_seconds(config.context_steps, config.horizon_steps)
+    return config
 
 
 def _waveform_config(content: dict[str, Any]) -> WaveformConfig:
     config = WaveformConfig(**content | {"widths": tuple(content["widths"])})
-    if config.sample_rate < 1000 or config.context_seconds < 1 or config.horizon_seconds < 1:
-        raise ValueError("the rate is below 1000 Hz, or context or horizon below 1 s")
+    check_types(config)
+    if not 1000 <= config.sample_rate <= HIGHEST_SAMPLE_RATE:
+        raise ValueError(f"its rate is not within 1000 to {HIGHEST_SAMPLE_RATE} Hz")
+    _check_seconds(config.context_seconds, config.horizon_seconds)
     return config
+
+
+def _check_seconds(*lengths: int) -> None:
+    """Refuse what would fill the memory, or is nothing; raises ValueError."""
+    if not all(1 <= length <= MOST_STEPS for length in lengths):
+        raise ValueError("its context or horizon is out of range")
 
 
 class JoinHead:

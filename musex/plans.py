@@ -3,11 +3,14 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
 
+from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
+from musex.json_files import check_types, fits, parse_json, read_json_text
+from musex.settings import Settings
 
 Array = np.ndarray
 
@@ -85,6 +88,11 @@ class Plan:
     musex: str = field(default="")
 
     @property
+    def stream(self) -> int:
+        """Which audio stream of the song's file it was made from, from 1."""
+        return int(self.song.get("stream", 1))
+
+    @property
     def frames(self) -> int:
         """Length of the output in samples at the song's rate."""
         return sum(span.frames for span in self.spans) + self.rest
@@ -108,7 +116,7 @@ class Plan:
     def from_json(cls, text: str) -> "Plan":
         """Read a plan file's text back; raises MusexError if it is damaged or of another version."""
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             version = content.pop("version")
             if version != PLAN_VERSION:
                 raise MusexError(f"this plan is of version {version}; this musex reads version {PLAN_VERSION}")
@@ -117,12 +125,39 @@ class Plan:
             content["swaps"] = tuple(Swap(**swap) for swap in content.get("swaps", ()))
             content["spans"] = tuple(Span(**span) for span in content["spans"])
             content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
-            return cls(**content)
+            plan = cls(**content)
+            _check_values(plan)
+            return plan
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MusexError(f"this is no plan, or a damaged one: {error}") from error
 
     def save(self, path: Path) -> None:
         path.write_text(self.to_json() + "\n", encoding="utf-8")
+
+
+# What a plan says of its song, its model and its settings, where it says it.
+_SONG = {"path": str | None, "sha256": str, "sample_rate": int, "frames": int, "channels": int, "stream": int}
+_MODEL = {"name": str, "sha256": str}
+_REQUIRED = {"sha256", "sample_rate", "frames", "channels", "name"}
+
+
+def _check_values(plan: Plan) -> None:
+    """Refuse values of other types than a plan has, or out of range; raises TypeError or ValueError."""
+    for part in (plan, *plan.spans, *plan.seams, *plan.swaps):
+        check_types(part)
+    settings = get_type_hints(Settings) | {"requested_seconds": float}
+    for about, hints in ((plan.song, _SONG), (plan.model, _MODEL), (plan.settings, settings)):
+        for name, hint in hints.items():
+            missing = name not in about and name in _REQUIRED
+            if missing or (name in about and not fits(_as_tuples(about[name]), hint)):
+                raise TypeError(f"its {name} cannot be {str(about.get(name))[:40]!r}")
+    if not 0.0 < plan.seconds <= 2 * LONGEST_OUTPUT_SECONDS or plan.song["sample_rate"] < 1 or plan.predictions < 0:
+        raise ValueError(f"{plan.seconds:g} s at {plan.song['sample_rate']} Hz cannot be")
+
+
+def _as_tuples(value: Any) -> Any:
+    """Lists, which JSON has, as the tuples that they were."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def common_share(one: Plan, other: Plan, *, within_seconds: float = 0.05) -> float:
@@ -135,20 +170,13 @@ def common_share(one: Plan, other: Plan, *, within_seconds: float = 0.05) -> flo
 def read_plan(path: str | Path) -> Plan:
     """Read a plan file; raises MusexError if it is missing or damaged."""
     try:
-        plan = Plan.from_json(Path(path).read_text(encoding="utf-8"))
+        plan = Plan.from_json(read_json_text(Path(path)))
     except FileNotFoundError as error:
         raise MusexError(f"no such plan: {path}") from error
     except UnicodeDecodeError as error:
         raise MusexError(f"{path} is not a plan: it is no text; name what `musex extend --plan` wrote") from error
     except OSError as error:
         raise MusexError(f"{path} cannot be read: {error.strerror or error}") from error
-    except MusexError as error:
+    except (MusexError, ValueError) as error:
         raise MusexError(f"{path}: {error}") from error
-    places = [plan.rest, plan.tries, *(value for span in plan.spans for value in (span.start, span.stop))]
-    places += [value for seam in plan.seams for value in (seam.at, seam.leave, seam.enter, seam.fade)]
-    places += [value for swap in plan.swaps for value in (swap.at, swap.frames, swap.leave, swap.enter, swap.fade)]
-    if not all(type(value) is int for value in places) or not all(
-        isinstance(part, dict) for part in (plan.song, plan.model, plan.settings)
-    ):
-        raise MusexError(f"{path} is not a plan that can be read: it is damaged")
     return plan

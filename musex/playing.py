@@ -91,14 +91,20 @@ class _Steered(Chain):
                     path.wish(() if mood is None else ((0.0, mood),))
 
 
-def play_file(song_path: str | Path, *, model: str | Path | None = None, settings: Settings | None = None) -> None:
+def play_file(
+    song_path: str | Path,
+    *,
+    model: str | Path | None = None,
+    stream: int | None = None,
+    settings: Settings | None = None,
+) -> None:
     """Play a song on the sound device until it is quit by key; Ctrl-C ends it, too.
 
     Raises:
         MusexError: The song or the model cannot be used, or there is no sound device.
     """
     device = _sound_library()
-    song, loaded = read_song(song_path), load_model(model)
+    song, loaded = read_song(song_path, stream=stream), load_model(model)
     if not isinstance(loaded, Model):
         raise MusexError(f"{loaded.name} predicts the waveform itself, too slowly to be played: use extend")
     wishes: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -111,7 +117,7 @@ def play_file(song_path: str | Path, *, model: str | Path | None = None, setting
         return found
 
     try:
-        stream = device.OutputStream(samplerate=song.sample_rate, channels=song.channels, dtype="float32")
+        sound = device.OutputStream(samplerate=song.sample_rate, channels=song.channels, dtype="float32")
     except device.PortAudioError as error:
         raise MusexError(f"there is no sound device to play on: {error}") from error
     left = threading.Event()
@@ -121,9 +127,9 @@ def play_file(song_path: str | Path, *, model: str | Path | None = None, setting
         if wanted == QUIT:
             left.set()
 
-    with stream, read_keys(wish):
+    with sound, read_keys(wish):
         for block in made_ahead(play_live(song, loaded, asked, settings=settings)):
-            stream.write(block)
+            sound.write(block)
             if left.is_set():  # at once: what is decided ahead need not be heard
                 break
 
@@ -157,7 +163,7 @@ def made_ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
 @contextlib.contextmanager
 def read_keys(wish: Callable[[str], None]) -> Iterator[None]:
     """Pass on what the terminal's keys wish for, without waiting for Enter; nothing where stdin is no terminal."""
-    if not sys.stdin.isatty() or sys.platform == "win32":
+    if sys.stdin is None or not sys.stdin.isatty() or sys.platform == "win32":
         yield
         return
     import termios

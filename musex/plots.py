@@ -210,7 +210,7 @@ def save_figure(figure: Figure, path: str | Path, *, force: bool = False) -> Non
     """Write a figure as png, svg or pdf, whole or not at all; raises MusexError if it cannot be."""
     path = Path(path)
     check_figure(path, force)
-    with written_whole(path) as temporary:
+    with written_whole(path, force=force) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=120)
 
 

@@ -72,22 +72,27 @@ def report_file(
     found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(page) if page is not None else default_page(plan_path)
     check_side_file(target, force, plan_path, found)
-    save_reports([plan], found, [target], on_progress)
+    save_reports([plan], found, [target], on_progress, force=force)
     return target
 
 
 def save_reports(
-    plans: Sequence[Plan], song_path: str | Path, pages: Sequence[Path], on_progress: OnProgress | None = None
+    plans: Sequence[Plan],
+    song_path: str | Path,
+    pages: Sequence[Path],
+    on_progress: OnProgress | None = None,
+    *,
+    force: bool = False,
 ) -> None:
     """Write the page of each plan of a song, whole or not at all; plans are as `extend_file` returns them."""
-    song = read_song(song_path)
+    song = read_song(song_path, stream=plans[0].stream)
     for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
 
         def tell(done: float, before: int = number) -> None:
             if on_progress:
                 on_progress("Reporting", (before + done) / len(pages))
 
-        save_text(compose_report(plan, song, on_progress=tell), page)
+        save_text(compose_report(plan, song, on_progress=tell), page, force=force)
 
 
 def compose_report(plan: Plan, song: Song, *, on_progress: Callable[[float], None] | None = None) -> str:

@@ -1,6 +1,7 @@
 """Files written whole or not at all, and those beside the music: plans, figures, pages."""
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from musex.errors import MusexError
+
+LEFTOVER = re.compile(r"\.musex-[0-9a-f]{16}")
+LONGEST_NAME = 255  # bytes, on most file systems
 
 
 def check_side_file(path: str | Path, force: bool, *others: str | Path) -> None:
@@ -27,25 +31,102 @@ def check_side_file(path: str | Path, force: bool, *others: str | Path) -> None:
 
 
 @contextmanager
-def written_whole(path: str | Path, error: type[MusexError] = MusexError) -> Iterator[Path]:
+def written_whole(path: str | Path, error: type[MusexError] = MusexError, *, force: bool = False) -> Iterator[Path]:
     """Give a path to write to, and put what is there in place at the end; raises `error` if it cannot be.
 
     The path is alone in a folder that goes in any case: what another program begins to write too late finds it gone.
+    Without `force` a file that has come to be there meanwhile stays, and that is an error.
     """
     target = Path(os.path.realpath(path))
-    folder = target.with_name(f".musex-{secrets.token_hex(8)}")
-    temporary = folder / f".output{target.suffix}"  # hidden where a kill leaves it: no later run takes it for music
     try:
-        folder.mkdir()
-        yield temporary
-        temporary.replace(target)
+        _remove_leftovers(target.parent)
+        with _own_folder(target.parent) as folder:
+            temporary = folder / f".output{target.suffix}"  # hidden where a kill leaves it: no run takes it for music
+            yield temporary
+            if force:
+                temporary.replace(target)
+            else:
+                _place_new(temporary, target)
+    except FileExistsError as failure:
+        raise error(f"{path} exists already, since a moment ago: choose another name, or use --force") from failure
     except OSError as failure:
         raise error(f"could not write {path}: {failure.strerror or failure}") from failure
+
+
+def _place_new(temporary: Path, target: Path) -> None:
+    """Move a file to where none is; of two that try it, one raises FileExistsError."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        temporary.replace(target)
+
+
+@contextmanager
+def _own_folder(parent: Path) -> Iterator[Path]:
+    """A hidden folder that is this process's as long as it lives."""
+    while True:
+        folder = parent / f".musex-{secrets.token_hex(8)}"
+        folder.mkdir()
+        with locked(folder) as own:
+            if own is False or not folder.exists():  # another run has taken it for a leftover
+                continue
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the folders of runs that were killed: those that no process owns any more."""
+    with os.scandir(parent) as entries:
+        folders = [
+            Path(entry) for entry in entries if LEFTOVER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
+    for folder in folders:
+        with locked(folder) as free:
+            if free:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool = False) -> Iterator[bool | None]:
+    """Whether this process alone holds a folder now; None where folders cannot be held."""
+    number = held = None
+    try:
+        import fcntl
+
+        number = os.open(folder, os.O_RDONLY)
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        held = True
+    except BlockingIOError:
+        held = False
+    except (ImportError, OSError):  # Windows, or a network's file system
+        held = None
+    try:
+        yield held
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if number is not None:
+            os.close(number)
 
 
-def save_text(text: str, path: str | Path) -> None:
-    """Write a text file; raises MusexError if it cannot be."""
-    with written_whole(path) as temporary:
+def name_beside(path: str | Path, ending: str) -> Path:
+    """`<stem><ending>` beside a file, its stem cut where the name would be longer than file systems allow."""
+    path = Path(path)
+    return path.with_name(shorten(path.stem, LONGEST_NAME - len(os.fsencode(ending))) + ending)
+
+
+def shorten(text: str, most_bytes: int) -> str:
+    """As much of a text as fits."""
+    while len(os.fsencode(text)) > max(most_bytes, 1):
+        text = text[:-1]
+    return text
+
+
+def save_text(text: str, path: str | Path, *, force: bool = False) -> None:
+    """Write a text file; raises MusexError if it cannot be, or is there already and `force` is not set."""
+    with written_whole(path, force=force) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -25,6 +25,7 @@ def predict_file(
     *,
     at: float | None = None,
     models: Sequence[Model | WaveformModel | str | Path] = (),
+    stream: int | None = None,
     force: bool = False,
 ) -> dict[str, float]:
     """Draw what models predict for `at` seconds into a song, from what comes before alone; returns each one's error.
@@ -33,7 +34,7 @@ def predict_file(
     is the packaged one.
     """
     check_figure(output, force, song_path)
-    song = read_song(song_path)
+    song = read_song(song_path, stream=stream)
     loaded = [m if isinstance(m, Model | WaveformModel) else load_model(m) for m in models] or [load_model()]
     config: PointerConfig | WaveformConfig = loaded[0].config
     rate = FEATURES.steps_per_second

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from musex.batches import Outcome
 from musex.checks import MEASURE_FORMS, exceeded
 from musex.config import TRANSITION_QUESTIONS
+from musex.formats import LOSSLESS_CODECS
 from musex.inspection import SongInfo
 from musex.plans import Plan
 from musex.terminal import format_count, format_time
@@ -17,7 +17,6 @@ from musex.terminal import format_count, format_time
 Predictors = dict[str, dict[str, dict[str, float]]]
 
 SAMPLE_FORMATS = {"PCM_16": "16 bits", "PCM_24": "24 bits", "FLOAT": "floating point"}
-LOSSLESS_CODECS = ("pcm", "flac", "alac")
 HEADINGS = {
     "prediction_error_db": "error dB",
     "log_mel_mse": "MSE dB²",
@@ -185,7 +184,7 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
         table.add_column(heading, justify="right")
     for outcome in outcomes:
         facts = (format_time(outcome.seconds), str(outcome.seams)) if outcome.state == "made" else ("", "")
-        table.add_row(escape(str(outcome.task.song)), escape(str(outcome.task.output)), *facts, outcome.state)
+        table.add_row(str(outcome.task.song), str(outcome.task.output), *facts, outcome.state)
     return table
 
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from musex.config import GENERATIVE
+from musex.errors import MusexError
 
 OnProgress = Callable[[str, float], None]
 
@@ -43,6 +44,23 @@ def tell_error(message: str) -> int:
     return 1
 
 
+def tell_result(text: str) -> None:
+    """Print what a command was asked for; raises MusexError where there is no stdout to print it on."""
+    check_stdout()
+    typer.echo(text)
+
+
+def check_stdout() -> None:
+    """Refuse to print where nobody could read it; raises MusexError."""
+    if sys.stdout is None:
+        raise MusexError("stdout is closed: there is nowhere to print what was asked for; redirect it to a file")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is there, and a terminal."""
+    return stream is not None and stream.isatty()
+
+
 def one_line(message: str) -> str:
     return " ".join(message.split())
 
@@ -50,13 +68,13 @@ def one_line(message: str) -> str:
 @contextmanager
 def show_progress(quiet: bool, seconds: float | None = None) -> Iterator[OnProgress | None]:
     """A bar with the time left on stderr, if that is a terminal; with the speed where `seconds` of music are made."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_terminal(sys.stderr):
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     speed = TextColumn("{task.fields[speed]}")
     with Progress(*columns, speed, console=Console(stderr=True), transient=True) as progress:
         task, current, began = progress.add_task("", total=1.0, speed=""), "", 0.0
@@ -82,7 +100,7 @@ def show_tables(tables: Iterable[Any]) -> None:
     """Tables one after another; wide where there is no terminal to fit."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 240)
+    console = Console(width=None if is_terminal(sys.stdout) else 240, markup=False)
     for table in tables:
         console.print(table)
 
@@ -91,9 +109,8 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
     """One line about what was made."""
     from musex.checks import exceeded
 
-    made_of = format_count(plan.predictions, "prediction")
-    if plan.model["name"] not in GENERATIVE:
-        made_of += f", {format_count(len(plan.seams), 'seam')}"
+    generative = plan.model["name"] in GENERATIVE
+    made_of = format_count(plan.predictions, "prediction") if generative else format_count(len(plan.seams), "seam")
     if plan.tries > 1:
         beyond = sum(bool(exceeded(seam)) for seam in plan.seams)
         made_of += f", {beyond or 'none'} beyond the bounds in the best of {plan.tries} plans"
@@ -131,4 +148,4 @@ def show_seams(plan: Any) -> None:
         ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
         table.add_row(str(number), *times, *cells)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    Console(width=None if is_terminal(sys.stdout) else 120, markup=False).print(table)

@@ -6,17 +6,18 @@ that does not grow with the output.
 
 import os
 import signal
+import stat
 import subprocess
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from musex.audio import Samples, Song, ffmpeg
+from musex.audio import Samples, Song, Watch, ffmpeg, temporary_file
 from musex.errors import AudioError, suggest
 from musex.formats import (
     FORMATS,
@@ -24,8 +25,10 @@ from musex.formats import (
     PIPED,
     WRITABLE,
     Format,
+    check_size,
     choose_format,
     codec_arguments,
+    input_layout,
     kilobits_of,
     output_rate,
     raw_format,
@@ -105,7 +108,7 @@ def write_song(
     source, notes = read_source(song.path), list[str]()
     form = choose_format(suffix, song, source.codec, bitrate, notes)
     command, convert = _input_arguments(form, song, notes)
-    with written_whole(path, AudioError) as temporary:
+    with written_whole(path, AudioError, force=force) as temporary:
         command += tag_arguments(suffix, song, source, temporary.parent, title_suffix=title_suffix, notes=notes)
         if encoded_by is not None:
             name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
@@ -116,7 +119,7 @@ def write_song(
             command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
         command += codec_arguments(suffix, form, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
         command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
-        _encode(command, map(convert, _of_shape(blocks, song.channels)), Path(path))
+        _encode(command, map(convert, _of_shape(blocks, song, form, path)), Path(path))
         if loop_frames is not None and suffix == ".wav":
             mark_loop(temporary, loop_frames, song.sample_rate)
     return notes
@@ -127,25 +130,41 @@ def pipe_song(
 ) -> list[str]:
     """Encode blocks as they come into a pipe, without tags, to be heard while it grows; arguments as in `write_song`.
 
+    Where the pipe is a file of its own, its header is mended at the end.
+
     Raises:
         AudioError: The format or its bit rate cannot be used, or the encoder fails.
         BrokenPipeError: Whoever reads has closed the pipe.
     """
     if suffix not in FORMATS:
         raise AudioError(f"{suffix[1:]} is not among {', '.join(name[1:] for name in WRITABLE)}")
-    notes: list[str] = []
-    form = FORMATS[suffix]
+    notes, form, mendable = list[str](), FORMATS[suffix], is_mendable(handle)
+    if form.muxer == "aiff" and not mendable:
+        raise AudioError("aiff cannot be piped: it begins with its length; pipe wav or flac, or name a file by -o")
     command, convert = _input_arguments(form, song, notes)
     command += ["-map", "0:a:0", *codec_arguments(suffix, form, song, source_rate=None, bitrate=bitrate, notes=notes)]
-    command += PIPED.get(suffix, [])
-    command += ["-flush_packets", "1", "-fflags", "+bitexact", "-f", form.muxer, "pipe:1"]
+    command += [] if mendable else PIPED.get(suffix, [])
+    target = ["-fd", "1", "fd:"] if mendable else ["pipe:1"]  # ffmpeg never goes back in what it calls a pipe
+    command += ["-flush_packets", "1", "-fflags", "+bitexact", "-f", form.muxer, *target]
     try:
-        _encode(command, map(convert, _of_shape(blocks, song.channels)), Path("the stream"), output=handle)
+        _encode(command, map(convert, _of_shape(blocks, song, form, "the stream")), Path("the stream"), output=handle)
     except AudioError as error:
         if "Broken pipe" in str(error) or "SIGPIPE" in str(error):
             raise BrokenPipeError from error
         raise
     return notes
+
+
+def is_mendable(handle: IO[bytes]) -> bool:
+    """Whether what is written there can be gone back in: a file, empty so far, that is not appended to."""
+    try:
+        import fcntl
+
+        number = handle.fileno()
+        appended = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND
+        return stat.S_ISREG(os.fstat(number).st_mode) and not appended and os.lseek(number, 0, os.SEEK_CUR) == 0
+    except (ImportError, OSError, ValueError):  # Windows, or no file behind it
+        return False
 
 
 def _encode(
@@ -157,25 +176,30 @@ def _encode(
 ) -> None:
     """Feed ffmpeg's pipe until the blocks end, while they are made; kill it on whatever interrupts that."""
     with (
-        tempfile.TemporaryFile() as log_file,
+        temporary_file() as log_file,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=log_file, bufsize=0) as process,
         ThreadPoolExecutor(1) as feeder,
     ):
+        watch = Watch(process)
+        listened = output is not subprocess.DEVNULL  # whoever listens may pause
         try:
             assert process.stdin is not None
             frames, reads = 0, True
             waiting: deque[Future[bool]] = deque()
             for block in blocks:
                 frames += len(block)
-                waiting.append(feeder.submit(_feed, process.stdin, block.tobytes()))
+                waiting.append(feeder.submit(_feed, process.stdin, block.tobytes(), None if listened else watch))
                 if len(waiting) > MOST_WAITING and not (reads := waiting.popleft().result()):
                     break
             reads = all(fed.result() for fed in waiting) and reads
             process.stdin.close()
-            code = process.wait() or int(not reads)
+            with nullcontext() if listened else watch.waiting():
+                code = process.wait() or int(not reads)
         except BaseException:
             process.kill()
             raise
+        finally:
+            watch.close(f"could not write {path}")
         log_file.seek(0)
         log = log_file.read().decode(errors="replace").strip()
     if code:
@@ -189,21 +213,25 @@ def _encode(
         raise AudioError(f"could not write {path}: there are no samples to write")
 
 
-def _feed(pipe: IO[bytes], data: bytes) -> bool:
+def _feed(pipe: IO[bytes], data: bytes, watch: Watch | None) -> bool:
     """Write all of it; False if nobody reads on (who did says why in its log)."""
     left = memoryview(data)
     try:
         while left:
-            left = left[pipe.write(left) :]
+            with watch.waiting() if watch else nullcontext():
+                left = left[pipe.write(left) :]
     except BrokenPipeError:
         return False
     return True
 
 
-def _of_shape(blocks: Iterable[Samples], channels: int) -> Iterator[Samples]:
+def _of_shape(blocks: Iterable[Samples], song: Song, form: Format, path: str | Path) -> Iterator[Samples]:
+    frames = 0
     for block in blocks:
-        if block.ndim != 2 or block.shape[1] != channels:
-            raise AudioError(f"a block of shape {block.shape} does not fit a song of {channels} channels")
+        if block.ndim != 2 or block.shape[1] != song.channels:
+            raise AudioError(f"a block of shape {block.shape} does not fit a song of {song.channels} channels")
+        frames += len(block)
+        check_size(form, song, frames, path)
         if len(block):
             yield block
 
@@ -213,6 +241,5 @@ def _input_arguments(
 ) -> tuple[list[str], Callable[[Samples], np.ndarray[Any, Any]]]:
     """How ffmpeg is called and told what comes through its pipe, and what converts a block to that."""
     sample_format, convert = raw_format(form, song, notes)
-    layout = form.layouts[song.channels - 1]
     command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-f", sample_format]
-    return [*command, "-ar", str(song.sample_rate), "-ch_layout", layout, "-i", "pipe:0"], convert
+    return [*command, "-ar", str(song.sample_rate), "-ch_layout", input_layout(form, song), "-i", "pipe:0"], convert

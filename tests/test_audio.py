@@ -17,10 +17,10 @@ import pytest
 import soundfile
 from mutagen.flac import Picture
 
-from musex import audio
+from musex import audio, writing
 from musex.audio import READABLE, Song, ffmpeg, read_song, song_from_array, song_from_segment, to_segment
 from musex.errors import AudioError
-from musex.files import default_output
+from musex.files import default_output, extend_file
 from musex.formats import QUALITIES, WRITABLE
 from musex.tags import read_source
 from musex.writing import check_output, write_song
@@ -89,7 +89,8 @@ def test_every_written_format_reads_back(
 def test_every_readable_format(tmp_path: Path, wav_path: Path, suffix: str) -> None:
     path = tmp_path / f"a%d b{suffix}"
     codec = ["-c:a", "libopus"] if suffix in (".webm", ".opus") else []
-    run_ffmpeg("-i", wav_path, *codec, f"file:{path}")
+    form = ["-f", "aiff"] if suffix == ".aifc" else []
+    run_ffmpeg("-i", wav_path, *codec, *form, f"file:{path}")
     song = read_song(path)
     assert song.channels == 2
     assert song.samples.dtype == np.float32
@@ -133,7 +134,7 @@ def test_mp3_mixes_eight_channels_down(tmp_path: Path, make_song: MakeSong) -> N
     assert read_song(tmp_path / "a.mp3").channels == 2
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
 @pytest.mark.parametrize(("subtype", "bits"), [("PCM_16", 16), ("PCM_24", 24)])
 def test_integers_are_kept_bit_for_bit(tmp_path: Path, suffix: str, subtype: str, bits: int) -> None:
     integers = np.random.default_rng(0).integers(-(2**31), 2**31, (5 * RATE, 2)) >> (32 - bits) << (32 - bits)
@@ -156,6 +157,11 @@ def test_float_wav_stays_float_and_unclipped(tmp_path: Path, samples: np.ndarray
     back = read_song(tmp_path / "out.flac")
     assert back.subtype == "PCM_24"
     assert np.abs(back.samples - np.clip(loud, -1, 1)).max() < 2**-22
+
+
+def test_an_aiff_that_its_header_cannot_count_is_refused(tmp_path: Path, song: Song) -> None:
+    with pytest.raises(AudioError, match=r"aiff holds 406 min of this song at most; name a \.wav"):
+        extend_file(song.path or "", tmp_path / "a.aiff", seconds=7 * 3600)
 
 
 def test_lossless_m4a_keeps_24_bits(tmp_path: Path, samples: np.ndarray) -> None:
@@ -189,8 +195,63 @@ def test_more_channels_than_lossless_m4a_holds_are_told(tmp_path: Path, make_son
     assert "name a .flac or .wav" in note
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("flac", ".wav"), ("aac", ".mp3")])
+def test_what_a_container_holds_says_what_is_written(tmp_path: Path, wav_path: Path, codec: str, suffix: str) -> None:
+    run_ffmpeg("-i", wav_path, "-c:a", codec, tmp_path / "a.mka")
+    assert default_output(tmp_path / "a.mka").name == f"a-extended{suffix}"
+
+
+def test_what_is_short_is_named_and_not_the_song(
+    tmp_path: Path, wav_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ffmpeg("-i", wav_path, tmp_path / "a.m4a")
+
+    def refuse() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio.tempfile, "TemporaryFile", refuse)
+        with pytest.raises(AudioError, match=r"no folder for temporary files .* TMPDIR"):
+            read_song(tmp_path / "a.m4a")
+    try:
+        for program in (tmp_path / "none", wav_path):
+            ffmpeg.cache_clear()
+            monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+            with pytest.raises(AudioError, match="no ffmpeg that works"):
+                read_song(tmp_path / "a.m4a")
+    finally:
+        ffmpeg.cache_clear()
+
+
+def test_an_ffmpeg_that_hangs_is_given_up(
+    tmp_path: Path, wav_path: Path, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ffmpeg("-i", wav_path, tmp_path / "a.m4a")
+    hung = tmp_path / "ffmpeg"
+    hung.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hung.chmod(0o755)
+    streams = audio.list_streams(tmp_path / "a.m4a")
+    monkeypatch.setattr(audio, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(audio, "ffmpeg", lambda: str(hung))
+    with pytest.raises(AudioError, match=r"ffmpeg got no further for 0\.5 s"):
+        read_song(tmp_path / "a.m4a")
+    monkeypatch.setattr(audio, "list_streams", lambda path: streams)
+    with pytest.raises(AudioError, match=r"ffmpeg got no further for 0\.5 s"):
+        read_song(tmp_path / "a.m4a")
+    monkeypatch.setattr(writing, "ffmpeg", lambda: str(hung))
+    with pytest.raises(AudioError, match=r"ffmpeg got no further for 0\.5 s"):
+        write_song(tmp_path / "b.wav", [song.samples], song=song)
+    assert leftovers(tmp_path) == []
+
+
 def test_a_lossless_song_is_not_made_lossy_unasked(tmp_path: Path) -> None:
-    assert default_output(tmp_path / "a.aiff").name == "a-extended.wav"
+    names = {
+        "a.aiff": "a-extended.aiff",
+        "a.AIF": "a-extended.AIF",
+        "a.au": "a-extended.wav",
+        "a.oga": "a-extended.ogg",
+    }
+    assert {name: default_output(tmp_path / name).name for name in names} == names
     assert default_output(tmp_path / "a.WMA").name == "a-extended.mp3"
 
 
@@ -241,8 +302,8 @@ def pictures_of(file: Any) -> list[Picture]:
 def test_tags_and_cover_are_kept(tmp_path: Path, tagged: Path, suffix: str) -> None:
     song, path = read_song(tagged), tmp_path / f"a{suffix}"
     notes = write_song(path, blocks_of(song.samples), song=song, title_suffix=" (10 min)")
-    if suffix == ".wav":
-        run_ffmpeg("-i", path, path := tmp_path / "wav.flac")
+    if suffix in (".wav", ".aiff"):  # which have no easy tags
+        run_ffmpeg("-i", path, "-c:v", "copy", path := tmp_path / "tags.flac")
     tags = mutagen.File(path, easy=True).tags
     assert tags["title"] == ["Ebb; = Flow\nagain (10 min)"]
     assert tags["artist"] == ["Ünïcode"]
@@ -253,9 +314,11 @@ def test_tags_and_cover_are_kept(tmp_path: Path, tagged: Path, suffix: str) -> N
         ".mp3": lambda file: file.tags.getall("APIC"),
         ".flac": lambda file: file.pictures,
         ".m4a": lambda file: file.tags["covr"],
+        ".aiff": lambda file: file.tags.getall("APIC"),
         ".ogg": pictures_of,
         ".opus": pictures_of,
     }
+    path = tmp_path / f"a{suffix}"
     if suffix in covers:
         (cover,) = covers[suffix](mutagen.File(path))
         assert bytes(getattr(cover, "data", cover)) == (tagged.parent / "cover.png").read_bytes()

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ import pytest
 import soundfile
 
 from musex import cli
-from musex.batches import LEDGER, Task, extend_songs, find_tasks
+from musex.batches import LEDGER, Task, _remember, extend_songs, find_tasks
 from musex.errors import AudioError, DurationError, MusexError
-from musex.files import extend_file
+from musex.files import extend_file, number_path
 
 
 @pytest.fixture
@@ -90,10 +91,48 @@ def test_impossible_tasks_are_refused(album: Path, tmp_path: Path) -> None:
     for output in (album / "one.wav", tmp_path / "mix.mp3"):
         with pytest.raises(AudioError, match="names one file, and several songs"):
             find_tasks([album], output)
-    with pytest.raises(AudioError, match="would both become"):
-        find_tasks([album / "one.wav", album / "disc 2" / "two.flac"], tmp_path, name="same", suffix=".mp3")
     with pytest.raises(DurationError):
         list(extend_songs(find_tasks([album]), seconds=-1))
+
+
+def test_only_songs_that_clash_are_refused(album: Path, tmp_path: Path) -> None:
+    (album / "one.flac").write_bytes((album / "disc 2" / "two.flac").read_bytes())
+    tasks = find_tasks([album], tmp_path / "out", suffix=".mp3")
+    assert [task.song.name for task in tasks if task.problem] == ["one.flac", "one.wav"]
+    assert "would both become" in tasks[-1].problem
+    outcomes = extend_songs([task for task in tasks if task.problem], seconds=20)
+    assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
+
+
+def test_names_that_would_be_too_long_are_cut(tmp_path: Path) -> None:
+    song = tmp_path / ("ä" * 125 + "e.mp3")
+    for suffix in (None, ".flac"):
+        (task,) = find_tasks([song], suffix=suffix)
+        assert len(os.fsencode(task.output.name)) <= 255
+        assert task.output.name.endswith("ä-extended" + (suffix or ".mp3"))
+        assert len(os.fsencode(number_path(task.output, 12).name)) <= 255
+
+
+def test_batches_in_one_folder_keep_each_other_s_entries(album: Path) -> None:
+    tasks = [Task(album / "one.wav", album / f"{number}.wav") for number in range(8)]
+    for task in tasks:
+        task.output.touch()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda task: _remember(task, {}), tasks))
+    assert len(json.loads((album / LEDGER).read_text())) == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_do_not_outlive_a_killed_batch(album: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "musex", "extend", str(album), "--minutes", "10", "-o", str(out), "-j", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while process.poll() is None and not list(out.rglob(".musex-*/*")):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=120)  # ends when the last that holds the pipe has ended
+    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -50,7 +50,7 @@ def test_extend_writes_beside_the_input(song: Path, capsys: pytest.CaptureFixtur
     assert info.frames / info.samplerate == pytest.approx(20.0, abs=0.1)
     assert (info.samplerate, info.channels, info.subtype) == (44_100, 2, "PCM_16")
     printed = capsys.readouterr()
-    for wanted in (str(output), "0:20.0", "prediction", "seam", "made in"):
+    for wanted in (str(output), "0:20.0 (", "seam", "made in"):
         assert wanted in printed.out
     assert printed.err == ""
     assert files(song.parent) == {"song.wav", "song-extended.wav"}
@@ -67,7 +67,7 @@ def test_extend_starts_as_the_song_and_a_seed_fixes_it(song: Path) -> None:
 
 
 def test_default_output_is_lossless_where_the_song_is_and_its_format_cannot_be_written(song: Path) -> None:
-    source = song.with_suffix(".aiff")
+    source = song.with_suffix(".au")
     samples, rate = soundfile.read(song)
     soundfile.write(source, samples, rate)
     assert run(["extend", str(source), "--seconds", "8", "-q"]) == 0

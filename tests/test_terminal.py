@@ -14,9 +14,12 @@ import termios
 from pathlib import Path
 
 import pytest
+import soundfile
+from rich.table import Table
 
 from musex.cli import run
 from musex.errors import suggest
+from musex.terminal import show_tables
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,6 +118,50 @@ def test_shells_complete(shell: str, words: str) -> None:
         asked = {"_MUSEX_COMPLETE": "complete_bash", "COMP_WORDS": "musex ext", "COMP_CWORD": "1"}
         done = subprocess.run(command, env={**environment, **asked}, capture_output=True, text=True, check=False)
         assert done.stdout.split() == ["extend"]
+
+
+def test_what_is_meant_is_said(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {
+        (str(song),): (2, f"name one before it, such as musex extend {song} --minutes 10"),
+        ("extend", str(song), "--minutes", "2:37"): (1, "as a time it is --to 2:37"),
+        ("extend", str(song), "--minutes", "1", "--ending", "bang"): (2, "'bang' is not one of"),
+    }
+    for arguments, (code, words) in said.items():
+        assert run(list(arguments)) == code
+        error = capsys.readouterr().err
+        assert words in " ".join(error.split())
+        assert "Value error" not in error
+
+
+def test_brackets_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("song [a]", title="[b]")
+    table.add_row("pip install 'musex[train]'")
+    show_tables([table])
+    assert run(["play", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for words in ("song [a]", "[b]", "musex[train]", "[default: the file's]"):
+        assert words in shown
+
+
+def test_what_is_asked_for_is_not_lost_where_stdout_is_closed(
+    song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    for arguments in (["info", str(song)], ["extend", str(song), "--seconds", "8", "--json"], ["doctor"]):
+        assert run(arguments) == 1
+        assert capsys.readouterr().err.startswith("musex: error: stdout is closed")
+    assert list(song.parent.iterdir()) == [song]
+
+
+def test_closed_streams_are_no_errors(song: Path) -> None:
+    command = f"{sys.executable} -m musex extend {song} --seconds 8 --check <&- >&- 2>&-; echo $?"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("1\n", "")  # there is nowhere to print the check
+    command = command.replace(" --check", "")
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert soundfile.info(song.with_name(f"{song.stem}-extended.wav")).duration == pytest.approx(8.0, abs=0.1)
 
 
 def test_no_colour_where_nobody_sees_it(song: Path) -> None:

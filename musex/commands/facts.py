@@ -7,21 +7,24 @@ from typing import Annotated
 
 import typer
 
-from musex.terminal import show_tables
+from musex.arguments import StreamOption
+from musex.terminal import check_stdout, show_tables, tell_result
 
 
 def info(
     song: Annotated[Path, typer.Argument(metavar="FILE", help="A song.")],
+    stream: StreamOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a song is, and what an extension can use of it."""
     from musex.inspection import inspect_file
     from musex.tables import info_table
 
-    facts = inspect_file(song)
+    facts = inspect_file(song, stream=stream)
     if json:
-        typer.echo(dumps(asdict(facts), indent=1))
+        tell_result(dumps(asdict(facts), indent=1))
     else:
+        check_stdout()
         show_tables([info_table(facts)])
 
 
@@ -33,8 +36,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     for finding in diagnose():
         findings.append(finding)
         if not json:
-            typer.echo(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name}: {finding.details}")
+            tell_result(f"{'ok  ' if finding.works else 'FAIL'}  {finding.name}: {finding.details}")
     if json:
-        typer.echo(dumps([asdict(finding) for finding in findings], indent=1))
+        tell_result(dumps([asdict(finding) for finding in findings], indent=1))
     if not all(finding.works for finding in findings):
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from musex.arguments import (
     QuietOption,
     SeedOption,
 )
-from musex.terminal import show_progress, show_tables
+from musex.terminal import check_stdout, show_progress, show_tables, tell_result
 
 
 def train(
@@ -26,7 +26,7 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. [default: when it has learned]"),
+        typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. \\[default: when it has learned]"),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Stop after so many epochs.")] = None,
     seed: SeedOption = 0,
@@ -118,9 +118,11 @@ def evaluate(
             models = load_models(model or [])
             results = measure(dataset, models=models, points=points, chains=chains, seed=seed, on_progress=on_progress)
     if piped:
-        typer.echo(dumps(results, indent=1))
+        tell_result(dumps(results, indent=1))
     elif json is not None:
-        save_text(dumps(results, indent=1) + "\n", json)
+        save_text(dumps(results, indent=1) + "\n", json, force=force)
     if not quiet and not piped:
+        if json is None:
+            check_stdout()
         table = seam_table if seams else jump_table if scores or beats else None
         show_tables([table(results)] if table else result_tables(results))

@@ -22,6 +22,7 @@ from musex.arguments import (
     QuietOption,
     ReportOption,
     SeedOption,
+    StreamOption,
     VerboseOption,
     parse_arc,
     parse_bitrate,
@@ -31,7 +32,16 @@ from musex.arguments import (
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
-from musex.terminal import show_progress, show_seams, show_tables, summarise, tell_error, tell_everything
+from musex.terminal import (
+    check_stdout,
+    show_progress,
+    show_seams,
+    show_tables,
+    summarise,
+    tell_error,
+    tell_everything,
+    tell_result,
+)
 
 STREAM = Path("-")
 
@@ -50,8 +60,9 @@ def extend(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus or m4a; or a folder, as for "
-            "several songs; - for a stream to stdout (--format, else wav). [default: INPUT-extended beside the input]",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus, m4a or aiff; or a folder, "
+            "as for several songs; - for a stream to stdout (--format, else wav). "
+            "\\[default: INPUT-extended beside the input]",
         ),
     ] = None,
     suffix: Annotated[
@@ -96,6 +107,7 @@ def extend(
         int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
     ] = 1,
     model: ModelOption = None,
+    stream: StreamOption = None,
     force: ForceOption = False,
     check: CheckOption = False,
     plan: Annotated[
@@ -117,6 +129,8 @@ def extend(
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
+    if json or (check and not quiet):
+        check_stdout()
     quiet |= json  # its one object is all there is on stdout
     options: dict[str, Any] = {
         "seed": seed,
@@ -136,7 +150,9 @@ def extend(
     if output == STREAM:
         if several or check or report or json or plan is not None or variations > 1:
             raise typer.BadParameter("-o - streams one song, without --check, --json, --plan, --report, --variations")
-        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, **options)
+        _stream(
+            songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, stream=stream, **options
+        )
         return
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
@@ -146,7 +162,8 @@ def extend(
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending.value}
     tasks = find_tasks(songs, output if into_folder else None, name=name, suffix=ending_of, facts=facts)
     if several:
-        _extend_several(tasks, wanted, quiet, json, jobs=jobs, model=model, force=force, bitrate=bitrate, **options)
+        work = {"model": model, "force": force, "bitrate": bitrate, "stream": stream, **options}
+        _extend_several(tasks, wanted, quiet, json, jobs=jobs, **work)
         return
     from musex.files import default_page, number_path, vary_file
     from musex.side_files import check_side_file
@@ -175,13 +192,14 @@ def extend(
             force=force,
             bitrate=bitrate,
             plan_paths=plans,
+            stream=stream,
             on_progress=on_progress,
             **options,
         )
         if pages:
             from musex.report import save_reports
 
-            save_reports(made, song, pages, on_progress)
+            save_reports(made, song, pages, on_progress, force=force)
     taken = time.monotonic() - began
     if json:
         _tell_outputs(song, targets, made, taken)
@@ -197,13 +215,14 @@ def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float)
     from musex.tables import describe_output
 
     outputs = [describe_output(plan, path, taken / len(plans)) for path, plan in zip(paths, plans, strict=True)]
-    typer.echo(dumps({"song": str(song), "outputs": outputs}, indent=1))
+    tell_result(dumps({"song": str(song), "outputs": outputs}, indent=1))
 
 
 def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
     """Write sound to stdout as it is made."""
     from musex.files import stream_file
 
+    check_stdout()
     if sys.stdout.isatty():
         raise MusexError("-o - writes sound to stdout, which is a terminal: pipe it on, as in … -o - | ffplay -")
     with show_progress(quiet, seconds) as on_progress:
@@ -226,7 +245,7 @@ def _extend_several(tasks: list[Any], seconds: float, quiet: bool, json: bool, *
                 on_progress("Extending", len(outcomes) / len(tasks))
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     if json:
-        typer.echo(dumps({"outputs": [describe_outcome(outcome) for outcome in outcomes]}, indent=1))
+        tell_result(dumps({"outputs": [describe_outcome(outcome) for outcome in outcomes]}, indent=1))
     if not quiet:
         show_tables([outcome_table(outcomes)])
     for outcome in failed:
@@ -270,7 +289,7 @@ def render(
 def report(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. [default: PLAN-report.html]")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. \\[default: PLAN-report.html]")
     ] = None,
     song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
     force: ForceOption = False,
@@ -293,6 +312,7 @@ def _check(plans: list[Any], quiet: bool) -> None:
         if plan.model["name"] in GENERATIVE:
             raise MusexError(f"{plan.model['name']} predicts the waveform itself: there are no seams to check")
         if not quiet:
+            check_stdout()
             show_seams(plan)
     if not all(passes(plan) for plan in plans):
         raise typer.Exit(3)
@@ -303,6 +323,7 @@ def play(
     seed: SeedOption = 0,
     novelty: NoveltyOption = 0.5,
     model: ModelOption = None,
+    stream: StreamOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Play a song endlessly on the sound device; keys: n next jump, c calmer, i more intense, q quit."""
@@ -311,4 +332,4 @@ def play(
 
     if not quiet:
         typer.echo(", ".join(f"{key}: {wish}" for key, wish in KEYS.items()), err=True)
-    play_file(song, model=model, settings=Settings(seed=seed, novelty=novelty))
+    play_file(song, model=model, stream=stream, settings=Settings(seed=seed, novelty=novelty))
