@@ -151,7 +151,12 @@ def _check_values(plan: Plan) -> None:
             missing = name not in about and name in _REQUIRED
             if missing or (name in about and not fits(_as_tuples(about[name]), hint)):
                 raise TypeError(f"its {name} cannot be {str(about.get(name))[:40]!r}")
-    if not 0.0 < plan.seconds <= 2 * LONGEST_OUTPUT_SECONDS or plan.song["sample_rate"] < 1 or plan.predictions < 0:
+    if (
+        not 0.0 < plan.seconds <= 2 * LONGEST_OUTPUT_SECONDS
+        or plan.song["sample_rate"] < 1
+        or plan.predictions < 0
+        or plan.tries < 1
+    ):
         raise ValueError(f"{plan.seconds:g} s at {plan.song['sample_rate']} Hz cannot be")
 
 
