@@ -23,7 +23,6 @@ class Format:
     codec: str
     most_channels: int = MOST_CHANNELS
     sample_rates: tuple[int, ...] = ()  # ascending; empty: any
-    cover: bool = False
     lossless: bool = False
     layouts: tuple[str, ...] = _LAYOUTS
 
@@ -31,13 +30,11 @@ class Format:
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 FORMATS = {
     ".wav": Format("wav", "pcm", lossless=True),
-    ".flac": Format("flac", "flac", cover=True, lossless=True),
-    ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES, cover=True),
+    ".flac": Format("flac", "flac", lossless=True),
+    ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES),
     ".ogg": Format("ogg", "libvorbis"),
     ".opus": Format("opus", "libopus", sample_rates=(48_000,)),
-    ".m4a": Format(
-        "ipod", "aac", sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000), cover=True, layouts=_AAC_LAYOUTS
-    ),
+    ".m4a": Format("ipod", "aac", sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000), layouts=_AAC_LAYOUTS),
 }
 LOSSLESS_M4A = replace(FORMATS[".m4a"], codec="alac", most_channels=2, sample_rates=(), lossless=True)
 WRITABLE = tuple(FORMATS)
