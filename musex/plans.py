@@ -92,8 +92,8 @@ class Plan:
         """How many samples of the song are played from its beginning on as they are."""
         if not self.spans or self.spans[0].start > 0:
             return 0
-        changes = [(join.at, join.fade) for join in (*self.seams, *self.swaps)]
-        return max(0, min([self.spans[0].frames, *(at - fade for at, fade in changes)]))
+        changes = [seam.at - seam.fade for seam in self.seams] + [swap.at - swap.fade for swap in self.swaps]
+        return max(0, min([self.spans[0].frames, *changes]))
 
     def places(self, times: Array) -> Array:
         """Which samples of the song are played at output samples `times`; during a rest the last one before it."""

@@ -337,9 +337,9 @@ def _new_frames(texts: dict[str, list[str]], version: int) -> Iterator[tuple[str
         field, _, words = name.partition(":")
         key = ID3_FRAMES.get(name, "")
         if field in ("COMMENT", "LYRICS"):
-            for number, value in enumerate(values):
+            for place, value in enumerate(values):
                 # frames of the same words would take each other's place
-                yield ID3_FRAMES[field], _text([words or str(number or ""), value], version, _LANGUAGE)
+                yield ID3_FRAMES[field], _text([f"{words}{place or ''}", value], version, _LANGUAGE)
         elif key.startswith("W") and all(map(str.isascii, values)):
             yield from ((key, value.encode()) for value in values)
         elif key and not key.startswith("W") and not (version == 3 and key == "TDRL"):

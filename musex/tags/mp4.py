@@ -44,7 +44,7 @@ def parse_moov(moov: bytes) -> Tags:
                             pictures += [Picture(data) for _, data in _data(atom) if data]
                         elif item := _parse_item(kind, atom):
                             items.append(item)
-                    except (struct.error, ValueError, StopIteration):
+                    except (struct.error, ValueError):
                         notes.append(f"a damaged tag is left out: {kind.decode('latin-1')}")
     others = (Picture(picture.data, 0) for picture in pictures[1:])
     first = (Picture(picture.data, FRONT_COVER) for picture in pictures[:1])
@@ -113,7 +113,7 @@ def _parse_item(kind: bytes, atom: bytes) -> Item | None:
     if not values:
         return None
     if key == "----":
-        mean, words = (next(_inside(atom, part))[4:].decode() for part in (b"mean", b"name"))
+        mean, words = (b"".join(_inside(atom, part))[4:].decode() for part in (b"mean", b"name"))
         texts = [data.decode(errors="replace") for kind_of_data, data in values if kind_of_data == _UTF8]
         return Item(tuple((name_of(words), text) for text in texts if text), "mp4", f"{key}:{mean}:{words}", atom)
     return Item(_pairs(key, values), "mp4", key, atom)
