@@ -236,10 +236,12 @@ def _make(
     chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
     if chain and is_streamed_alike(chain, settings):
         blocks = _predicted(play_chain(chain, song, settings, to_the_end=True), chain, report)
+        encoded_by = _made_by(model.name, model.sha256, settings.seed)
+        planned = partial(plan_of, chain, song, model, seconds=seconds, settings=settings)
         try:
-            _write(blocks, song, output, force, bitrate, encoded_by=_made_by(model.name, model.sha256, settings.seed))
+            _write(blocks, song, output, force, bitrate, encoded_by=encoded_by, untouched=lambda: planned().untouched)
             report("Predicting", 1.0)
-            return plan_of(chain, song, model, seconds=seconds, settings=settings)
+            return planned()
         except BegunAnewError:
             logger.info("what was written is no longer planned: planning first")
     on_progress = partial(report, "Predicting")
@@ -276,6 +278,7 @@ def _write_plan(
         force,
         bitrate,
         encoded_by=_made_by(plan.model.get("name"), plan.model.get("sha256"), plan.settings.get("seed")),
+        untouched=lambda: plan.untouched,
         loop_frames=frames if plan.settings.get("ending") == "loop" else None,
     )
 
@@ -292,6 +295,7 @@ def _write(
     bitrate: str | None,
     *,
     encoded_by: str,
+    untouched: Callable[[], int],
     loop_frames: int | None = None,
 ) -> None:
     notes = write_song(
@@ -303,6 +307,7 @@ def _write(
         encoded_by=encoded_by,
         bitrate=bitrate,
         loop_frames=loop_frames,
+        untouched=untouched,
     )
     for note in notes:
         logger.warning(note)

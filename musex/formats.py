@@ -25,7 +25,6 @@ class Format:
     codec: str
     most_channels: int = MOST_CHANNELS
     sample_rates: tuple[int, ...] = ()  # ascending; empty: any
-    cover: bool = False
     lossless: bool = False
     layouts: tuple[str, ...] = _LAYOUTS  # taken where the song does not say how its channels lie
     other_layouts: tuple[str, ...] | None = ()  # which it holds, too; None: any
@@ -35,16 +34,15 @@ class Format:
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 FORMATS = {
     ".wav": Format("wav", "pcm", lossless=True, other_layouts=None),
-    ".flac": Format("flac", "flac", cover=True, lossless=True, other_layouts=None),
-    ".aiff": Format("aiff", "pcm", cover=True, lossless=True, other_layouts=None, most_bytes=2**32 - 2**20),
-    ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES, cover=True),
+    ".flac": Format("flac", "flac", lossless=True, other_layouts=None),
+    ".aiff": Format("aiff", "pcm", lossless=True, other_layouts=None, most_bytes=2**32 - 2**20),
+    ".mp3": Format("mp3", "libmp3lame", most_channels=2, sample_rates=_MPEG_RATES),
     ".ogg": Format("ogg", "libvorbis"),
     ".opus": Format("opus", "libopus", sample_rates=(48_000,)),
     ".m4a": Format(
         "ipod",
         "aac",
         sample_rates=(*_MPEG_RATES, 64_000, 88_200, 96_000),
-        cover=True,
         layouts=_AAC_LAYOUTS,
         other_layouts=_MORE_AAC_LAYOUTS,
     ),

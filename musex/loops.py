@@ -11,6 +11,7 @@ from musex.plans import Seam
 from musex.regions import Limits, Material
 from musex.seams import Edges
 from musex.search import SeamFinder
+from musex.tags.riff import append_chunk
 
 Array = np.ndarray
 
@@ -71,20 +72,9 @@ def between(edges: Edges, limits: Limits, stop: int) -> Edges:
 
 
 def mark_loop(path: Path, frames: int, sample_rate: int) -> None:
-    """Append a `smpl` chunk to a WAV file (RF64 too): the whole of it is one loop, for ever.
-
-    Written out because no library at hand writes it: ffmpeg and mutagen do not know the chunk, and python-soundfile
-    does not offer libsndfile's.
-    """
+    """Append a `smpl` chunk to a WAV file (RF64 too): the whole of it is one loop, for ever."""
     if frames > LARGEST_CHUNK:
         return
     period = round(1e9 / sample_rate)
     sampler = struct.pack("<9I", 0, 0, period, 60, 0, 0, 0, 1, 0)  # middle C, one loop
-    chunk = sampler + struct.pack("<6I", 0, 0, 0, frames - 1, 0, 0)  # forward, first and last frame, endless
-    with path.open("r+b") as file:
-        large = file.read(4) == b"RF64"
-        size = file.seek(0, 2)
-        file.write(b"\0" * (size % 2) + b"smpl" + struct.pack("<I", len(chunk)) + chunk)
-        whole = file.tell() - 8
-        file.seek(20 if large else 4)  # an RF64 file has its size in the ds64 chunk, which comes first
-        file.write(struct.pack("<Q", whole) if large else struct.pack("<I", whole))
+    append_chunk(path, b"smpl", sampler + struct.pack("<6I", 0, 0, 0, frames - 1, 0, 0))  # forward, all of it, endless

@@ -97,6 +97,14 @@ class Plan:
         """Length of the output in samples at the song's rate."""
         return sum(span.frames for span in self.spans) + self.rest
 
+    @property
+    def untouched(self) -> int:
+        """How many samples of the song are played from its beginning on as they are."""
+        if not self.spans or self.spans[0].start > 0:
+            return 0
+        changes = [seam.at - seam.fade for seam in self.seams] + [swap.at - swap.fade for swap in self.swaps]
+        return max(0, min([self.spans[0].frames, *changes]))
+
     def places(self, times: Array) -> Array:
         """Which samples of the song are played at output samples `times`; during a rest the last one before it."""
         times = np.minimum(times, self.frames - self.rest - 1)

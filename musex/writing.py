@@ -1,4 +1,4 @@
-"""Write songs: formats, tags and cover, streaming, atomic replacement.
+"""Write songs: formats, tags and pictures, streaming, atomic replacement.
 
 Every format is encoded by ffmpeg, fed through a pipe: it works on another core while the caller renders, in memory
 that does not grow with the output.
@@ -35,7 +35,7 @@ from musex.formats import (
 )
 from musex.loops import mark_loop
 from musex.side_files import written_whole
-from musex.tags import read_source, tag_arguments
+from musex.tags import prepare_output, read_source
 
 MOST_WAITING = 20  # blocks that are made while the encoder has not taken them yet
 
@@ -81,8 +81,9 @@ def write_song(
     encoded_by: str | None = None,
     bitrate: str | None = None,
     loop_frames: int | None = None,
+    untouched: Callable[[], int] | None = None,
 ) -> list[str]:
-    """Encode blocks as they come, with the tags and cover of the song's file, and put the file in place at the end.
+    """Encode blocks as they come, with the tags and pictures of the song's file, and put the file in place at the end.
 
     Args:
         path: The output; its ending chooses the format, one of `WRITABLE`.
@@ -95,6 +96,8 @@ def write_song(
             where the format can; without it 192 kb/s or the song's own class above that (for two channels).
         loop_frames: Frames of an output that is one loop: its loop points are written, as a `smpl` chunk in wav and as
             the tags LOOPSTART and LOOPLENGTH in mp3, flac, ogg and opus.
+        untouched: Says, once the blocks have ended, how many frames of the song they play from its beginning on as it
+            is: chapters within them are kept.
 
     Returns:
         What the user should know: how the format differs from the song.
@@ -108,18 +111,19 @@ def write_song(
     source, notes = read_source(song.path), list[str]()
     form = choose_format(suffix, song, source.codec, bitrate, notes)
     command, convert = _input_arguments(form, song, notes)
+    tagged_frames = None
+    if loop_frames is not None and suffix in LOOP_TAGGED:
+        tagged_frames = round(loop_frames * output_rate(form, song) / song.sample_rate)
+    output = prepare_output(
+        suffix, source, title_suffix=title_suffix, encoded_by=encoded_by, loop_frames=tagged_frames, notes=notes
+    )
     with written_whole(path, AudioError, force=force) as temporary:
-        command += tag_arguments(suffix, song, source, temporary.parent, title_suffix=title_suffix, notes=notes)
-        if encoded_by is not None:
-            name = "comment" if suffix == ".m4a" else "encoded_by"  # ffmpeg's MP4 has no tag for it
-            if name not in source.tags:
-                command += ["-metadata", f"{name}={encoded_by}"]
-        if loop_frames is not None and suffix in LOOP_TAGGED:
-            frames = round(loop_frames * output_rate(form, song) / song.sample_rate)
-            command += ["-metadata", "LOOPSTART=0", "-metadata", f"LOOPLENGTH={frames}"]
+        command += output.arguments(temporary.parent)
         command += codec_arguments(suffix, form, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
         command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
         _encode(command, map(convert, _of_shape(blocks, song, form, path)), Path(path))
+        seconds = untouched() / song.sample_rate if untouched is not None else 0.0
+        notes += output.write(temporary, sample_rate=song.sample_rate, untouched_seconds=seconds)
         if loop_frames is not None and suffix == ".wav":
             mark_loop(temporary, loop_frames, song.sample_rate)
     return notes
