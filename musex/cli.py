@@ -19,7 +19,7 @@ from musex.terminal import one_line, tell_error
 class _Commands(TyperGroup):
     """The commands; what is wrong with their arguments is told without the words of the library that found it."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:

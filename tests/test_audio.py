@@ -210,7 +210,7 @@ def test_what_is_short_is_named_and_not_the_song(
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     with monkeypatch.context() as patch:
-        patch.setattr(audio.tempfile, "TemporaryFile", refuse)
+        patch.setattr("tempfile.TemporaryFile", refuse)
         with pytest.raises(AudioError, match=r"no folder for temporary files .* TMPDIR"):
             read_song(tmp_path / "a.m4a")
     try:

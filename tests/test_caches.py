@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from musex import caches
 from musex.caches import place_caches
 
 
@@ -23,7 +22,7 @@ def test_caches_are_placed_where_they_can_be(tmp_path: Path, short: str, monkeyp
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     if short == "everything":
-        monkeypatch.setattr(caches.tempfile, "mkdtemp", refuse)
+        monkeypatch.setattr("tempfile.mkdtemp", refuse)
     place_caches.cache_clear()
     told = place_caches()
     place_caches.cache_clear()

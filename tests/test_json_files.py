@@ -25,7 +25,7 @@ from musex.tables import describe_output
 from musex.terminal import summarise
 
 ROOT = Path(__file__).parent.parent
-ODD = [None, True, -1, 0.5, 10**30, "", "\ud800", "a\0b", [], [[1]], {}, float("nan"), float("inf")]
+ODD: list[Any] = [None, True, -1, 0.5, 10**30, "", "\ud800", "a\0b", [], [[1]], {}, float("nan"), float("inf")]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from musex import side_files
 from musex.errors import MusexError
 from musex.side_files import locked, save_text, written_whole
 
@@ -16,7 +15,7 @@ def test_of_two_that_write_one_file_one_is_told(tmp_path: Path, links: bool, mon
         raise PermissionError
 
     if not links:
-        monkeypatch.setattr(side_files.os, "link", refuse)
+        monkeypatch.setattr("os.link", refuse)
     path = tmp_path / "a.txt"
     with pytest.raises(MusexError, match="exists already"), written_whole(path) as temporary:  # noqa: PT012
         temporary.write_text("second")
