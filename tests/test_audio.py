@@ -311,7 +311,7 @@ def test_tags_and_cover_are_kept(tmp_path: Path, tagged: Path, suffix: str) -> N
     assert (tags["album"], tags["date"], tags["genre"]) == (["Album"], ["1999"], ["Folk"])
     everything = str(mutagen.File(path).tags).lower()
     assert not any(word in everything for word in ("replaygain", "loopstart", "looplength", "tlen"))
-    covers = {
+    covers: dict[str, Callable[[Any], list[Any]]] = {
         ".mp3": lambda file: file.tags.getall("APIC"),
         ".flac": lambda file: file.pictures,
         ".m4a": lambda file: file.tags["covr"],

@@ -1,5 +1,8 @@
 """Tags: what is read from each family, what is written in each, and what of one can be said in another."""
 
+# mypy: allow-untyped-calls
+# (mutagen's, which tells whether the tags are right)
+
 import base64
 import struct
 import zlib
@@ -102,7 +105,7 @@ def rewrite(path: Path, suffix: str = "", *, untouched: float = 0.0, **options: 
 # The same format
 
 
-FRAMES = (
+FRAMES: tuple[Any, ...] = (
     id3.TIT2(encoding=3, text="Höhe"),
     id3.TPE1(encoding=3, text=["Alice", "Bob"]),
     id3.TCON(encoding=3, text=["Rock", "Pop"]),
@@ -182,7 +185,7 @@ def test_vorbis_comments_are_kept_as_they_are(tagged: Callable[[str], Path]) -> 
     }
     file.update(texts | {"replaygain_track_gain": "-7 dB", "loopstart": "1000", "encoded-by": "EAC"})
     for kind, data in ((4, BACK), (3, FRONT)):
-        picture = Picture()  # type: ignore[no-untyped-call]
+        picture = Picture()
         picture.type, picture.mime, picture.data = kind, "image/png", data
         file.add_picture(picture)
     file.save()
@@ -190,7 +193,7 @@ def test_vorbis_comments_are_kept_as_they_are(tagged: Callable[[str], Path]) -> 
         output, _ = rewrite(path, suffix, encoded_by="musex 9")
         written = mutagen.File(output)
         tags = written.tags.as_dict()
-        pictures = [Picture(base64.b64decode(text)) for text in tags.pop("metadata_block_picture", [])]  # type: ignore[no-untyped-call]
+        pictures = [Picture(base64.b64decode(text)) for text in tags.pop("metadata_block_picture", [])]
         assert tags == texts | {"encodedby": ["musex 9"]}
         assert [(picture.type, picture.data) for picture in pictures or written.pictures] == [(3, FRONT), (4, BACK)]
 
@@ -219,7 +222,7 @@ def test_mp4_atoms_are_kept_as_they_are(tagged: Callable[[str], Path]) -> None:
     file.save()
     output, _ = rewrite(path, title_suffix=" (extended)", encoded_by="musex 9")
     made = {"©nam": ["Tune (extended)"], "©too": ["musex 9"], "covr": covers}
-    assert dict(MP4(output).tags) == kept | made
+    assert dict(mutagen.File(output).tags) == kept | made
 
 
 def test_chunks_of_a_wav_are_kept(tagged: Callable[[str], Path]) -> None:
@@ -298,7 +301,7 @@ def test_old_tags_at_the_end_are_read(tagged: Callable[[str], Path]) -> None:
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".m4a", ".ogg"])
 def test_pictures_of_all_kinds_are_kept(tagged: Callable[[str], Path], picture: bytes, suffix: str) -> None:
     path = tagged(".flac")
-    file, cover = FLAC(path), Picture()  # type: ignore[no-untyped-call]
+    file, cover = FLAC(path), Picture()
     cover.type, cover.mime, cover.data = 3, "image/jpeg", picture
     file.add_picture(cover)
     file.save()
