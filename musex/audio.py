@@ -495,14 +495,22 @@ def local_input(path: Path) -> list[str]:
 
 def list_streams(path: Path) -> list[AudioStream]:
     """The audio streams of a file; none where ffmpeg finds none."""
-    command = [ffmpeg(), "-nostdin", "-hide_banner", *local_input(path)]
+    return parse_streams(ask_ffmpeg(local_input(path), path)[1])
+
+
+def ask_ffmpeg(arguments: list[str], path: Path | None, *, given: bytes = b"") -> tuple[bytes, str]:
+    """What ffmpeg answers on stdout, and what it logs, where it is given some bytes on stdin.
+
+    Raises:
+        AudioError: It is missing, or takes longer than `STALL_SECONDS` over what should take a moment.
+    """
+    command = [ffmpeg(), "-hide_banner", "-nostats", *arguments]
     try:
-        told = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=STALL_SECONDS
-        )
+        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=STALL_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise AudioError(f"{path}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
-    return parse_streams(told.stderr.decode(errors="replace"))
+        name = path or "the song"
+        raise AudioError(f"{name}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
+    return done.stdout, done.stderr.decode(errors="replace")
 
 
 def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:

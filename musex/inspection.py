@@ -71,9 +71,10 @@ class SongInfo:
 
 def inspect_file(path: str | Path, *, stream: int | None = None) -> SongInfo:
     """Describe a song's file; raises AudioError as `read_song` does."""
-    facts = inspect_song(read_song(path, stream=stream))
+    song = read_song(path, stream=stream)
+    facts = inspect_song(song)
     rate = round(8 * Path(path).stat().st_size / facts.seconds / 1000)
-    return replace(facts, codec=read_source(Path(path)).codec, bit_rate=rate)
+    return replace(facts, codec=read_source(Path(path), song.stream).codec, bit_rate=rate)
 
 
 def inspect_song(song: Song) -> SongInfo:

@@ -108,7 +108,7 @@ def write_song(
     """
     check_output(path, song.path, force, bitrate=bitrate)
     suffix = Path(path).suffix.lower()
-    source, notes = read_source(song.path), list[str]()
+    source, notes = read_source(song.path, song.stream), list[str]()
     form = choose_format(suffix, song, source.codec, bitrate, notes)
     command, convert = _input_arguments(form, song, notes)
     tagged_frames = None

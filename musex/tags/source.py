@@ -1,12 +1,11 @@
 """What an output takes over from the song's file besides its samples: tags, pictures and class of bit rate."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from musex.audio import ffmpeg, local_input
+from musex.audio import ask_ffmpeg, local_input
 from musex.tags.ape import read_ape
 from musex.tags.id3 import HEADER, parse_id3, parse_id3v1, tag_bytes
 from musex.tags.items import Chapter, DamagedTagsError, Item, Pairs, Picture, Tags, numbered
@@ -29,18 +28,18 @@ class Source:
     by_musex: bool = False  # a tag says that musex made it
 
 
-def read_source(path: Path | None) -> Source:
-    """The tags, codec and bit rate of the song's file; nothing where they cannot be told."""
+def read_source(path: Path | None, stream: int = 1) -> Source:
+    """The tags of the song's file, and codec and bit rate of an audio stream; nothing where they cannot be told."""
     if path is None or not path.is_file():
         return Source()
-    command = [ffmpeg(), "-nostdin", "-hide_banner", "-nostats", *local_input(path)]
-    command += ["-map", "0:a:0", "-map_chapters", "-1", "-c", "copy", "-t", "0", "-f", "ffmetadata", "pipe:1"]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    text, log = answer.stdout.decode(errors="replace"), answer.stderr.decode(errors="replace")
-    log = log.split("Stream mapping", 1)[0]
-    audio = re.search(r"Stream #0:\S+ Audio: (?:mp3|vorbis|aac|wma)\b.*?(\d+) kb/s", log)
-    rate = int(audio[1]) if audio else None
-    codec = next(iter(re.findall(r"Stream #0:\S+ Audio: (\w+)", log)), "")
+    number = f"0:a:{stream - 1}"
+    arguments = [*local_input(path), "-map", number, "-map_chapters", "-1", "-c", "copy", "-t", "0"]
+    answer, log = ask_ffmpeg([*arguments, "-f", "ffmetadata", "pipe:1"], path)
+    text, log = answer.decode(errors="replace"), log.split("Stream mapping", 1)[0]
+    audio = next(iter(re.findall(r"Stream #0:\S+ Audio: (.*)", log)[stream - 1 :]), "")
+    lossy = re.match(r"(?:mp3|vorbis|aac|wma)\b.*?(\d+) kb/s", audio)
+    rate = int(lossy[1]) if lossy else None
+    codec = next(iter(re.findall(r"^\w+", audio)), "")
     tags = read_tags(path)
     if not tags.items:
         tags = tags.joined(_tags_of_ffmpeg(text))
@@ -121,9 +120,8 @@ def _cover_of_ffmpeg(path: Path, log: str) -> Picture | None:
     cover = re.search(r"Stream #0:(\d+)\S* Video: (?:mjpeg|png|bmp|gif|webp)\b.*\(attached pic\)", log)
     if not cover:
         return None
-    command = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", *local_input(path), "-map", f"0:{cover[1]}"]
-    command += ["-c:v", "copy", "-frames:v", "1", "-f", "image2pipe", "pipe:1"]
-    data = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+    arguments = [*local_input(path), "-map", f"0:{cover[1]}", "-c:v", "copy", "-frames:v", "1"]
+    data, _ = ask_ffmpeg([*arguments, "-f", "image2pipe", "pipe:1"], path)
     return Picture(data) if data else None
 
 

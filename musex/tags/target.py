@@ -6,11 +6,10 @@ take, where a file has its tags before its samples, and they are put there when 
 
 import logging
 import struct
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musex.audio import ffmpeg
+from musex.audio import ask_ffmpeg
 from musex.tags.id3 import HEADER, build_id3, tag_bytes
 from musex.tags.items import DamagedTagsError, Picture, Tags
 from musex.tags.mp4 import PICTURES, write_mp4
@@ -153,7 +152,6 @@ def _to_png(picture: Picture) -> Picture | None:
     """The same picture as PNG; None if it cannot be read."""
     if picture.mime_type not in _DECODERS:
         return None
-    command = [ffmpeg(), "-hide_banner", "-loglevel", "error", "-f", _DECODERS[picture.mime_type], "-i", "pipe:0"]
-    command += ["-frames:v", "1", "-c:v", "png", "-f", "image2pipe", "pipe:1"]
-    data = subprocess.run(command, input=picture.data, capture_output=True, check=False).stdout
+    arguments = ["-f", _DECODERS[picture.mime_type], "-i", "pipe:0", "-frames:v", "1", "-c:v", "png"]
+    data, _ = ask_ffmpeg([*arguments, "-f", "image2pipe", "pipe:1"], None, given=picture.data)
     return replace(picture, data=data) if data else None
