@@ -8,7 +8,7 @@ where beats and bars lie; nothing is known there of rows and of what is written.
 
 import importlib.util
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,12 +25,13 @@ from musex.features import analyse_frames, to_mono
 from musex.metrics import describe
 from musex.model import Model, WaveformModel
 from musex.planning.transitions import band_attacks
-from musex.seam_evaluation import looper_seams
+from musex.plans import Seam
+from musex.seam_evaluation import LOOPER, looper_seams
 from musex.tracker_modules import SUFFIXES, read_module
 
 Array = np.ndarray
 
-LOOPER, RANDOM, RANDOM_BEATS = "PyMusicLooper", "random places", "random places, attacks aligned"
+RANDOM, RANDOM_BEATS = "random places", "random places, attacks aligned"
 LEAST_SECONDS = 25.0
 CLEAR_PULSE = 0.6  # of the tracker's confidence: recordings below it say nothing of beats
 REACH_FRAMES, LAG_FRAMES = 100, 50  # of the attacks that random places are aligned by: ±2 s, ±1 s
@@ -104,7 +105,7 @@ def evaluate_scores(
         planners,
         seconds=seconds,
         songs=songs,
-        loops=_loops(looper, loops),
+        loops=count_loops(looper, loops),
         seed=seed,
         on_progress=on_progress,
     )
@@ -137,7 +138,7 @@ def evaluate_beats(
         planners,
         seconds=seconds,
         songs=songs,
-        loops=_loops(looper, loops),
+        loops=count_loops(looper, loops),
         seed=seed,
         on_progress=on_progress,
     )
@@ -146,7 +147,7 @@ def evaluate_beats(
     return {"data": str(dataset), "kind": "recordings", **results}
 
 
-def _loops(looper: bool | None, loops: int) -> int:
+def count_loops(looper: bool | None, loops: int) -> int:
     """How many of PyMusicLooper's loops count: none where it is not wanted, or not installed."""
     installed = importlib.util.find_spec("pymusiclooper") is not None
     return loops if (installed if looper is None else looper) else 0
@@ -224,14 +225,19 @@ def collect_jumps(
             plan = plan_song(song, model, seconds=seconds, seed=seed)
         except DurationError:
             return {}
-        found[name] = [(seam.leave / rate, seam.enter / rate) for seam in plan.seams]
+        found[name] = to_seconds(plan.seams, rate)
     if loops:
-        found[LOOPER] = [(seam.leave / rate, seam.enter / rate) for seam in looper_seams(song, loops)]
+        found[LOOPER] = to_seconds(looper_seams(song, loops), rate)
     random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
     places = random.uniform(3.0, song.seconds - 3.0, (8, 2))
     found[RANDOM] = [(float(leave), float(enter)) for leave, enter in places]
     found[RANDOM_BEATS] = align_attacks(song, found[RANDOM])
     return found
+
+
+def to_seconds(seams: Iterable[Seam], sample_rate: int) -> Jumps:
+    """Where seams leave and enter."""
+    return [(seam.leave / sample_rate, seam.enter / sample_rate) for seam in seams]
 
 
 def align_attacks(song: Song, jumps: Jumps) -> Jumps:

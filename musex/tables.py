@@ -97,17 +97,25 @@ def cost_table(cost: dict[str, dict[str, float]]) -> Table:
 
 def seam_table(results: dict[str, Any]) -> Table:
     """What `evaluate_seams` returns: one row a kind of seam."""
-    title = (
-        f"{results['data']}: {results['songs']} songs, seed {results['seed']}; area under the ROC curve, 0.5 is unheard"
-    )
-    table = Table("seams", title=title, box=None, title_justify="left")
+    return _area_table(results, "seams", "area under the ROC curve, 0.5 is unheard")
+
+
+def phrase_table(results: dict[str, Any]) -> Table:
+    """What `evaluate_phrases` returns: one row a kind of jump."""
+    return _area_table(results, "phrases", "area under the ROC curve of a judge of ±10 s, 0.5 goes on as music does")
+
+
+def _area_table(results: dict[str, Any], name: str, measure: str) -> Table:
+    """Areas under the ROC curve against both kinds of untouched places, a row a kind; and what is left out."""
+    title = f"{results['data']}: {results['songs']} songs, seed {results['seed']}; {measure}"
+    table = Table(name, title=title, box=None, title_justify="left")
     for heading in ("against random places", "against the same places untouched", "number"):
         table.add_column(heading, justify="right")
-    for kind, row in results["seams"].items():
+    for kind, row in results[name].items():
         areas = (f"{a['mean']:.2f} ({a['low']:.2f}, {a['high']:.2f})" for a in (row["area"], row["against_matched"]))
         table.add_row(kind, *areas, str(row["count"]))
-    for name, reason in results["left_out"].items():
-        table.add_row(name, reason)
+    for left_out, reason in results["left_out"].items():
+        table.add_row(left_out, reason)
     return table
 
 

@@ -79,6 +79,10 @@ def evaluate(
     seams: Annotated[
         bool, typer.Option("--seams", help="Measure instead whether a classifier can find the seams.")
     ] = False,
+    phrases: Annotated[
+        bool,
+        typer.Option("--phrases", help="Measure instead whether the music goes on after seams, by a judge of ±10 s."),
+    ] = False,
     scores: Annotated[
         bool,
         typer.Option("--scores", help="Measure instead whether seams keep beat and bar, on tracker modules."),
@@ -92,16 +96,17 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Measure the packaged model, other models and the baselines beside them on a folder of music."""
-    if seams + scores + beats > 1:
-        raise typer.BadParameter("--seams, --scores and --beats measure different things: choose one")
+    if seams + phrases + scores + beats > 1:
+        raise typer.BadParameter("--seams, --phrases, --scores and --beats measure different things: choose one")
     if seams and model:
         raise typer.BadParameter("--seams measures the packaged model alone")
     from musex.evaluation import evaluate as measure
     from musex.evaluation import load_models
     from musex.jump_evaluation import evaluate_beats, evaluate_scores, name_planners
+    from musex.phrase_evaluation import evaluate_phrases
     from musex.seam_evaluation import evaluate_seams
     from musex.side_files import check_side_file, save_text
-    from musex.tables import jump_table, result_tables, seam_table
+    from musex.tables import jump_table, phrase_table, result_tables, seam_table
 
     piped = json == Path("-")
     if json is not None and not piped:
@@ -109,9 +114,9 @@ def evaluate(
     with show_progress(quiet) as on_progress:
         if seams:
             results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
-        elif scores or beats:
+        elif phrases or scores or beats:
             planners, left_out = name_planners(load_models(model or []), seed)
-            judge = evaluate_scores if scores else evaluate_beats
+            judge = evaluate_phrases if phrases else evaluate_scores if scores else evaluate_beats
             results = judge(dataset, planners=planners, seed=seed, on_progress=on_progress)
             results["left_out"] |= left_out
         else:
@@ -124,5 +129,5 @@ def evaluate(
     if not quiet and not piped:
         if json is None:
             check_stdout()
-        table = seam_table if seams else jump_table if scores or beats else None
-        show_tables([table(results)] if table else result_tables(results))
+        drawn = {seams: seam_table, phrases: phrase_table, scores or beats: jump_table}.get(True)
+        show_tables([drawn(results)] if drawn else result_tables(results))
