@@ -41,7 +41,7 @@ def content(song: Song) -> dict[str, Any]:
     seam = Seam(16_000, 16_000, 32_000, 400, 0.5, 0.1, 50.0, 1.0, 0.9, 0.8)
     spans = (Span(0, 16_000), Span(32_000, song.frames))
     swap = Swap(8_000, 4_000, 8_000, 40_000, 200)
-    plan = Plan(6.0, about, {"name": "pointer", "sha256": "0"}, settings, spans, (seam,), (swap,), 3, 0, "0")
+    plan = Plan(6.0, about, {"name": "pointer", "sha256": "0"}, settings, spans, (seam,), (swap,), 3, 0, 1, "0")
     return dict(json.loads(plan.to_json()))
 
 
