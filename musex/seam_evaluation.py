@@ -205,25 +205,35 @@ def evaluate_seams(
 
 def judge_places(collected: list[dict[str, list[Array]]], kinds: list[str], seed: int) -> list[dict[str, Array]]:
     """The classifier's log-odds for every place of every song, by classifiers that have not heard the song."""
-    from sklearn.ensemble import GradientBoostingClassifier
-
     folds = np.random.default_rng(seed).permutation(len(collected)) % FOLDS
     scores: list[dict[str, Array]] = [{} for _ in collected]
     for fold in range(FOLDS):
         learned = [song for song, its_fold in zip(collected, folds, strict=True) if its_fold != fold]
         untouched = [place for song in learned for place in song["untouched"] + song["matched"]]
         seams = [place for song in learned for kind in LEARNED for place in song[kind]]
-        classifier = GradientBoostingClassifier(
-            n_estimators=200, learning_rate=0.06, max_depth=4, subsample=0.7, max_features="sqrt", random_state=seed
-        )
-        labels = np.concatenate([np.zeros(len(untouched)), np.ones(len(seams))])
-        weights = np.where(labels > 0, len(untouched) / max(len(seams), 1), 1.0)
-        classifier.fit(np.array(untouched + seams), labels, sample_weight=weights)
+        log_odds = learn_to_tell(np.array(untouched), np.array(seams), seed)
         for number in np.flatnonzero(folds == fold):
             for kind in kinds:
                 if places := collected[number].get(kind):
-                    scores[number][kind] = classifier.decision_function(np.array(places))
+                    scores[number][kind] = log_odds(np.array(places))
     return scores
+
+
+def learn_to_tell(untouched: Array, seams: Array, seed: int) -> Callable[[Array], Array]:
+    """A classifier that has learned from rows of both kinds: its log-odds that places (places, features) are seams."""
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    classifier = GradientBoostingClassifier(
+        n_estimators=200, learning_rate=0.06, max_depth=4, subsample=0.7, max_features="sqrt", random_state=seed
+    )
+    labels = np.repeat([0, 1], [len(untouched), len(seams)])
+    weights = np.where(labels > 0, len(untouched) / max(len(seams), 1), 1.0)
+    classifier.fit(np.concatenate([untouched, seams]), labels, sample_weight=weights)
+
+    def log_odds(places: Array) -> Array:
+        return np.asarray(classifier.decision_function(places))
+
+    return log_odds
 
 
 def area_interval(scores: list[dict[str, Array]], kind: str, against: str, seed: int) -> dict[str, float]:
