@@ -59,7 +59,7 @@ class SearchConfig:
     join: float = 0.3  # each nat by which the join head is less sure than …
     join_sure: float = 2.0  # … this that a seam is real, …
     join_cap: float = 6.0  # … up to so many
-    beyond: float = 12.0  # each of a seam's bounds that it exceeds, and a seam beyond them in a plan before
+    beyond: float = 40.0  # each of a seam's bounds that it exceeds, and a seam beyond them in a plan before
     tries: int = 3  # plans made, each shunning the seams beyond their bounds of those before, until there is none
     expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
     alignments: int = 16  # tried for one decision
