@@ -91,7 +91,7 @@ def check(plan: Plan, song: Song, seconds: float) -> None:
     assert plan.frames == round(seconds * song.sample_rate)
     end, rate = plan.spans[-1].stop, song.sample_rate
     missing = len(song.samples) - end
-    assert plan.rest <= min(max(0.5, 0.0025 * seconds), 2.0) * rate
+    assert plan.rest <= min(max(0.5, 0.02 * seconds), 2.0) * rate
     assert missing == 0 or plan.rest == 0
     if missing > 0.1 * rate:
         assert missing <= 2.0 * rate
