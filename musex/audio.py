@@ -129,7 +129,7 @@ def read_song(path: str | Path, *, stream: int | None = None) -> Song:
             if not head:
                 raise AudioError(f"{path} is empty (0 bytes): was it copied or downloaded completely?")
         foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
-        if stream is not None and choose_stream(list_streams(path), stream, str(path)) > 1:
+        if not foreign and stream is not None and choose_stream(list_streams(path), stream, str(path)) > 1:
             foreign = True  # libsndfile knows of one
         return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path, stream)
     except FileNotFoundError as error:

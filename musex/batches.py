@@ -28,7 +28,7 @@ from musex.json_files import parse_json, read_json_text
 from musex.model import load_model
 from musex.settings import Options, Settings
 from musex.side_files import LONGEST_NAME, locked, save_text, shorten
-from musex.tags import read_source
+from musex.tags import read_tags
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def _tell_clash(task: Task, songs: Sequence[Path]) -> str:
 
 def _is_own(path: Path) -> bool:
     """Whether musex made this file, as its folder's ledger or its own tag tells."""
-    return path.name in _read_ledger(path.parent) or read_source(path).by_musex
+    return path.name in _read_ledger(path.parent) or read_tags(path).by_musex
 
 
 def _name_output(template: str, facts: Mapping[str, str]) -> str:

@@ -9,12 +9,11 @@ import logging
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol, Unpack
 
 import numpy as np
 
-from musex.checks import count_exceeded, exceeded
+from musex.checks import count_exceeded, seams_beyond
 from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
 from musex.errors import DurationError
 from musex.joins import JoinHeadLike
@@ -22,7 +21,7 @@ from musex.layers import plan_swaps
 from musex.outlook import Outlook, look_ahead, look_back
 from musex.paths import PathSearch
 from musex.planning.transitions import TransitionHeadLike
-from musex.plans import Plan, Seam, SongLike, Span
+from musex.plans import NamedSong, Plan, Seam, Span, describe_song
 from musex.search import SEARCH, SearchConfig
 from musex.settings import Options, Settings
 
@@ -53,13 +52,6 @@ class ModelLike(Protocol):
     def transition_head(self) -> TransitionHeadLike | None: ...
     def listen(self, features: Array) -> Any: ...
     def predict(self, memory: Any, context: Array, *, apart: int) -> PredictionLike: ...
-
-
-class NamedSong(SongLike, Protocol):
-    """A song that knows where it came from."""
-
-    @property
-    def path(self) -> Path | None: ...
 
 
 def plan_song(
@@ -134,19 +126,19 @@ def plan_chain(
     settings: Settings,
     on_progress: Callable[[float], None] | None = None,
 ) -> Plan:
-    """Grow a chain from its start to its end; its plan. None is the song as it is.
+    """Grow a chain to its end, from as far as it is; its plan. None is the song as it is.
 
     While a seam exceeds its bounds, it is grown anew without such seams, and of all plans the best one counts.
     """
     report = on_progress or (lambda done: None)
     if chain:
-        for _ in chain.grow():
+        for _ in chain.growth:
             report(chain.done)
     report(1.0)
     plans = [plan_of(chain, song, model, seconds=seconds, settings=settings)]
-    while chain and len(plans) < chain.path.config.tries and count_exceeded(plans[-1]):
-        chain.path.shun([seam for seam in plans[-1].seams if exceeded(seam)])
-        logger.info(f"plan {len(plans)} exceeds {count_exceeded(plans[-1])} bounds: trying another")
+    while chain and len(plans) < chain.path.config.tries and (beyond := seams_beyond(plans[-1])):
+        chain.path.shun(beyond)
+        logger.info(f"plan {len(plans)} has {len(beyond)} seams beyond the bounds: trying another")
         try:
             for _ in chain.grow():
                 pass
@@ -162,8 +154,7 @@ def plan_chain(
 
 def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds: float, settings: Settings) -> Plan:
     """The plan, without layers, of a chain that has grown to its end; None is the song as it is."""
-    frames, channels = song.samples.shape
-    start, length, predictions = 0, frames, 0
+    start, length, predictions = 0, len(song.samples), 0
     seams: tuple[Seam, ...] = ()
     target = round(seconds * song.sample_rate)
     if chain:
@@ -176,13 +167,7 @@ def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds
         rest, length = max(0, target - length), min(length, target)
     return Plan(
         seconds=(length + rest) / song.sample_rate,
-        song={
-            "path": str(song.path) if song.path else None,
-            "sha256": song.sha256,
-            "sample_rate": song.sample_rate,
-            "frames": frames,
-            "channels": channels,
-        },
+        song=describe_song(song),
         model={"name": model.name, "sha256": model.sha256},
         settings={**settings.to_dict(), "requested_seconds": seconds},
         spans=_spans(start, seams[: len(seams) - (settings.ending == "loop")], length),
@@ -209,6 +194,7 @@ class Chain:
         self.memory = model.listen(path.features)
         self.predictions = 0
         self.attempts = 0  # paths begun
+        self.growth = self.grow()  # whoever takes it on goes on where it was left
 
     @property
     def done(self) -> float:

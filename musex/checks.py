@@ -44,9 +44,14 @@ def count_exceeded(plan: Plan, bounds: SeamBounds = BOUNDS) -> int:
     return sum(len(exceeded(seam, bounds)) for seam in plan.seams)
 
 
+def seams_beyond(plan: Plan, bounds: SeamBounds = BOUNDS) -> list[Seam]:
+    """The seams of a plan that exceed a bound."""
+    return [seam for seam in plan.seams if exceeded(seam, bounds)]
+
+
 def passes(plan: Plan, bounds: SeamBounds = BOUNDS) -> bool:
     """Whether every seam of a plan keeps to the bounds."""
-    return not count_exceeded(plan, bounds)
+    return not seams_beyond(plan, bounds)
 
 
 def format_measure(seam: Seam, name: str) -> str:

@@ -119,7 +119,7 @@ def vary_file(
     for number, output in enumerate(outputs):
         began = time.monotonic()
         own = replace(settings, seed=settings.seed + number)
-        plan = _of_stream(_make(song, loaded, output, seconds, own, plans, force, bitrate, report), song)
+        plan = _make(song, loaded, output, seconds, own, plans, force, bitrate, report)
         spent = time.monotonic() - began
         logger.info(f"planned and written in {spent:.2f} s, {plan.seconds / max(spent, 1e-3):.0f} × real time")
         if plan_paths:
@@ -248,11 +248,6 @@ def _make(
     plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
     _write_plan(plan, render(plan, song), song, output, force, bitrate, report)
     return plan
-
-
-def _of_stream(plan: Plan, song: Song) -> Plan:
-    """The plan, which says what its song is where it is not the first stream of its file."""
-    return plan if song.stream == 1 else replace(plan, song={**plan.song, "stream": song.stream})
 
 
 def _predicted(blocks: Iterable[Samples], chain: Chain, report: OnProgress) -> Iterator[Samples]:

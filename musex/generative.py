@@ -20,7 +20,7 @@ from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.features import standardise, to_mono
 from musex.model import WaveformModel
-from musex.plans import Plan, Seam, Span
+from musex.plans import Plan, Seam, Span, describe_song
 from musex.search import SEARCH
 from musex.settings import Settings
 from musex.stitch import FADE_OUT_SECONDS, crossfade, play
@@ -63,13 +63,7 @@ def continue_song(
         logger.warning(f"{model.name} cannot lead to the song's own ending: the output ends in a fade")
     plan = Plan(
         seconds=frames / song.sample_rate,
-        song={
-            "path": str(song.path) if song.path else None,
-            "sha256": song.sha256,
-            "sample_rate": song.sample_rate,
-            "frames": song.frames,
-            "channels": song.channels,
-        },
+        song=describe_song(song),
         model={"name": model.name, "sha256": model.sha256},
         settings={**replace(settings, ending=ending).to_dict(), "requested_seconds": seconds},
         spans=(Span(0, kept),),

@@ -28,6 +28,28 @@ class SongLike(Protocol):
     def sha256(self) -> str: ...
 
 
+class NamedSong(SongLike, Protocol):
+    """A song that knows where it came from."""
+
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def stream(self) -> int: ...
+
+
+def describe_song(song: NamedSong) -> dict[str, Any]:
+    """What a plan says of its song; of its stream only where that is not the first of its file."""
+    frames, channels = song.samples.shape
+    return {
+        "path": str(song.path) if song.path else None,
+        "sha256": song.sha256,
+        "sample_rate": song.sample_rate,
+        "frames": frames,
+        "channels": channels,
+        **({} if song.stream == 1 else {"stream": song.stream}),
+    }
+
+
 @dataclass(frozen=True)
 class Span:
     """A run of consecutive source samples, [start, stop), played without a cut."""

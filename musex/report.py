@@ -19,7 +19,7 @@ import numpy as np
 
 from musex import __version__
 from musex.audio import Song, read_song
-from musex.checks import MEASURE_FORMS, exceeded, format_measure
+from musex.checks import MEASURE_FORMS, exceeded, format_measure, passes
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.extension import Extension
@@ -315,8 +315,7 @@ def _seam_table(plan: Plan) -> str:
     rate = plan.song["sample_rate"]
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Seam", "Listen", *COLUMNS))
     rows = "".join(_seam_row(number, seam, rate) for number, seam in enumerate(plan.seams))
-    failing = sum(bool(exceeded(seam)) for seam in plan.seams)
-    caption = "Measures in bold red exceed their bound." if failing else "Every seam keeps to its bounds."
+    caption = "Every seam keeps to its bounds." if passes(plan) else "Measures in bold red exceed their bound."
     return (
         f'<div class="seams" tabindex="0" role="region" aria-label="Table of seams"><table><caption>{caption}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"

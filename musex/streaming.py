@@ -91,14 +91,14 @@ def grow(chain: Chain, *, to_the_end: bool = False) -> Iterator[Array]:
     """
     path = chain.path
     samples, at, joined, attempt = path.samples, path.start, 0, 0
-    for _ in chain.grow():
+    for _ in chain.growth:
         if attempt and chain.attempts != attempt:
             if to_the_end:
                 raise BegunAnewError
             logger.warning("the stream ends early: this song cannot be played on to the duration asked for")
             return
         attempt = chain.attempts
-        if to_the_end and path.config.tries > 1 and any(exceeded(seam) for seam in path.seams[joined:]):
+        if to_the_end and path.config.tries > 1 and any(map(exceeded, path.seams[joined:])):
             raise BegunAnewError
         for seam in path.seams[joined:]:
             half = seam.fade // 2

@@ -107,13 +107,12 @@ def show_tables(tables: Iterable[Any]) -> None:
 
 def summarise(plan: Any, path: Path, taken: float) -> None:
     """One line about what was made."""
-    from musex.checks import exceeded
+    from musex.checks import seams_beyond
 
     generative = plan.model["name"] in GENERATIVE
     made_of = format_count(plan.predictions, "prediction") if generative else format_count(len(plan.seams), "seam")
     if plan.tries > 1:
-        beyond = sum(bool(exceeded(seam)) for seam in plan.seams)
-        made_of += f", {beyond or 'none'} beyond the bounds in the best of {plan.tries} plans"
+        made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
     typer.echo(
         f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s, {tell_speed(plan.seconds, taken)}"
     )
@@ -125,11 +124,11 @@ def show_seams(plan: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from musex.checks import BOUNDS, MEASURE_FORMS, exceeded, format_measure
+    from musex.checks import BOUNDS, MEASURE_FORMS, exceeded, format_measure, seams_beyond
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     count = format_count(len(plan.seams), "seam")
-    table.title = f"{count}, {sum(bool(exceeded(seam)) for seam in plan.seams)} beyond the bounds"
+    table.title = f"{count}, {len(seams_beyond(plan))} beyond the bounds"
     for title in (
         f"level dB (±{BOUNDS.level_db:g})",
         f"flux percentile ({BOUNDS.flux_percentile:g})",

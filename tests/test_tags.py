@@ -273,8 +273,8 @@ def test_what_id3_says_is_said_in_other_families_and_back(tagged: Callable[[str]
 @pytest.mark.parametrize("suffix", WRITABLE)
 def test_what_musex_made_is_known(tagged: Callable[[str], Path], suffix: str) -> None:
     output, _ = rewrite(tag_mp3(tagged(".mp3")), suffix, encoded_by="musex 9, pointer")
-    assert read_source(output).by_musex
-    assert not read_source(tagged(suffix)).by_musex
+    assert read_tags(output).by_musex
+    assert not read_tags(tagged(suffix)).by_musex
 
 
 def test_ape_tags_are_read(tagged: Callable[[str], Path]) -> None:

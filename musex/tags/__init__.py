@@ -4,7 +4,7 @@
 family: `id3`, `vorbis`, `mp4`, `riff`, `ape`; `items` is what passes between them, `names` what they call the same.
 """
 
-from musex.tags.source import Source, read_source
+from musex.tags.source import Source, read_source, read_tags
 from musex.tags.target import Output, prepare_output
 
-__all__ = ["Output", "Source", "prepare_output", "read_source"]
+__all__ = ["Output", "Source", "prepare_output", "read_source", "read_tags"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from musex.audio import ask_ffmpeg, local_input
+from musex.streams import parse_streams
 from musex.tags.ape import read_ape
 from musex.tags.id3 import HEADER, parse_id3, parse_id3v1, tag_bytes
 from musex.tags.items import Chapter, DamagedTagsError, Item, Pairs, Picture, Tags, numbered
@@ -25,7 +26,6 @@ class Source:
     tags: Tags = field(default_factory=Tags)
     bit_rate: int | None = None  # kb/s
     codec: str = ""  # as ffmpeg names it
-    by_musex: bool = False  # a tag says that musex made it
 
 
 def read_source(path: Path | None, stream: int = 1) -> Source:
@@ -36,7 +36,7 @@ def read_source(path: Path | None, stream: int = 1) -> Source:
     arguments = [*local_input(path), "-map", number, "-map_chapters", "-1", "-c", "copy", "-t", "0"]
     answer, log = ask_ffmpeg([*arguments, "-f", "ffmetadata", "pipe:1"], path)
     text, log = answer.decode(errors="replace"), log.split("Stream mapping", 1)[0]
-    audio = next(iter(re.findall(r"Stream #0:\S+ Audio: (.*)", log)[stream - 1 :]), "")
+    audio = next((found.description for found in parse_streams(log)[stream - 1 :]), "")
     lossy = re.match(r"(?:mp3|vorbis|aac|wma)\b.*?(\d+) kb/s", audio)
     rate = int(lossy[1]) if lossy else None
     codec = next(iter(re.findall(r"^\w+", audio)), "")
@@ -47,7 +47,7 @@ def read_source(path: Path | None, stream: int = 1) -> Source:
         tags = replace(tags, pictures=(cover,))
     if not tags.chapters:
         tags = replace(tags, chapters=_chapters_of_ffmpeg(log))
-    return Source(tags.kept(), rate, codec, tags.by_musex)
+    return Source(tags.kept(), rate, codec)
 
 
 def read_tags(path: Path) -> Tags:
