@@ -69,15 +69,15 @@ def _own_folder(parent: Path) -> Iterator[Path]:
     """A hidden folder that is this process's as long as it lives."""
     while True:
         folder = parent / f".musex-{secrets.token_hex(8)}"
-        folder.mkdir()
-        with locked(folder) as own:
-            if own is False or not folder.exists():  # another run has taken it for a leftover
-                continue
-            try:
+        try:
+            folder.mkdir()
+            with locked(folder) as own:
+                if own is False or not folder.exists():  # another run has taken it for a leftover
+                    continue
                 yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            return
+                return
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_leftovers(parent: Path) -> None:

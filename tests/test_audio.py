@@ -567,7 +567,7 @@ def test_segment_round_trip(song: Song) -> None:
 
 
 def test_output_is_checked(tmp_path: Path, song: Song, wav_path: Path) -> None:
-    with pytest.raises(AudioError, match=r"\.xyz is not among wav, flac, mp3"):
+    with pytest.raises(AudioError, match=r"\.xyz is not among wav, flac, aiff, mp3"):
         check_output(tmp_path / "a.xyz", None, False)
     with pytest.raises(AudioError, match="no ending is not among"):
         check_output(tmp_path / "a", None, False)

@@ -125,11 +125,14 @@ def test_files_are_written_while_they_are_planned(wav_path: Path, tmp_path: Path
 
 
 def test_what_begins_anew_is_written_as_it_ends(
-    wav_path: Path, tmp_path: Path, extended: musex.Extension, monkeypatch: pytest.MonkeyPatch
+    wav_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, refusals = vars(PathSearch)["arrived"].fget, iter([True])
     monkeypatch.setattr(PathSearch, "arrived", property(lambda path: not next(refusals, False) and arrived(path)))
     plan = musex.extend_file(wav_path, tmp_path / "out.wav", seconds=SECONDS)
+    assert next(refusals, None) is None
+    refusals = iter([True])
+    extended = musex.extend(wav_path, seconds=SECONDS)
     assert next(refusals, None) is None
     assert plan == extended.plan
     made, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
