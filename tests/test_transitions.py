@@ -6,6 +6,7 @@ import pytest
 from musex.audio import Song, song_from_array
 from musex.baselines import ablate
 from musex.chain import plan_song
+from musex.checks import BOUNDS
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.features import analyse_frames, to_mono, to_rows
 from musex.jump_evaluation import share_the_same
@@ -18,10 +19,10 @@ BEAT = 0.48  # seconds: neither beats nor bars are whole steps of 100 ms for lon
 STEPS = FEATURES.steps_per_second
 
 
-def drums_and_chords(bars: list[int], beats: int, *, seed: int = 0) -> Song:
+def drums_and_chords(bars: list[int], beats: int, *, beat_seconds: float = BEAT, seed: int = 0) -> Song:
     """A song of bars of so many beats: a kick on the first, snares and hats, and each number its own chord and tune."""
     random = np.random.default_rng(seed)
-    length = round(beats * BEAT * RATE)
+    length = round(beats * beat_seconds * RATE)
     time = np.arange(length) / RATE
     played = {}
     for number in sorted(set(bars)):
@@ -31,7 +32,7 @@ def drums_and_chords(bars: list[int], beats: int, *, seed: int = 0) -> Song:
             hit = np.arange(round(0.1 * RATE)) / RATE
             kick = np.sin(2 * np.pi * 60.0 * hit) * np.exp(-hit * 30.0)
             snare = random.standard_normal(len(hit)) * np.exp(-hit * 40.0)
-            start = round(beat * BEAT * RATE)
+            start = round(beat * beat_seconds * RATE)
             bar[start : start + len(hit)] += 0.25 * kick if beat == 0 else 0.15 * snare
             note = np.sin(2 * np.pi * float(random.uniform(300.0, 1200.0)) * hit) * np.exp(-hit * 15.0)
             bar[start + len(hit) : start + 2 * len(hit)] += 0.2 * note
@@ -122,3 +123,24 @@ def test_the_pointer_does_not_see_what_is_being_played(verses: Song) -> None:
     pointer = model.predict(memory, np.arange(100, 300), apart=100).starts
     assert (pointer[200:400] == pointer.min()).all()
     assert (model.predict(memory, np.arange(100, 300)).starts[300] > pointer[300]).all()
+
+
+@pytest.mark.parametrize("faster", [1.5, 2 / 3, 1.03])
+def test_most_jumps_into_another_tempo_are_beyond_the_bounds(faster: float) -> None:
+    bars, other = [0, 1, 2, 3] * 4, BEAT / faster
+    parts = [drums_and_chords(bars, beats=4, beat_seconds=seconds).samples for seconds in (BEAT, other)]
+    heard = hear(song_from_array(np.concatenate(parts), RATE))
+    leaves = np.rint(np.arange(4, 12) * 4 * BEAT * STEPS).astype(int)
+    enters = np.rint((len(bars) * BEAT + np.arange(4, 12) * other) * 4 * STEPS).astype(int)
+    answers = kept(heard, np.repeat(leaves, 8), np.tile(enters, 8))
+    assert np.mean(np.all(answers >= BOUNDS.bar, axis=1)) <= 0.2
+    same = kept(heard, np.repeat(leaves, 8)[::9], np.tile(leaves[[4, 5, 6, 7, 0, 1, 2, 3]], 8)[::9])
+    assert np.mean(np.all(same >= BOUNDS.bar, axis=1)) >= 0.9
+
+
+def kept(heard: Heard, leaves: Array, enters: Array) -> Array:
+    """How likely jumps keep the beat and the bar, as the packaged head says, (jumps, 2)."""
+    head = load_model().transition_head
+    assert head is not None
+    seen, _ = see(heard, leaves, enters)
+    return np.asarray(1.0 / (1.0 + np.exp(-head.log_odds(seen)[:, :2])))
