@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from musex.evaluation import evaluate
     from musex.extension import Extension, extend, plan, predict
     from musex.files import extend_file, render_file
+    from musex.inspection import SongInfo, info
     from musex.model import Prediction, load_model
     from musex.plans import Plan
+    from musex.reports import report, report_file
     from musex.stitch import render
 
 __version__ = "0.1.0"
@@ -29,16 +31,20 @@ __all__ = [
     "Plan",
     "Prediction",
     "Song",
+    "SongInfo",
     "__version__",
     "evaluate",
     "extend",
     "extend_file",
+    "info",
     "load_model",
     "plan",
     "predict",
     "read_song",
     "render",
     "render_file",
+    "report",
+    "report_file",
 ]
 
 _HOMES = {
@@ -47,15 +53,19 @@ _HOMES = {
     "Plan": "plans",
     "Prediction": "model",
     "Song": "audio",
+    "SongInfo": "inspection",
     "evaluate": "evaluation",
     "extend": "extension",
     "extend_file": "files",
+    "info": "inspection",
     "load_model": "model",
     "plan": "extension",
     "predict": "extension",
     "read_song": "audio",
     "render": "stitch",
     "render_file": "files",
+    "report": "reports",
+    "report_file": "reports",
 }
 
 

@@ -271,6 +271,20 @@ def align_seam(
     return fade_over(samples, sample_rate, seam, fade, reference)
 
 
+def measure_seam(samples: Array, sample_rate: int, seam: Seam, reference: FluxReference) -> Seam:
+    """The same seam with the measures of its place, whatever it says of them; `reference` is the song's own flux."""
+    reach = round(ALIGNMENT.reach * sample_rate)
+    sides = (_excerpt(samples, place - reach, place + reach) for place in (seam.leave, seam.enter))
+    onsets = (onset_strength(_mono(side), sample_rate) for side in sides)
+    hop = _hop_length(sample_rate, ALIGNMENT)[1]
+    seam = replace(
+        seam,
+        level_db=level_step(samples, sample_rate, seam.leave, seam.enter),
+        rhythm_ms=_rhythm_error(*onsets, 1000.0 * hop / sample_rate),
+    )
+    return fade_over(samples, sample_rate, seam, seam.fade, reference)
+
+
 def fade_over(samples: Array, sample_rate: int, seam: Seam, fade: int, reference: FluxReference) -> Seam:
     """The same seam with a crossfade of `fade` samples (even); `reference` is the song's own flux."""
     half = fade // 2

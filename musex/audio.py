@@ -23,6 +23,7 @@ import soundfile
 from musex.config import SHORTEST_SONG_SECONDS
 from musex.errors import AudioError, suggest
 from musex.streams import AudioStream, choose_stream, parse_streams
+from musex.wording import format_count, format_time
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -97,6 +98,10 @@ class Song:
     @property
     def seconds(self) -> float:
         return self.frames / self.sample_rate
+
+    def __repr__(self) -> str:
+        name, channels = self.path.name if self.path else "of an array", format_count(self.channels, "channel")
+        return f"<Song {name}: {format_time(self.seconds)}, {self.sample_rate} Hz, {channels}>"
 
     @cached_property
     def sha256(self) -> str:
@@ -559,7 +564,7 @@ def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
         declared = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
     notes = _damage(path, declared, recording.frames / rate, failed=False)
     if len(streams) > 1 and stream is None:
-        notes = (f"{path} has {len(streams)} audio streams: number {number} is used; --stream chooses another", *notes)
+        notes = (f"{path} has {len(streams)} audio streams: number {number} is used; `stream=` chooses another", *notes)
     subtype = streams[number - 1].subtype if streams else "PCM_16"
     samples = recording.finish()
     song = Song(samples, rate, path, subtype, notes, number, _layout(streams, number, samples.shape[1]))

@@ -21,12 +21,11 @@ from typing import Any, Unpack
 from musex import __version__
 from musex.audio import READABLE
 from musex.errors import AudioError, MusexError, suggest
-from musex.extension import check_seconds
 from musex.files import default_output, extend_file
 from musex.formats import FORMATS, WRITABLE
 from musex.json_files import parse_json, read_json_text
 from musex.model import load_model
-from musex.settings import Options, Settings
+from musex.settings import Options, Settings, check_seconds
 from musex.side_files import LONGEST_NAME, locked, save_text, shorten
 from musex.tags import read_tags
 
@@ -91,9 +90,7 @@ def find_tasks(
     Raises:
         AudioError: there is no song, or the name or the ending is none.
     """
-    if suffix is not None and suffix not in FORMATS:
-        listed = ", ".join(known[1:] for known in WRITABLE)
-        raise AudioError(f"cannot write {suffix[1:]}: musex writes {listed}{suggest(suffix, WRITABLE)}")
+    check_naming(name, suffix, facts)
     found: dict[Path, Path] = {}
     for given in inputs:
         if given.is_dir():
@@ -127,6 +124,14 @@ def find_tasks(
     for task in tasks:
         becoming.setdefault(task.output, []).append(task.song)
     return [replace(task, problem=_tell_clash(task, becoming[task.output])) for task in tasks]
+
+
+def check_naming(name: str, suffix: str | None, facts: Mapping[str, str] | None) -> None:
+    """Refuse a name or an ending that outputs cannot have; raises AudioError. Arguments as in `find_tasks`."""
+    if suffix is not None and suffix not in FORMATS:
+        listed = ", ".join(known[1:] for known in WRITABLE)
+        raise AudioError(f"cannot write {suffix[1:]}: musex writes {listed}{suggest(suffix, WRITABLE)}")
+    _name_output(name, {"stem": "song", **(facts or {})})
 
 
 def _tell_clash(task: Task, songs: Sequence[Path]) -> str:

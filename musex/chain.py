@@ -14,7 +14,7 @@ from typing import Any, Protocol, Unpack
 import numpy as np
 
 from musex.checks import count_exceeded, seams_beyond
-from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS, PointerConfig
+from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError
 from musex.joins import JoinHeadLike
 from musex.layers import plan_swaps
@@ -23,7 +23,7 @@ from musex.paths import PathSearch
 from musex.planning.transitions import TransitionHeadLike
 from musex.plans import NamedSong, Plan, Seam, Span, describe_song
 from musex.search import SEARCH, SearchConfig
-from musex.settings import Options, Settings
+from musex.settings import Options, Settings, check_seconds
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)
@@ -94,8 +94,7 @@ def begin_chain(
     config: SearchConfig = SEARCH,
 ) -> "Chain | None":
     """The chain of a plan, before its first prediction; None where the song is played as it is. As `plan_song`."""
-    if not 0.0 < seconds <= LONGEST_OUTPUT_SECONDS:
-        raise DurationError(f"a duration of {seconds} s is out of range: above 0, up to {LONGEST_OUTPUT_SECONDS:.0f} s")
+    check_seconds(seconds)
     target = round(seconds * song.sample_rate)
     as_it_is = abs(len(song.samples) - target) <= config.tolerance_seconds * song.sample_rate
     if as_it_is and not settings.avoid and settings.ending != "loop":

@@ -4,32 +4,19 @@ import logging
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from musex import __version__
+from musex.arguments import UsageError
 from musex.caches import place_caches
 from musex.commands import facts, learning, making, pictures
 from musex.errors import MusexError
-from musex.terminal import one_line, tell_error
-
-
-class _Commands(TyperGroup):
-    """The commands; what is wrong with their arguments is told without the words of the library that found it."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = error.message.replace("Value error, ", "")
-            raise
-
+from musex.terminal import in_options, one_line, tell_error
 
 app = typer.Typer(
     name="musex",
-    cls=_Commands,
     help="Make any piece of music last as long as you need.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -79,6 +66,9 @@ def run(arguments: list[str]) -> int:
         typer.main.get_command(app).main(args=arguments, prog_name="musex")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
+    except UsageError as error:
+        tell_error(str(error))
+        return 2
     except MusexError as error:
         return tell_error(str(error))
     except OSError as error:
@@ -111,7 +101,7 @@ class _Handler(logging.Handler):
     """Shows what the library logs as lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"musex: {record.levelname.lower()}: {one_line(record.getMessage())}", file=sys.stderr)
+        print(f"musex: {record.levelname.lower()}: {in_options(one_line(record.getMessage()))}", file=sys.stderr)
 
 
 def _print_version(wanted: bool) -> None:

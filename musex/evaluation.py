@@ -1,6 +1,6 @@
 """How good a model is: the same measures for it and for every baseline, on the same points of the same tracks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,9 @@ from musex.metrics import (
     start_errors,
 )
 from musex.model import Model, WaveformModel, load_model
+from musex.progress import OnProgress, ignore_progress
 
 Array = np.ndarray
-OnProgress = Callable[[str, float], None]  # what is being measured, and how much of it is done, 0 to 1
 Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
 PRIOR = "match prior alone"
@@ -92,7 +92,7 @@ def evaluate(
         DatasetError: There is no music, or no track is long enough.
         MusexError: The packaged model cannot be loaded.
     """
-    report = on_progress or _ignore
+    report = on_progress or ignore_progress
     models = {"musex": load_model()} if models is None else models
     pointers = {name: model for name, model in models.items() if isinstance(model, Model)}
     if not pointers:
@@ -280,7 +280,3 @@ def worst_tracks(tracks: Sequence[Track], rows: Rows) -> list[dict[str, Any]]:
         found.append((means["error_against_reference_db"], {"track": name, **means}))
     found.sort(key=lambda track: track[0], reverse=True)
     return [track for _, track in found[:WORST_TRACKS]]
-
-
-def _ignore(stage: str, done: float) -> None:
-    pass

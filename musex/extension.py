@@ -1,11 +1,11 @@
 """The public verbs for songs in memory: extend, plan, predict. `musex.files` has those from file to file."""
 
 import logging
-import math
 import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,14 +13,17 @@ import numpy as np
 
 from musex.audio import Samples, Song, read_song, song_from_array, song_from_segment, to_segment
 from musex.chain import plan_song
-from musex.config import FEATURES, LONGEST_OUTPUT_SECONDS
-from musex.errors import AudioError, DurationError, ModelError, MusexError
+from musex.config import FEATURES
+from musex.errors import AudioError, ModelError, MusexError
 from musex.features import analyse
 from musex.generative import continue_song
 from musex.model import Model, Prediction, WaveformModel, load_model
+from musex.outputs import write_plan
 from musex.plans import Plan
-from musex.settings import Options, Settings
+from musex.progress import OnProgress, ignore_progress
+from musex.settings import Options, Settings, check_seconds
 from musex.stitch import render
+from musex.wording import format_count, format_time
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -39,20 +42,44 @@ class Extension:
         sample_rate: Hz, the song's own.
         plan: The spans of the song that are played, and the seams between them.
         subtype: The sample format of the song: "PCM_16", "PCM_24" or "FLOAT".
+        layout: Of the channels, as in `Song`.
     """
 
     samples: Samples
     sample_rate: int
     plan: Plan
     subtype: str = "PCM_16"
+    layout: str = ""
 
     @property
     def seconds(self) -> float:
         return len(self.samples) / self.sample_rate
 
+    def save(self, path: str | Path, *, force: bool = False, bitrate: str | None = None) -> None:
+        """Write it as `musex.extend_file` does: whole or not at all, with the tags of the song's file.
+
+        Args:
+            path: The file to write; its ending chooses the format.
+            force: Overwrite an existing file.
+            bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
+
+        Raises:
+            AudioError: The file cannot be written. Nothing is left behind then, and an existing one is as it was.
+        """
+        song_path, rate = self.plan.song.get("path"), self.sample_rate
+        source = None if song_path is None else Path(song_path)
+        sound = Song(self.samples, rate, source, self.subtype, stream=self.plan.stream, layout=self.layout)
+        blocks = (self.samples[at : at + rate] for at in range(0, len(self.samples), rate))
+        write_plan(self.plan, blocks, sound, path, force=force, bitrate=bitrate)
+
+    def __repr__(self) -> str:
+        channels, seams = format_count(self.samples.shape[1], "channel"), format_count(len(self.plan.seams), "seam")
+        kind = f"{format_time(self.seconds)}, {self.sample_rate} Hz, {channels}, {seams}"
+        return f"<Extension of {self.plan.song_name}: {kind}>"
+
     def _repr_html_(self) -> str:
         """A player and a picture of the path through the song, for notebooks."""
-        from musex.report import compose_cell
+        from musex.reports import compose_cell
 
         return compose_cell(self)
 
@@ -68,6 +95,7 @@ def extend(
     seconds: float,
     sample_rate: int | None = None,
     model: Model | WaveformModel | str | Path | None = None,
+    on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> Extension:
     """Make a song last `seconds`, in memory.
@@ -78,25 +106,29 @@ def extend(
         sample_rate: Hz; for arrays, and only for them.
         model: A loaded model, or the file or folder of one; without it the packaged model. After the end of the song
             a generative one, `paper` or `lstm`, plays what it predicts; see `musex.generative`.
+        on_progress: Called with what is being done and how much of it is done, 0 to 1.
         options: `seed`, `ending`, `avoid` and more; see `musex.settings.Settings`.
 
     Raises:
         MusexError: The song, the duration or the model cannot be used; the message says why.
     """
     check_seconds(seconds)
+    settings, tell = Settings(**options), on_progress or ignore_progress
+    tell("Reading", 0.0)
     source = song_of(song, sample_rate)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
-        plan, blocks = continue_song(source, loaded, seconds=seconds, settings=Settings(**options))
+        plan, blocks = continue_song(source, loaded, seconds=seconds, settings=settings)
     else:
-        plan = plan_song(source, loaded, seconds=seconds, **options)
+        plan = plan_song(source, loaded, seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
         blocks = render(plan, source)
     samples = np.empty((round(plan.seconds * source.sample_rate), source.channels), np.float32)
     filled = 0
     for block in blocks:
         samples[filled : filled + len(block)] = block
         filled += len(block)
-    return Extension(samples, source.sample_rate, plan, source.subtype)
+        tell("Rendering", filled / len(samples))
+    return Extension(samples, source.sample_rate, plan, source.subtype, source.layout)
 
 
 def plan(
@@ -105,6 +137,7 @@ def plan(
     seconds: float,
     sample_rate: int | None = None,
     model: Model | str | Path | None = None,
+    on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> Plan:
     """Plan a version of a song that lasts `seconds`, which `musex.render` plays; arguments as in `extend`.
@@ -113,7 +146,11 @@ def plan(
         MusexError: As `extend`; or the model is a generative one, which plans nothing.
     """
     check_seconds(seconds)
-    return plan_song(song_of(song, sample_rate), pointing(model), seconds=seconds, **options)
+    Settings(**options)
+    tell = on_progress or ignore_progress
+    tell("Reading", 0.0)
+    source = song_of(song, sample_rate)
+    return plan_song(source, pointing(model), seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
 
 
 def predict(
@@ -140,7 +177,7 @@ def predict(
     source, loaded = song_of(song, sample_rate), pointing(model)
     end = source.seconds if at is None else at
     if not SHORTEST_SECONDS <= end <= source.seconds:
-        raise MusexError(f"{end:g} s is not within the song: choose {SHORTEST_SECONDS:g} to {source.seconds:.1f} s")
+        raise MusexError(f"`at={end:g}` is not within the song: choose {SHORTEST_SECONDS:g} to {source.seconds:.1f} s")
     step = int(end * FEATURES.steps_per_second)
     # Cut before analysing: no window reaches past that moment.
     past = source.samples[: step * source.sample_rate // FEATURES.steps_per_second]
@@ -148,25 +185,14 @@ def predict(
     return loaded.predict_rows(loaded.listen(features), features)
 
 
-def check_seconds(seconds: Any) -> float:
-    """Return the duration if it is one; raises DurationError for zero, negative, not finite, over 24 h."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float | np.number) or math.isnan(seconds):
-        raise DurationError(f"a duration of {seconds!r} is not a number")
-    if seconds <= 0:
-        raise DurationError(f"a duration of {seconds:g} s cannot be reached: it must be more than 0")
-    if seconds > LONGEST_OUTPUT_SECONDS:
-        raise DurationError(f"a duration of {seconds:g} s is too long: {LONGEST_OUTPUT_SECONDS / 3600:g} h is the most")
-    return float(seconds)
-
-
 def song_of(song: Any, sample_rate: int | None = None) -> Song:
     """Whatever the public verbs take, as a song; raises AudioError if it is none."""
     if isinstance(song, np.ndarray):
         if sample_rate is None:
-            raise AudioError("an array does not say its sample rate: give sample_rate=, such as 44100")
+            raise AudioError("an array does not say its sample rate: give `sample_rate=`, such as 44100")
         return song_from_array(song, sample_rate)
     if sample_rate is not None:
-        raise AudioError("sample_rate is for arrays: files, songs and segments know their own")
+        raise AudioError("`sample_rate=` is for arrays: files, songs and segments know their own")
     if isinstance(song, Song):
         return song
     if isinstance(song, str | os.PathLike):

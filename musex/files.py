@@ -2,33 +2,34 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Unpack
 
-from musex import __version__
 from musex.audio import LOSSLESS_SUFFIXES, Samples, Song, check_song
 from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
-from musex.extension import check_seconds, model_of, read_logged
+from musex.extension import model_of, read_logged
 from musex.formats import FORMATS, LOSSLESS_CODECS, check_size
 from musex.generative import continue_song
-from musex.model import Model, WaveformModel
+from musex.measures import measure_plan
+from musex.model import Model, WaveformModel, load_model
+from musex.outputs import made_by, title_of, write_output, write_plan
 from musex.plans import Plan, read_plan
-from musex.settings import Options, Settings
+from musex.progress import OnProgress, ignore_progress
+from musex.settings import Options, Settings, check_seconds
 from musex.side_files import check_side_file, name_beside, save_text
 from musex.stitch import render
 from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
 from musex.tags import read_source
-from musex.writing import check_output, pipe_song, write_song
+from musex.writing import check_output, pipe_song
 
 logger = logging.getLogger(__name__)
 
 CONTAINER_SUFFIXES = (".caf", ".mka", ".mkv", ".mov", ".mp4")  # of what is lossless or not
 RELATED_SUFFIXES = {".oga": ".ogg", ".m4b": ".m4a", ".aifc": ".aiff"}  # of formats that are written by another name
-OnProgress = Callable[[str, float], None]  # what is being done, and how much of it is done, 0 to 1
 
 
 def extend_file(
@@ -103,7 +104,7 @@ def vary_file(
         check_output(output, song_path, force)
     for path in plan_paths:
         check_side_file(path, force, song_path, *outputs)
-    report = on_progress or _ignore
+    report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(song_path, stream=stream)
     for output in outputs:
@@ -146,7 +147,7 @@ def stream_file(
         MusexError: As `extend`; the format cannot be used, or the ending is "loop".
         BrokenPipeError: Whoever reads has closed the pipe.
     """
-    report = on_progress or _ignore
+    report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(song_path, stream=stream)
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
@@ -167,6 +168,7 @@ def render_file(
     song_path: str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
+    measured: bool = False,
     on_progress: OnProgress | None = None,
 ) -> tuple[Plan, Path]:
     """Render a plan file again; returns the plan and the file written.
@@ -177,6 +179,7 @@ def render_file(
         song_path: Where the song is now; without it where the plan says, from here or from the plan's folder.
         force: As in `extend_file`.
         bitrate: As in `extend_file`.
+        measured: Return the plan with the measures that its seams have in the song, not with those it tells.
         on_progress: As in `extend_file`.
 
     Raises:
@@ -186,11 +189,11 @@ def render_file(
     found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(output) if output is not None else default_output(found)
     check_output(target, found, force)
-    report = on_progress or _ignore
+    report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(found, stream=plan.stream)
     _write_plan(plan, render(plan, song), song, target, force, bitrate, report)
-    return plan, target
+    return measure_plan(plan, song, load_model()) if measured else plan, target
 
 
 def default_output(song_path: str | Path) -> Path:
@@ -214,7 +217,7 @@ def find_song(plan: Plan, plan_path: Path) -> Path:
     """Where the song of a plan file is, from here or from the plan's folder; MusexError if it came from no file."""
     name = plan.song.get("path")
     if not isinstance(name, str):
-        raise MusexError(f"{plan_path} was made from an array: name the song with --song")
+        raise MusexError(f"{plan_path} was made from an array: name the song with `song_path=`")
     path = Path(name)
     beside = plan_path.parent / path
     return beside if not path.exists() and beside.exists() else path
@@ -236,10 +239,18 @@ def _make(
     chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
     if chain and is_streamed_alike(chain, settings):
         blocks = _predicted(play_chain(chain, song, settings, to_the_end=True), chain, report)
-        encoded_by = _made_by(model.name, model.sha256, settings.seed)
         planned = partial(plan_of, chain, song, model, seconds=seconds, settings=settings)
         try:
-            _write(blocks, song, output, force, bitrate, encoded_by=encoded_by, untouched=lambda: planned().untouched)
+            write_output(
+                blocks,
+                song,
+                output,
+                force=force,
+                bitrate=bitrate,
+                title=title_of(song.frames, chain.path.target, song.sample_rate, settings.ending),
+                encoded_by=made_by(model.name, model.sha256, settings.seed),
+                untouched=lambda: planned().untouched,
+            )
             report("Predicting", 1.0)
             return planned()
         except BegunAnewError:
@@ -266,46 +277,7 @@ def _write_plan(
     report: OnProgress,
 ) -> None:
     frames = round(plan.seconds * song.sample_rate)
-    _write(
-        _counted(blocks, frames, report),
-        song,
-        output,
-        force,
-        bitrate,
-        encoded_by=_made_by(plan.model.get("name"), plan.model.get("sha256"), plan.settings.get("seed")),
-        untouched=lambda: plan.untouched,
-        loop_frames=frames if plan.settings.get("ending") == "loop" else None,
-    )
-
-
-def _made_by(name: object, sha256: object, seed: object) -> str:
-    return f"musex {__version__}, {name} {str(sha256)[:12]}, seed {seed}"
-
-
-def _write(
-    blocks: Iterable[Samples],
-    song: Song,
-    output: str | Path,
-    force: bool,
-    bitrate: str | None,
-    *,
-    encoded_by: str,
-    untouched: Callable[[], int],
-    loop_frames: int | None = None,
-) -> None:
-    notes = write_song(
-        output,
-        blocks,
-        song=song,
-        force=force,
-        title_suffix=" (extended)",
-        encoded_by=encoded_by,
-        bitrate=bitrate,
-        loop_frames=loop_frames,
-        untouched=untouched,
-    )
-    for note in notes:
-        logger.warning(note)
+    write_plan(plan, _counted(blocks, frames, report), song, output, force=force, bitrate=bitrate)
 
 
 def _counted(blocks: Iterable[Samples], frames: int, report: OnProgress) -> Iterator[Samples]:
@@ -314,7 +286,3 @@ def _counted(blocks: Iterable[Samples], frames: int, report: OnProgress) -> Iter
         yield block
         written += len(block)
         report("Writing", min(1.0, written / frames))
-
-
-def _ignore(stage: str, done: float) -> None:
-    pass

@@ -195,7 +195,6 @@ def kilobits_of(bitrate: str | None, source_rate: int | None, channels: int) -> 
     match = re.fullmatch(r"(\d{1,4})k?", bitrate.strip().lower())
     if not match or not 8 <= int(match[1]) <= 512:
         raise AudioError(
-            f"a bit rate of {bitrate!r} cannot be used: give 8k to 512k, such as 192k, or a quality: "
-            f"{', '.join(QUALITIES)}"
+            f"`bitrate={bitrate!r}` cannot be used: give 8k to 512k, such as 192k, or a quality: {', '.join(QUALITIES)}"
         )
     return int(match[1])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,11 +10,15 @@ from musex.analysis import beatnet
 from musex.audio import Song, read_song
 from musex.caches import place_caches
 from musex.config import FEATURES, FeatureConfig
+from musex.extension import song_of
 from musex.features import analyse, to_mono
 from musex.regions import Region, find_material, find_region, limits_ladder
 from musex.seams import find_edges
 from musex.settings import Settings
 from musex.tags import read_source
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
 
 Array = np.ndarray
 
@@ -69,16 +74,28 @@ class SongInfo:
     bit_rate: int = 0
 
 
+def info(
+    song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment", *, sample_rate: int | None = None
+) -> SongInfo:
+    """Tell what a song is, and what an extension can use of it; arguments and errors as in `musex.extend`."""
+    return inspect_song(song_of(song, sample_rate))
+
+
 def inspect_file(path: str | Path, *, stream: int | None = None) -> SongInfo:
     """Describe a song's file; raises AudioError as `read_song` does."""
-    song = read_song(path, stream=stream)
-    facts = inspect_song(song)
-    rate = round(8 * Path(path).stat().st_size / facts.seconds / 1000)
-    return replace(facts, codec=read_source(Path(path), song.stream).codec, bit_rate=rate)
+    return inspect_song(read_song(path, stream=stream))
 
 
 def inspect_song(song: Song) -> SongInfo:
     """Describe a decoded song."""
+    facts = _inspect_samples(song)
+    if song.path is None or not song.path.is_file():
+        return facts
+    rate = round(8 * song.path.stat().st_size / facts.seconds / 1000)
+    return replace(facts, codec=read_source(song.path, song.stream).codec, bit_rate=rate)
+
+
+def _inspect_samples(song: Song) -> SongInfo:
     seconds = len(song.samples) / song.sample_rate
     features = analyse(song.samples, song.sample_rate)
     region, rate = find_region(features), FEATURES.steps_per_second

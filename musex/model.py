@@ -45,6 +45,9 @@ class Prediction:
     pointer: Array
     starts: Array
 
+    def __repr__(self) -> str:
+        return f"<Prediction of {len(self.log_mel)} steps, after {len(self.starts)} of the song>"
+
 
 @dataclass(frozen=True)
 class Memory:

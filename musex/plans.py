@@ -11,6 +11,7 @@ from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
 from musex.json_files import check_types, fits, parse_json, read_json_text
 from musex.settings import Settings
+from musex.wording import format_count, format_time
 
 Array = np.ndarray
 
@@ -126,6 +127,14 @@ class Plan:
             return 0
         changes = [seam.at - seam.fade for seam in self.seams] + [swap.at - swap.fade for swap in self.swaps]
         return max(0, min([self.spans[0].frames, *changes]))
+
+    @property
+    def song_name(self) -> str:
+        """The name of its song's file."""
+        return Path(self.song["path"]).name if self.song.get("path") else "an array"
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.song_name}: {format_time(self.seconds)}, {format_count(len(self.seams), 'seam')}>"
 
     def places(self, times: Array) -> Array:
         """Which samples of the song are played at output samples `times`; during a rest the last one before it."""

@@ -10,8 +10,10 @@ import queue
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ KEYS = {"n": NEXT, "c": CALMER, "i": MORE_INTENSE, "q": QUIT}
 MOODS = ("calm", None, "intense")  # what the wishes lead through
 AHEAD_STEPS = 30  # decided at a time: a wish is heard after three to six seconds
 URGE = 50.0  # taken off a jump that is wished for
+KEY_SECONDS = 0.1  # waited for a key
+SPECIAL_KEYS = ("\x00", "\xe0")  # with which Windows begins what is no letter
 AHEAD_BLOCKS = 2  # of a second, made before they are heard
 
 
@@ -163,33 +167,62 @@ def made_ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
 @contextlib.contextmanager
 def read_keys(wish: Callable[[str], None]) -> Iterator[None]:
     """Pass on what the terminal's keys wish for, without waiting for Enter; nothing where stdin is no terminal."""
-    if sys.stdin is None or not sys.stdin.isatty() or sys.platform == "win32":
+    if sys.stdin is None or not sys.stdin.isatty():
         yield
         return
+    done = threading.Event()
+
+    def read(pressed: Callable[[], str | None]) -> None:
+        while not done.is_set() and (keys := pressed()) is not None:
+            for key in keys.lower():
+                if key in KEYS:
+                    wish(KEYS[key])
+
+    with _terminal_keys() if sys.platform != "win32" else _console_keys(import_module("msvcrt")) as pressed:
+        reader = threading.Thread(target=read, args=(pressed,), daemon=True)
+        reader.start()
+        try:
+            yield
+        finally:
+            done.set()
+            reader.join(1.0)
+
+
+@contextlib.contextmanager
+def _terminal_keys() -> Iterator[Callable[[], str | None]]:
+    """What a terminal's keys wrote within a moment, None once it is closed; the terminal is then as it was before."""
     import termios
     import tty
 
-    before, done = termios.tcgetattr(sys.stdin), threading.Event()
+    def pressed() -> str | None:
+        if not select.select([sys.stdin], [], [], KEY_SECONDS)[0]:
+            return ""
+        keys = os.read(sys.stdin.fileno(), 64)  # past Python's buffer, in which select sees no keys
+        return keys.decode(errors="ignore") if keys else None
 
-    def read() -> None:
-        while not done.is_set():
-            if select.select([sys.stdin], [], [], 0.2)[0]:
-                pressed = os.read(sys.stdin.fileno(), 64)  # past Python's buffer, in which select sees no keys
-                if not pressed:
-                    return
-                for key in pressed.decode(errors="ignore").lower():
-                    if key in KEYS:
-                        wish(KEYS[key])
-
+    before = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
     try:
-        yield
+        yield pressed
     finally:
-        done.set()
-        reader.join(1.0)
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _console_keys(console: Any) -> Iterator[Callable[[], str | None]]:
+    """The same on Windows, whose `console` is the module msvcrt."""
+
+    def pressed() -> str:
+        if not console.kbhit():
+            time.sleep(KEY_SECONDS)
+            return ""
+        key = str(console.getwch())
+        if key in SPECIAL_KEYS:
+            console.getwch()  # an arrow's second code may be the letter of a wish
+            return ""
+        return key
+
+    yield pressed
 
 
 def _sound_library() -> Any:

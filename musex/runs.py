@@ -32,7 +32,7 @@ def open_run(run: Path, network: str, *, resume: bool) -> None:
     run.mkdir(parents=True, exist_ok=True)
     described = run / SETTINGS_FILE
     if (run / STATE_FILE).exists() and not resume:
-        raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by --resume")
+        raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by `resume=True`")
     if resume and described.exists():
         try:
             found = json.loads(described.read_text(encoding="utf-8"))["network"]

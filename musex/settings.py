@@ -3,15 +3,33 @@
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import Any, TypedDict
 
-from musex.errors import MusexError, suggest
+from musex.config import LONGEST_OUTPUT_SECONDS
+from musex.errors import DurationError, MusexError, suggest
 
 ENDINGS = ("outro", "fade", "cut", "loop")
 LAYERS = ("off", "auto", "on")
 # Arousal and valence, in deviations from the song's median.
 MOODS = {"calm": (-1.2, 0.3), "bright": (0.4, 1.2), "intense": (1.2, 0.0), "dark": (-0.2, -1.2)}
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
+
+
+def check_seconds(seconds: Any) -> float:
+    """Return the duration if it is one; raises DurationError for zero, negative, not finite, over 24 h."""
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
+        raise DurationError(f"`seconds={seconds!r}` is no duration: give a number")
+    if fault := find_fault(float(seconds)):
+        raise DurationError(f"`seconds={float(seconds):g}` is no duration: {fault}")
+    return float(seconds)
+
+
+def find_fault(seconds: float) -> str:
+    """Why a number of seconds is no duration to be asked for; nothing where it is one."""
+    if 0.0 < seconds <= LONGEST_OUTPUT_SECONDS:
+        return ""
+    return f"give more than 0, and {LONGEST_OUTPUT_SECONDS / 3600:g} h at most"
 
 
 class Options(TypedDict, total=False):
@@ -60,30 +78,37 @@ class Settings:
         """Refuse what means nothing for any song; raises MusexError."""
         if self.ending not in ENDINGS:
             listed = ", ".join(ENDINGS) + suggest(self.ending, ENDINGS)
-            raise MusexError(f"the ending {self.ending!r} is not available; musex has {listed}")
+            raise MusexError(f"`ending={self.ending!r}` is not available; musex has {listed}")
         if self.layers not in LAYERS:
-            raise MusexError(f"layers can be {', '.join(LAYERS)}, not {self.layers!r}{suggest(self.layers, LAYERS)}")
-        if not 0.0 <= self.novelty <= 1.0:
-            raise MusexError(f"a novelty of {self.novelty:g} is out of range: 0 for few jumps to 1 for many")
+            listed = ", ".join(LAYERS) + suggest(self.layers, LAYERS)
+            raise MusexError(f"`layers={self.layers!r}` is not available; musex has {listed}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral) or self.seed < 0:
+            raise MusexError(f"`seed={self.seed!r}` is no seed: give a whole number from 0 on")
+        if not isinstance(self.novelty, Real) or not 0.0 <= self.novelty <= 1.0:
+            raise MusexError(f"`novelty={self.novelty!r}` is out of range: 0 for few jumps to 1 for many")
         start, stop = self.keep_from or 0.0, self.keep_to
-        if start < 0.0 or (stop is not None and not start < stop):
-            raise MusexError(f"there is nothing to keep from {start:g} s to {stop:g} s: it must end after it starts")
+        if start < 0.0:
+            raise MusexError(f"`keep_from={start:g}` lies before the song: give 0 or more")
+        if stop is not None and not start < stop:
+            raise MusexError(
+                f"there is nothing to keep from {start:g} s to {stop:g} s: `keep_to=` must be after `keep_from=`"
+            )
         for start, stop in self.avoid:
             if not 0.0 <= start < stop:
                 raise MusexError(
                     f"there is nothing to avoid from {start:g} s to {stop:g} s: it must end after it starts"
                 )
-
         if self.mood is not None and self.arc:
-            raise MusexError(f"both a mood ({self.mood}) and an arc of moods are asked for: give one of them")
+            raise MusexError(f"`mood={self.mood!r}` and `arc=` are both given: give one of them")
         for _, mood in self.moods:
             if mood not in MOODS:
+                given = f"`mood={mood!r}`" if self.mood is not None else f"{mood!r} in `arc=`"
                 listed = ", ".join(MOODS)
-                raise MusexError(f"the mood {mood!r} is not known; musex has {listed}{suggest(mood, MOODS)}")
+                raise MusexError(f"{given} is not known; musex has {listed}{suggest(mood, MOODS)}")
         times = [seconds for seconds, _ in self.arc]
         if any(not 0.0 <= seconds < math.inf for seconds in times) or any(b <= a for a, b in pairwise(times)):
             listed = ", ".join(f"{seconds / 60:g}" for seconds in times)
-            raise MusexError(f"the arc's times, {listed} min, must be in order, each once, from 0 on")
+            raise MusexError(f"the times of `arc=`, {listed} min, must be in order, each once, from 0 on")
 
     @property
     def moods(self) -> tuple[tuple[float, str], ...]:

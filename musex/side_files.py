@@ -27,7 +27,7 @@ def check_side_file(path: str | Path, force: bool, *others: str | Path) -> None:
     if any(os.path.realpath(path) == os.path.realpath(other) for other in others):
         raise MusexError(f"{path} is used twice: choose another name")
     if path.exists() and not force:
-        raise MusexError(f"{path} exists already: choose another name, or overwrite it with --force")
+        raise MusexError(f"{path} exists already: choose another name, or overwrite it with `force=True`")
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def written_whole(path: str | Path, error: type[MusexError] = MusexError, *, for
             else:
                 _place_new(temporary, target)
     except FileExistsError as failure:
-        raise error(f"{path} exists already, since a moment ago: choose another name, or use --force") from failure
+        raise error(f"{path} exists already, since a moment ago: choose another name, or use `force=True`") from failure
     except OSError as failure:
         raise error(f"could not write {path}: {failure.strerror or failure}") from failure
 

@@ -27,6 +27,8 @@ def crossfade(samples: Array, seam: Seam) -> Array:
     half = seam.fade // 2
     before = samples[seam.leave - half : seam.leave + half]
     after = samples[seam.enter - half : seam.enter + half]
+    if not half:
+        return before
     theta = (np.arange(2 * half) + 0.5) * (np.pi / (4 * half))
     rho = max(seam.correlation, LEAST_CORRELATION)
     level = np.sqrt(1.0 + rho * np.sin(2.0 * theta))

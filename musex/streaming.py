@@ -10,10 +10,9 @@ from musex.audio import Samples, Song
 from musex.chain import Chain, ModelLike, begin_chain
 from musex.checks import exceeded
 from musex.errors import MusexError
-from musex.extension import check_seconds
 from musex.generative import continue_song
 from musex.model import WaveformModel
-from musex.settings import Options, Settings
+from musex.settings import Options, Settings, check_seconds
 from musex.stitch import crossfade, fade_lengths, play
 
 Array = np.ndarray

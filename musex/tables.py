@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from musex.batches import Outcome
 from musex.checks import MEASURE_FORMS, exceeded
@@ -12,8 +12,11 @@ from musex.config import TRANSITION_QUESTIONS
 from musex.formats import LOSSLESS_CODECS
 from musex.inspection import SongInfo
 from musex.plans import Plan
-from musex.terminal import format_count, format_time
+from musex.wording import format_count, format_time
 
+TERMINAL_WIDTH = 80
+CELL_SPACING = 2  # beside each column
+LONGEST_NAME = 32  # of a row in one line
 Predictors = dict[str, dict[str, dict[str, float]]]
 
 SAMPLE_FORMATS = {"PCM_16": "16 bits", "PCM_24": "24 bits", "FLOAT": "floating point"}
@@ -48,92 +51,112 @@ HEADINGS = {
 def result_tables(results: dict[str, Any]) -> list[Table]:
     """What `evaluate` returns, one row a predictor, one column a measure: the points, the chains, endings and cost."""
     title = f"{results['data']}: {results['points']} points in {results['tracks']} tracks, seed {results['seed']}"
-    tables = [predictor_table(title + "; mean and 95 % interval over tracks", results["predictors"])]
+    tables = predictor_tables(title + "; mean and 95 % interval over tracks", results["predictors"])
     if results.get("worst"):
-        tables.append(track_table("The tracks where the first model does worst", results["worst"]))
+        tables += track_tables("The tracks where the first model does worst", results["worst"])
     for seconds, ending in results.get("hidden_endings", {}).items():
         title = f"The last {seconds} s hidden and continued, {ending['tracks']} tracks"
-        tables.append(predictor_table(title, ending["predictors"]))
+        tables += predictor_tables(title, ending["predictors"])
     if "chains" in results:
         title = f"10 min chained, from the first seam on, {results['chains']['tracks']} tracks"
-        tables.append(predictor_table(title, results["chains"]["predictors"]))
+        tables += predictor_tables(title, results["chains"]["predictors"])
     if results.get("cost"):
-        tables.append(cost_table(results["cost"]))
-    if results["left_out"]:
-        table = Table("left out", "why", box=None)
-        for name, reason in results["left_out"].items():
-            table.add_row(name, reason)
-        tables.append(table)
-    return tables
+        tables += cost_tables(results["cost"])
+    return tables + _left_out(results)
 
 
-def predictor_table(title: str, predictors: Predictors) -> Table:
+def predictor_tables(title: str, predictors: Predictors) -> list[Table]:
     """Means, and below them their intervals."""
     measures = list(dict.fromkeys(measure for row in predictors.values() for measure in row))
-    table = _table(title, measures)
-    for name, row in predictors.items():
-        cells = [row.get(measure) for measure in measures]
-        table.add_row(name, *(f"{c['mean']:.2f}\n({c['low']:.2f}, {c['high']:.2f})" if c else "" for c in cells))
-    return table
+    rows = {name: [_interval(row.get(measure)) for measure in measures] for name, row in predictors.items()}
+    return _fitting_tables(title, "", measures, rows)
 
 
-def track_table(title: str, tracks: list[dict[str, Any]]) -> Table:
+def track_tables(title: str, tracks: list[dict[str, Any]]) -> list[Table]:
     """Means of one predictor, a row a track."""
     measures = [name for name in tracks[0] if name != "track"]
-    table = _table(title, measures)
-    for track in tracks:
-        table.add_row(track["track"], *(f"{track[name]:.2f}" for name in measures))
-    return table
+    rows = {track["track"]: [f"{track[name]:.2f}" for name in measures] for track in tracks}
+    return _fitting_tables(title, "", measures, rows)
 
 
-def cost_table(cost: dict[str, dict[str, float]]) -> Table:
+def cost_tables(cost: dict[str, dict[str, float]]) -> list[Table]:
     """CPU time and memory."""
     measures = list(next(iter(cost.values())))
-    table = _table("Cost: CPU seconds of all cores together, predictions from 3 min of memory", measures)
-    for name, row in cost.items():
-        table.add_row(name, *(f"{row[measure]:.3g}" for measure in measures))
-    return table
+    rows = {name: [f"{row[measure]:.3g}" for measure in measures] for name, row in cost.items()}
+    title = "Cost: CPU seconds of all cores together, predictions from 3 min of memory"
+    return _fitting_tables(title, "", measures, rows)
 
 
-def seam_table(results: dict[str, Any]) -> Table:
+def seam_tables(results: dict[str, Any]) -> list[Table]:
     """What `evaluate_seams` returns: one row a kind of seam."""
-    return _area_table(results, "seams", "area under the ROC curve, 0.5 is unheard")
+    return _area_tables(results, "seams", "area under the ROC curve, 0.5 is unheard")
 
 
-def phrase_table(results: dict[str, Any]) -> Table:
+def phrase_tables(results: dict[str, Any]) -> list[Table]:
     """What `evaluate_phrases` returns: one row a kind of jump."""
-    return _area_table(results, "phrases", "area under the ROC curve of a judge of ±10 s, 0.5 goes on as music does")
+    return _area_tables(results, "phrases", "area under the ROC curve of a judge of ±10 s, 0.5 goes on as music does")
 
 
-def _area_table(results: dict[str, Any], name: str, measure: str) -> Table:
+def _area_tables(results: dict[str, Any], name: str, measure: str) -> list[Table]:
     """Areas under the ROC curve against both kinds of untouched places, a row a kind; and what is left out."""
     title = f"{results['data']}: {results['songs']} songs, seed {results['seed']}; {measure}"
-    table = Table(name, title=title, box=None, title_justify="left")
-    for heading in ("against random places", "against the same places untouched", "number"):
-        table.add_column(heading, justify="right")
-    for kind, row in results[name].items():
-        areas = (f"{a['mean']:.2f} ({a['low']:.2f}, {a['high']:.2f})" for a in (row["area"], row["against_matched"]))
-        table.add_row(kind, *areas, str(row["count"]))
-    for left_out, reason in results["left_out"].items():
-        table.add_row(left_out, reason)
-    return table
+    rows = {
+        kind: [_interval(row["area"]), _interval(row["against_matched"]), str(row["count"])]
+        for kind, row in results[name].items()
+    }
+    headings = ["against random places", "against the same places untouched", "number"]
+    return _fitting_tables(title, name, headings, rows) + _left_out(results)
 
 
-def jump_table(results: dict[str, Any]) -> Table:
+def jump_tables(results: dict[str, Any]) -> list[Table]:
     """What `evaluate_scores` and `evaluate_beats` return: one row a kind of jump."""
     songs = f"{results['songs']} {results['kind']}"
     title = f"{results['data']}: {songs}, outputs of {results['seconds']:g} s; jumps that keep …"
-    table = Table("jumps", title=title, box=None, title_justify="left")
-    for heading in (*TRANSITION_QUESTIONS, "number", "same as the first"):
-        table.add_column(heading, justify="right")
+    rows = {}
     for name, row in results["jumps"].items():
-        shares = [row[question] for question in TRANSITION_QUESTIONS]
-        cells = [f"{s['mean']:.2f}\n({s['low']:.2f}, {s['high']:.2f})" if s else "–" for s in shares]
         same = results["same"].get(name)
-        table.add_row(name, *cells, str(row["count"]), "" if same is None else f"{same:.2f}")
-    for left_out, reason in results["left_out"].items():
-        table.add_row(left_out, reason)
-    return table
+        shares = [_interval(row[question]) or "–" for question in TRANSITION_QUESTIONS]
+        rows[name] = [*shares, str(row["count"]), "" if same is None else f"{same:.2f}"]
+    headings = [*TRANSITION_QUESTIONS, "number", "same as the first"]
+    return _fitting_tables(title, "jumps", headings, rows) + _left_out(results)
+
+
+def _interval(measure: dict[str, float] | None) -> str:
+    """A mean and below it its interval; nothing where it was not measured."""
+    return f"{measure['mean']:.2f}\n({measure['low']:.2f}, {measure['high']:.2f})" if measure else ""
+
+
+def _left_out(results: dict[str, Any]) -> list[Table]:
+    """What could not be measured, and why."""
+    if not results["left_out"]:
+        return []
+    table = Table("left out", "why", box=None)
+    for name, reason in results["left_out"].items():
+        table.add_row(name, reason)
+    return [table]
+
+
+def _fitting_tables(title: str, corner: str, measures: list[str], rows: dict[str, list[str]]) -> list[Table]:
+    """As many tables of the same rows as it takes for each to fit a terminal's width."""
+    first = min(max(map(len, [corner, *rows])), LONGEST_NAME)
+    left, shown = TERMINAL_WIDTH - first - CELL_SPACING, [list[tuple[int, Column]]()]
+    for number, measure in enumerate(measures):
+        heading = HEADINGS.get(measure, measure)
+        lines = [line for cells in rows.values() for line in cells[number].splitlines()]
+        width = max(map(len, [*heading.split(), *lines]))
+        if width + CELL_SPACING > left and shown[-1]:
+            left = TERMINAL_WIDTH - first - CELL_SPACING
+            shown.append([])
+        left -= width + CELL_SPACING
+        shown[-1].append((number, Column(heading, justify="right", max_width=width)))
+    tables = []
+    for columns in shown:
+        table = Table(Column(corner, max_width=first), *(column for _, column in columns), box=None)
+        for name, cells in rows.items():
+            table.add_row(name, *(cells[number] for number, _ in columns))
+        tables.append(table)
+    tables[0].title, tables[0].title_justify = f"\n{title}", "left"
+    return tables
 
 
 def info_table(facts: SongInfo) -> Table:
@@ -193,12 +216,4 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
     for outcome in outcomes:
         facts = (format_time(outcome.seconds), str(outcome.seams)) if outcome.state == "made" else ("", "")
         table.add_row(str(outcome.task.song), str(outcome.task.output), *facts, outcome.state)
-    return table
-
-
-def _table(title: str, measures: list[str]) -> Table:
-    table = Table(title=f"\n{title}", box=None, title_justify="left")
-    table.add_column("", no_wrap=True)
-    for measure in measures:
-        table.add_column(HEADINGS.get(measure, measure), justify="right")
     return table

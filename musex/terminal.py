@@ -1,9 +1,10 @@
 """What the command line shows of `extend` and `render`: progress, a summary, the seams."""
 
 import logging
+import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,22 +13,10 @@ import typer
 
 from musex.config import GENERATIVE
 from musex.errors import MusexError
+from musex.progress import OnProgress
+from musex.wording import format_count, format_time
 
-OnProgress = Callable[[str, float], None]
-
-
-def format_time(seconds: float) -> str:
-    """ "1:02:03.0" or "2:03.0": to a tenth of a second."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{clock}:{rest // 10:02d}.{rest % 10}"
-
-
-def format_count(number: int, name: str) -> str:
-    """ "1 seam", "2 seams"."""
-    return f"{number} {name}" + "s" * (number != 1)
+OPTIONS = {"song_path": "song"}  # of arguments that are called otherwise
 
 
 def tell_everything() -> None:
@@ -40,7 +29,7 @@ def tell_everything() -> None:
 
 def tell_error(message: str) -> int:
     """One line on stderr; returns the exit code of an error."""
-    typer.echo(f"musex: error: {one_line(message)}", err=True)
+    typer.echo(f"musex: error: {in_options(one_line(message))}", err=True)
     return 1
 
 
@@ -59,6 +48,16 @@ def check_stdout() -> None:
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a stream is there, and a terminal."""
     return stream is not None and stream.isatty()
+
+
+def in_options(message: str) -> str:
+    """A message of the library, which speaks of arguments, such as `song_path=`, in the command line's options."""
+
+    def option(argument: re.Match[str]) -> str:
+        name, value = OPTIONS.get(argument[1], argument[1]).replace("_", "-"), argument[2].strip("'")
+        return f"--{name}" + f" {value}" * (value not in ("", "True"))
+
+    return re.sub(r"`(\w+)=([^`]*)`", option, message)
 
 
 def one_line(message: str) -> str:

@@ -68,7 +68,7 @@ def check_output(
         if not path.is_file():
             raise AudioError(f"{path} is not a regular file: name the file to write")
         if not force:
-            raise AudioError(f"{path} exists already: choose another name, or overwrite it with --force")
+            raise AudioError(f"{path} exists already: choose another name, or overwrite it with `force=True`")
 
 
 def write_song(

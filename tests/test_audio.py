@@ -578,7 +578,7 @@ def test_output_is_checked(tmp_path: Path, song: Song, wav_path: Path) -> None:
     with pytest.raises(AudioError, match=r"'fast' cannot be used: give 8k to 512k"):
         check_output(tmp_path / "a.mp3", None, False, bitrate="fast")
     (tmp_path / "a.mp3").write_text("mine")
-    with pytest.raises(AudioError, match=r"exists already.*--force"):
+    with pytest.raises(AudioError, match=r"exists already.*`force=True`"):
         write_song(tmp_path / "a.mp3", [song.samples], song=song)
     assert (tmp_path / "a.mp3").read_text() == "mine"
     write_song(tmp_path / "a.mp3", [song.samples], song=song, force=True)

@@ -221,7 +221,7 @@ def test_an_impossible_duration_is_refused() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 90_000.0])
 def test_a_senseless_duration_is_refused(seconds: float) -> None:
-    with pytest.raises(DurationError, match="out of range"):
+    with pytest.raises(DurationError, match="no duration"):
         plan_of(song_of(20.0), seconds)
 
 

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.arguments import parse_duration, parse_time
+from musex.arguments import UsageError, parse_duration, parse_time
 from musex.cli import run
-from musex.errors import DurationError
-from musex.terminal import format_time
+from musex.wording import format_time
 
 ROOT = Path(__file__).parent.parent
 
@@ -314,8 +313,48 @@ def test_a_cut_off_song_is_used_with_a_warning(song: Path, capsys: pytest.Captur
     ],
 )
 def test_bad_durations(options: list[str], song: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["extend", str(song), *options]) == 1
+    assert run(["extend", str(song), *options]) == (1 if options[-1] == "" else 2)
     assert_one_error_line(capsys.readouterr().err)
+    assert files(song.parent) == {"song.wav"}
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("extend --minutes 1 --ending bang", "--ending bang is not available; musex has outro, fade, cut, loop"),
+        ("extend --minutes 1 --layers of", "--layers of is not available; musex has off, auto, on; did you mean off?"),
+        ("extend --minutes 1 --quality god", "--quality god is not available; musex has small, good, best; did you"),
+        ("extend --minutes 1 --seed x", "--seed x cannot be used: give a whole number from 0 on"),
+        ("extend --minutes 1 --seed -1", "--seed -1 cannot be used"),
+        ("extend --minutes 1 --jobs 0", "--jobs 0 cannot be used: give a whole number from 1 on"),
+        ("extend --minutes 1 --variations 1.5", "--variations 1.5 cannot be used"),
+        ("extend --minutes 1 --stream 0", "--stream 0 cannot be used"),
+        ("extend --minutes 1 --novelty 2", "--novelty 2 cannot be used: give a number from 0 to 1"),
+        ("extend --minutes 1 --novelty nan", "--novelty nan cannot be used"),
+        ("extend --minutes 1 --mood clam", "--mood clam is not known"),
+        ("extend --minutes 1 --arc 0-calm", "0-calm is not a time and a mood"),
+        ("extend --minutes 1 --avoid 5", "5 is not a stretch of the song"),
+        ("extend --minutes 1 --keep-from 9 --keep-to 8", "--keep-to must be after --keep-from"),
+        ("extend --minutes 1 --bitrate much", "--bitrate much cannot be used"),
+        ("extend --minutes 1 --format mp4", "cannot write mp4"),
+        ("extend --minutes 1 --name {x}", "is no name for outputs"),
+        ("render --bitrate much", "--bitrate much cannot be used"),
+        ("spectrogram --at soon", "soon is not a time"),
+        ("play --novelty -1", "--novelty -1 cannot be used"),
+        ("train -o run --network gru", "--network gru is not available; musex has pointer, paper, lstm"),
+        ("train -o run --epochs none", "--epochs none cannot be used"),
+        ("train -o run --minutes -1", "--minutes -1 cannot be used: give a number from 0 on"),
+        ("evaluate --points 2", "--points 2 cannot be used: give a whole number from 3 on"),
+        ("evaluate --chains x", "--chains x cannot be used"),
+        ("info --stream x", "--stream x cannot be used"),
+    ],
+)
+def test_bad_values(command: str, message: str, song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, *options = command.split()
+    assert run([name, str(song), *options]) == 2
+    error = capsys.readouterr().err
+    assert_one_error_line(error)
+    assert message in error
     assert files(song.parent) == {"song.wav"}
 
 
@@ -341,7 +380,7 @@ def test_parse_duration() -> None:
     assert parse_duration(None, "90", None) == 90.0
     assert parse_duration(None, None, "1:02:03") == 3723.0
     assert [parse_time(text) for text in ("4:30", "90", "0:00:01.5", "90:00")] == [270.0, 90.0, 1.5, 5400.0]
-    with pytest.raises(DurationError, match="not a time"):
+    with pytest.raises(UsageError, match="not a time"):
         parse_time("1:60:00")
 
 

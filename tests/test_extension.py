@@ -1,8 +1,10 @@
 """The public API: every form in which a song is taken and given back."""
 
+import json
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import soundfile
 from pydub import AudioSegment
 
 import musex
+from musex import cli
+from musex.audio import song_from_array
 from musex.errors import AudioError, DurationError, MusexError
-from musex.extension import check_seconds
 from musex.files import default_output
 from musex.paths import PathSearch
+from musex.settings import check_seconds
 
 RATE = 44_100
 SECONDS = 9.0
@@ -104,6 +108,77 @@ def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: m
         assert 0 <= parts[0] <= parts[-1] <= 1
 
 
+@pytest.mark.parametrize("name", ["out.wav", "out.mp3", "out.ogg"])
+def test_what_is_saved_is_what_extend_file_writes(
+    name: str, wav_path: Path, tmp_path: Path, extended: musex.Extension
+) -> None:
+    written, saved = tmp_path / name, tmp_path / f"saved-{name}"
+    musex.extend_file(wav_path, written, seconds=SECONDS)
+    extended.save(saved)
+    assert saved.read_bytes() == written.read_bytes()
+    with pytest.raises(AudioError, match=r"exists already.*`force=True`"):
+        extended.save(saved)
+    extended.save(saved, force=True)
+    with pytest.raises(AudioError, match="is the song itself"):
+        extended.save(wav_path, force=True)
+    assert sorted(tmp_path.iterdir()) == sorted([saved, written])
+
+
+def test_titles_say_what_was_made(tmp_path: Path, samples: np.ndarray) -> None:
+    song, titles = tmp_path / "song.flac", []
+    soundfile.write(song, samples, RATE)
+    tagged = mutagen.File(song)
+    tagged["title"] = "Tune"
+    tagged.save()
+    plans: list[dict[str, Any]] = [
+        {"seconds": 9},
+        {"seconds": 5, "ending": "cut"},
+        {"seconds": 6},
+        {"seconds": 9, "ending": "loop"},
+    ]
+    for number, options in enumerate(plans):
+        musex.extend_file(song, tmp_path / f"{number}.flac", **options)
+        titles += mutagen.File(tmp_path / f"{number}.flac")["title"]
+    assert titles == ["Tune (extended)", "Tune (shortened)", "Tune", "Tune (loop)"]
+
+
+def test_what_came_from_no_file_is_saved(samples: np.ndarray, tmp_path: Path) -> None:
+    longer = musex.extend(samples, sample_rate=RATE, seconds=SECONDS)
+    longer.save(tmp_path / "out.wav")
+    made, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    np.testing.assert_array_equal(made, longer.samples)
+
+
+def test_songs_in_memory_tell_of_progress(samples: np.ndarray) -> None:
+    calls: list[tuple[str, float]] = []
+    musex.extend(samples, sample_rate=RATE, seconds=SECONDS, on_progress=lambda *call: calls.append(call))
+    assert list(dict.fromkeys(stage for stage, _ in calls)) == ["Reading", "Predicting", "Rendering"]
+    assert calls[-1] == ("Rendering", 1.0)
+    calls.clear()
+    musex.plan(samples, sample_rate=RATE, seconds=SECONDS, on_progress=lambda *call: calls.append(call))
+    assert (calls[0], calls[-1]) == (("Reading", 0.0), ("Predicting", 1.0))
+
+
+def test_what_is_shown_is_a_line(wav_path: Path, samples: np.ndarray, extended: musex.Extension) -> None:
+    seams = len(extended.plan.seams)
+    assert repr(musex.read_song(wav_path)) == "<Song song.wav: 0:06.0, 44100 Hz, 2 channels>"
+    assert repr(song_from_array(samples[:, 0], RATE)) == "<Song of an array: 0:06.0, 44100 Hz, 1 channel>"
+    assert repr(extended) == f"<Extension of song.wav: 0:09.0, 44100 Hz, 2 channels, {seams} seam{'s' * (seams > 1)}>"
+    assert repr(extended.plan) == f"<Plan of song.wav: 0:09.0, {seams} seam{'s' * (seams > 1)}>"
+    assert repr(musex.predict(wav_path)) == "<Prediction of 100 steps, after 60 of the song>"
+
+
+def test_info_tells_what_the_command_tells(
+    wav_path: Path, samples: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["info", str(wav_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    for song in (wav_path, musex.read_song(wav_path)):
+        assert json.loads(json.dumps(asdict(musex.info(song)))) == told
+    facts = musex.info(samples, sample_rate=RATE)
+    assert (facts.seconds, facts.codec, facts.path) == (6.0, "", "")
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -163,7 +238,7 @@ def test_what_the_user_should_know_is_logged(
     [
         (np.zeros((RATE * 6, 2)), {}, "does not say its sample rate"),
         (np.zeros((RATE * 6, 2)), {"sample_rate": RATE}, "silence"),
-        ("song.mp3", {"sample_rate": RATE}, "sample_rate is for arrays"),
+        ("song.mp3", {"sample_rate": RATE}, "`sample_rate=` is for arrays"),
         ("no-such-song.mp3", {}, "no such file"),
         (7, {}, "a int is not a song"),
     ],
@@ -173,9 +248,23 @@ def test_what_is_not_a_song(song: object, options: dict[str, int], message: str)
         musex.extend(song, seconds=10, **options)  # type: ignore[arg-type]
 
 
-def test_an_unknown_ending(wav_path: Path) -> None:
-    with pytest.raises(MusexError, match="bang"):
-        musex.extend(wav_path, seconds=10, ending="bang")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ending": "bang"}, "`ending='bang'` is not available; musex has outro"),
+        ({"layers": "of"}, "`layers='of'` is not available.*did you mean off"),
+        ({"seed": -1}, "`seed=-1` is no seed"),
+        ({"seed": "x"}, "`seed='x'` is no seed"),
+        ({"novelty": "much"}, "`novelty='much'` is out of range"),
+        ({"keep_from": -1.0}, "`keep_from=-1` lies before the song"),
+        ({"mood": "calm", "arc": ((0.0, "calm"),)}, "`mood='calm'` and `arc=`"),
+        ({"seconds": 0}, "`seconds=0` is no duration"),
+    ],
+)
+def test_errors_speak_of_arguments(options: dict[str, Any], message: str) -> None:
+    for verb in (musex.extend, musex.plan):
+        with pytest.raises(MusexError, match=message):
+            verb("no-such-song.mp3", **({"seconds": 10} | options))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401, "10", None, True])

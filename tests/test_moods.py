@@ -82,7 +82,7 @@ def test_a_plan_keeps_its_moods() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mood": "angry"}, "'angry' is not known"),
+        ({"mood": "angry"}, "`mood='angry'` is not known"),
         ({"mood": "calm", "arc": ARC}, "give one of them"),
         ({"arc": ((60.0, "calm"), (0.0, "dark"))}, "in order"),
         ({"arc": ((-1.0, "calm"),)}, "in order"),

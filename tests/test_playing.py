@@ -18,7 +18,7 @@ from musex.cli import run
 from musex.features import analyse
 from musex.model import Model, load_model
 from musex.moods import estimate_moods
-from musex.playing import CALMER, MORE_INTENSE, NEXT, QUIT, made_ahead, play_live
+from musex.playing import CALMER, MORE_INTENSE, NEXT, QUIT, _console_keys, made_ahead, play_live
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -95,6 +95,25 @@ def test_without_the_extra_its_name_is_told(
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert run(["play", str(EXAMPLES / "groove.mp3"), "--quiet"]) == 1
     assert capsys.readouterr().err == "musex: error: playing needs sounddevice: pip install 'musex[play]'\n"
+
+
+class Console:
+    """Windows' console, as msvcrt shows it: keys that were pressed, one code at a time."""
+
+    def __init__(self, codes: str) -> None:
+        self.codes = list(codes)
+
+    def kbhit(self) -> bool:
+        return bool(self.codes)
+
+    def getwch(self) -> str:
+        return self.codes.pop(0)
+
+
+def test_keys_of_windows_are_read_without_its_special_ones() -> None:
+    page_down, f10 = "\xe0Q", "\x00D"
+    with _console_keys(Console(f"n{page_down}c{f10}Q")) as pressed:
+        assert "".join(pressed() or "" for _ in range(8)) == "ncQ"
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_default_stream_is_read_unless_another_is_asked_for(second: Path) -> None:
     song = read_song(second)
     assert (song.stream, song.channels) == (2, 2)
-    assert song.warnings == (f"{second} has 2 audio streams: number 2 is used; --stream chooses another",)
+    assert song.warnings == (f"{second} has 2 audio streams: number 2 is used; `stream=` chooses another",)
     first = read_song(second, stream=1)
     assert (first.stream, first.channels, first.warnings) == (1, 1, ())
     for number in (0, 3):

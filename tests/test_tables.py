@@ -2,9 +2,26 @@
 
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from musex.tables import HEADINGS, result_tables
+
+
+@pytest.mark.parametrize("measures", [1, 5, 14])
+def test_tables_fit_a_terminal(measures: int) -> None:
+    row = {"mean": 123.456, "low": 120.0, "high": 130.1}
+    names = list(HEADINGS)[:measures]
+    predictors = {name: dict.fromkeys(names, row) for name in ("musex", "the average of the nearest contexts", "noise")}
+    results = {"data": "music", "seed": 3, "points": 9, "tracks": 3, "predictors": predictors, "left_out": {}}
+    console = Console(width=240)
+    with console.capture() as capture:
+        for table in result_tables(results):
+            console.print(table)
+    lines = capture.get().splitlines()
+    assert max(map(len, map(str.rstrip, lines))) <= 80
+    assert sum(line.count("123.46") for line in lines) == 3 * measures
+    assert sum("music: 9 points" in line for line in lines) == 1
 
 
 def test_every_part_of_the_results_has_its_table() -> None:

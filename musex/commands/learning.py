@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from musex.arguments import (
+    NETWORKS,
     ForceOption,
-    Network,
     QuietOption,
     SeedOption,
+    UsageError,
+    choice_option,
+    count_option,
+    number_option,
 )
 from musex.terminal import check_stdout, show_progress, show_tables, tell_result
 
@@ -18,7 +22,7 @@ from musex.terminal import check_stdout, show_progress, show_tables, tell_result
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
-    network: Annotated[Network, typer.Option(help="Which network.")] = Network.pointer,
+    network: Annotated[str, choice_option("--network", NETWORKS, help="Which network.")] = "pointer",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
     validation: Annotated[
         list[str] | None,
@@ -26,9 +30,11 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", "-m", min=0.0, help="Stop after so long. \\[default: when it has learned]"),
+        number_option(
+            "--minutes", "-m", least=0.0, metavar="M", help="Stop after so long. \\[default: when it has learned]"
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Stop after so many epochs.")] = None,
+    epochs: Annotated[int | None, count_option("--epochs", least=1, help="Stop after so many epochs.")] = None,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
@@ -46,7 +52,7 @@ def train(
         fit(
             dataset,
             run,
-            network=network.value,
+            network=network,
             validation=tuple(validation or ()),
             resume=resume,
             minutes=minutes,
@@ -72,9 +78,12 @@ def evaluate(
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - for stdout.")
     ] = None,
-    points: Annotated[int, typer.Option(min=3, help="Places in each song to predict from.")] = 3,
+    points: Annotated[int, count_option("--points", least=3, help="Places in each song to predict from.")] = 3,
     chains: Annotated[
-        int, typer.Option(min=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden.")
+        int,
+        count_option(
+            "--chains", least=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden."
+        ),
     ] = 4,
     seams: Annotated[
         bool, typer.Option("--seams", help="Measure instead whether a classifier can find the seams.")
@@ -97,16 +106,16 @@ def evaluate(
 ) -> None:
     """Measure the packaged model, other models and the baselines beside them on a folder of music."""
     if seams + phrases + scores + beats > 1:
-        raise typer.BadParameter("--seams, --phrases, --scores and --beats measure different things: choose one")
+        raise UsageError("--seams, --phrases, --scores and --beats measure different things: choose one")
     if seams and model:
-        raise typer.BadParameter("--seams measures the packaged model alone")
+        raise UsageError("--seams measures the packaged model alone")
     from musex.evaluation import evaluate as measure
     from musex.evaluation import load_models
     from musex.jump_evaluation import evaluate_beats, evaluate_scores, name_planners
     from musex.phrase_evaluation import evaluate_phrases
     from musex.seam_evaluation import evaluate_seams
     from musex.side_files import check_side_file, save_text
-    from musex.tables import jump_table, phrase_table, result_tables, seam_table
+    from musex.tables import jump_tables, phrase_tables, result_tables, seam_tables
 
     piped = json == Path("-")
     if json is not None and not piped:
@@ -129,5 +138,5 @@ def evaluate(
     if not quiet and not piped:
         if json is None:
             check_stdout()
-        drawn = {seams: seam_table, phrases: phrase_table, scores or beats: jump_table}.get(True)
-        show_tables([drawn(results)] if drawn else result_tables(results))
+        drawn = {seams: seam_tables, phrases: phrase_tables, scores or beats: jump_tables}.get(True, result_tables)
+        show_tables(drawn(results))

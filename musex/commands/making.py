@@ -11,10 +11,8 @@ import typer
 from musex.arguments import (
     BitrateOption,
     CheckOption,
-    Ending,
     ForceOption,
     JsonOption,
-    Layers,
     ModelOption,
     NoveltyOption,
     OutputOption,
@@ -23,15 +21,20 @@ from musex.arguments import (
     ReportOption,
     SeedOption,
     StreamOption,
+    UsageError,
     VerboseOption,
+    choice_option,
+    count_option,
     parse_arc,
     parse_bitrate,
     parse_duration,
     parse_stretch,
     parse_time,
+    usage_checked,
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
+from musex.settings import ENDINGS, LAYERS, Settings
 from musex.terminal import (
     check_stdout,
     show_progress,
@@ -77,11 +80,14 @@ def extend(
             "{ending}.",
         ),
     ] = "{stem}-extended",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Songs extended at a time.")] = 1,
+    jobs: Annotated[int, count_option("--jobs", "-j", least=1, help="Songs extended at a time.")] = 1,
     seed: SeedOption = 0,
     ending: Annotated[
-        Ending, typer.Option(help="How the output ends: as the song does, faded, cut, or back at its start.")
-    ] = Ending.outro,
+        str,
+        choice_option(
+            "--ending", ENDINGS, help="How the output ends: as the song does, faded, cut, or back at its start."
+        ),
+    ] = "outro",
     keep_from: Annotated[
         str | None,
         typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
@@ -100,11 +106,15 @@ def extend(
         typer.Option("--arc", metavar="ARC", help='The same over time, as minutes:mood: "0:calm 5:intense 10:calm".'),
     ] = None,
     layers: Annotated[
-        Layers,
-        typer.Option(help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs)."),
-    ] = Layers.off,
+        str,
+        choice_option(
+            "--layers",
+            LAYERS,
+            help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs).",
+        ),
+    ] = "off",
     variations: Annotated[
-        int, typer.Option("--variations", min=1, metavar="N", help="Write N versions that differ, numbered from 1.")
+        int, count_option("--variations", least=1, help="Write N versions that differ, numbered from 1.")
     ] = 1,
     model: ModelOption = None,
     stream: StreamOption = None,
@@ -134,32 +144,36 @@ def extend(
     quiet |= json  # its one object is all there is on stdout
     options: dict[str, Any] = {
         "seed": seed,
-        "ending": ending.value,
+        "ending": ending,
         "keep_from": None if keep_from is None else parse_time(keep_from),
         "keep_to": None if keep_to is None else parse_time(keep_to),
         "avoid": tuple(parse_stretch(text) for text in avoid or ()),
         "novelty": novelty,
         "mood": mood,
         "arc": parse_arc(arc or ""),
-        "layers": layers.value,
+        "layers": layers,
     }
+    with usage_checked():
+        Settings(**options)
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     several = len(songs) > 1 or songs[0].is_dir()
     if several and (check or report or plan is not None or variations > 1):
-        raise typer.BadParameter("--check, --plan, --report and --variations are for one song at a time")
+        raise UsageError("--check, --plan, --report and --variations are for one song at a time")
     if output == STREAM:
         if several or check or report or json or plan is not None or variations > 1:
-            raise typer.BadParameter("-o - streams one song, without --check, --json, --plan, --report, --variations")
+            raise UsageError("-o - streams one song, without --check, --json, --plan, --report, --variations")
         _stream(
             songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, stream=stream, **options
         )
         return
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
-        raise typer.BadParameter("--format and --name are for where -o names no file")
-    from musex.batches import find_tasks
+        raise UsageError("--format and --name are for where -o names no file")
+    from musex.batches import check_naming, find_tasks
 
-    facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending.value}
+    facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
+    with usage_checked():
+        check_naming(name, ending_of, facts)
     tasks = find_tasks(songs, output if into_folder else None, name=name, suffix=ending_of, facts=facts)
     if several:
         work = {"model": model, "force": force, "bitrate": bitrate, "stream": stream, **options}
@@ -179,7 +193,7 @@ def extend(
     for page in pages:
         check_side_file(page, force, song, *targets, *plans)
     if pages:
-        from musex.report import page_kbps
+        from musex.reports import page_kbps
 
         page_kbps(wanted)  # too long for a page: better said before the music is made
     began = time.monotonic()
@@ -197,7 +211,7 @@ def extend(
             **options,
         )
         if pages:
-            from musex.report import save_reports
+            from musex.reports import save_reports
 
             save_reports(made, song, pages, on_progress, force=force)
     taken = time.monotonic() - began
@@ -276,7 +290,9 @@ def render(
     quiet |= json
     began = time.monotonic()
     with show_progress(quiet) as on_progress:
-        made, target = render_file(plan, output, song_path=song, force=force, bitrate=bitrate, on_progress=on_progress)
+        made, target = render_file(
+            plan, output, song_path=song, force=force, bitrate=bitrate, measured=check, on_progress=on_progress
+        )
     taken = time.monotonic() - began
     if json:
         _tell_outputs(song or Path(str(made.song.get("path"))), [target], [made], taken)
@@ -296,7 +312,7 @@ def report(
     quiet: QuietOption = False,
 ) -> None:
     """Make a page to listen on: the output, its seams, the path through the song, in one HTML file."""
-    from musex.report import report_file
+    from musex.reports import report_file
 
     with show_progress(quiet) as on_progress:
         page = report_file(plan, output, song_path=song, force=force, on_progress=on_progress)
@@ -328,7 +344,6 @@ def play(
 ) -> None:
     """Play a song endlessly on the sound device; keys: n next jump, c calmer, i more intense, q quit."""
     from musex.playing import KEYS, play_file
-    from musex.settings import Settings
 
     if not quiet:
         typer.echo(", ".join(f"{key}: {wish}" for key, wish in KEYS.items()), err=True)

@@ -11,6 +11,7 @@ from musex.arguments import (
     JsonOption,
     QuietOption,
     StreamOption,
+    UsageError,
     parse_time,
 )
 from musex.terminal import tell_result
@@ -37,7 +38,7 @@ def spectrogram(
 ) -> None:
     """Draw what the network heard, what it predicted and what really came; or compare two songs."""
     if other is not None and (at is not None or model or stream is not None):
-        raise typer.BadParameter("--at, --model and --stream are for one song: two songs are compared as they are")
+        raise UsageError("--at, --model and --stream are for one song: two songs are compared as they are")
     from musex.side_files import name_beside, shorten
     from musex.spectrograms import compare_files, predict_file
 

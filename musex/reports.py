@@ -8,12 +8,12 @@ import html
 import io
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,16 +22,20 @@ from musex.audio import Song, read_song
 from musex.checks import MEASURE_FORMS, exceeded, format_measure, passes
 from musex.config import FEATURES
 from musex.errors import MusexError
-from musex.extension import Extension
+from musex.extension import Extension, song_of
 from musex.features import analyse
-from musex.files import OnProgress, default_page, find_song
+from musex.files import default_page, find_song
 from musex.form import step_levels
 from musex.moods import asked, estimate_moods
 from musex.plans import Plan, Seam, read_plan
+from musex.progress import OnProgress, ignore_progress
 from musex.side_files import check_side_file, save_text
 from musex.stitch import render
-from musex.terminal import format_count, format_time
+from musex.wording import format_count, format_time
 from musex.writing import write_song
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
 
 Array = np.ndarray
 
@@ -39,10 +43,15 @@ PEAKS = 2000  # of the waveform that is drawn
 POINTS = 1000  # of a curve, at most
 AUDIO_BYTES = 20_000_000  # of the sound inside a page; longer outputs get a lower bit rate …
 HIGHEST_KBPS, LOWEST_KBPS = 112, 32  # … between these
-CELL_STYLE = (
-    ".arc { fill: none; stroke: #3451b2; stroke-width: 2 } .arc.ahead { stroke: #b45309; stroke-dasharray: 8 4 } "
-    ".heat { fill: #3451b2 }"
-)
+CELL_STYLE = """
+.musex { max-width: 60em; color: inherit }
+.musex .arc { fill: none; stroke: #5b74e0; stroke-width: 2 }
+.musex .arc.ahead { stroke: #c2660c; stroke-dasharray: 8 4 }
+.musex .heat { fill: #5b74e0 }
+.musex .axis { stroke: currentColor }
+.musex text { fill: currentColor }
+.musex circle { display: none }
+"""  # colours to be seen on white and on black: a notebook does not say which theme it has
 WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the arc picture
 COLUMNS_DRAWN = 2400  # of a spectrogram, at most
 COLUMNS = ("At", "From", "To", "Level", "Flux", "Rhythm", "Beat", "Bar", "Likeness")
@@ -88,25 +97,38 @@ def save_reports(
     song = read_song(song_path, stream=plans[0].stream)
     for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
 
-        def tell(done: float, before: int = number) -> None:
+        def tell(stage: str, done: float, before: int = number) -> None:
             if on_progress:
-                on_progress("Reporting", (before + done) / len(pages))
+                on_progress(stage, (before + done) / len(pages))
 
-        save_text(compose_report(plan, song, on_progress=tell), page, force=force)
+        save_text(report(plan, song, on_progress=tell), page, force=force)
 
 
-def compose_report(plan: Plan, song: Song, *, on_progress: Callable[[float], None] | None = None) -> str:
-    """The page of a plan and its song, as HTML.
+def report(
+    plan: Plan,
+    song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
+    *,
+    sample_rate: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> str:
+    """The page of a plan, as HTML that needs nothing else: one file, saved in UTF-8.
+
+    Args:
+        plan: What is played, such as `Extension.plan`.
+        song: Its song, as in `musex.extend`.
+        sample_rate: As in `musex.extend`.
+        on_progress: Called with what is being done and how much of it is done.
 
     Raises:
         MusexError: The song is not the plan's, the output is too long for a page, or a generative model made it.
     """
     page_kbps(plan.seconds)
+    song = song_of(song, sample_rate)
     if plan.frames != round(plan.seconds * song.sample_rate):
         raise MusexError(f"{plan.model.get('name')} predicts the waveform itself: there is no path to report on")
     features = analyse(song.samples, song.sample_rate)
     steps = _steps(plan, len(features))
-    peaks, audio = _sound(plan, song, on_progress)
+    peaks, audio = _sound(plan, song, on_progress or ignore_progress)
     rate = plan.song["sample_rate"]
     begins = np.cumsum([0, *(span.frames for span in plan.spans)])[:-1]
     data = {
@@ -149,7 +171,7 @@ def compose_cell(extension: Extension) -> str:
     seconds = plan.song["frames"] / plan.song["sample_rate"]
     source = base64.b64encode(audio).decode("ascii")
     return (
-        f'<figure style="max-width: 60em"><style>{CELL_STYLE}</style>'
+        f'<figure class="musex"><style>{CELL_STYLE}</style>'
         f'<audio controls style="width: 100%" src="data:audio/mpeg;base64,{source}"></audio>'
         f"{draw_arcs(plan, seconds)}<figcaption>{_text(_summary(plan, seconds))}</figcaption></figure>"
     )
@@ -216,7 +238,7 @@ def _steps(plan: Plan, most: int) -> Array:
     return np.asarray(np.clip(places.astype(np.int64), 0, most - 1))
 
 
-def _sound(plan: Plan, song: Song, on_progress: Callable[[float], None] | None) -> tuple[list[float], bytes]:
+def _sound(plan: Plan, song: Song, on_progress: OnProgress) -> tuple[list[float], bytes]:
     """The waveform's peaks, 0 to 1, and the output as mp3."""
     peaks = np.zeros(PEAKS)
 
@@ -226,8 +248,7 @@ def _sound(plan: Plan, song: Song, on_progress: Callable[[float], None] | None) 
             bins = (at + np.arange(len(block))) * PEAKS // plan.frames
             np.maximum.at(peaks, np.minimum(bins, PEAKS - 1), np.abs(block).max(axis=1))
             at += len(block)
-            if on_progress:
-                on_progress(at / plan.frames)
+            on_progress("Reporting", at / plan.frames)
             yield block
 
     audio = _encode(watched(render(plan, song)), song, plan.seconds)

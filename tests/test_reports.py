@@ -19,7 +19,7 @@ import musex
 from musex import cli
 from musex.files import extend_file
 from musex.plans import Plan
-from musex.report import compose_report, count_hearings, draw_arcs
+from musex.reports import CELL_STYLE, count_hearings, draw_arcs, report
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "waltz.mp3"
 NAME = "a <script>alert(1)</script> & 'waltz'.mp3"
@@ -105,6 +105,33 @@ def test_a_notebook_shows_a_player() -> None:
     assert "http" not in cell
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance of "#rrggbb" (WCAG 2)."""
+    shares = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def test_a_notebook_is_readable_in_every_theme() -> None:
+    colours = re.findall(r"#[0-9a-f]{6}", CELL_STYLE)
+    assert len(colours) == 3
+    for theme in ("#ffffff", "#111111"):
+        for colour in colours:
+            darker, lighter = sorted((luminance(colour), luminance(theme)))
+            assert (lighter + 0.05) / (darker + 0.05) > 4.0
+    assert re.search(r"text \{ fill: currentColor \}", CELL_STYLE)
+    assert all(line.startswith(".musex") for line in CELL_STYLE.strip().splitlines()), "no other cell is changed"
+
+
+def test_a_page_is_made_in_memory(wav_path: Path) -> None:
+    stages: list[str] = []
+    plan = musex.plan(wav_path, seconds=9)
+    page = musex.report(plan, wav_path, on_progress=lambda stage, done: stages.append(stage))
+    assert page.startswith("<!doctype html>")
+    assert "song.wav" in page
+    assert set(stages) == {"Reporting"}
+
+
 def test_what_cannot_be_reported(folder: Path, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["report", str(folder / "plan.json"), "-o", str(folder / "page.html")]) == 1
     assert "--force" in capsys.readouterr().err
@@ -114,7 +141,7 @@ def test_what_cannot_be_reported(folder: Path, plan: Plan, tmp_path: Path, capsy
     content["seconds"] = 2 * plan.seconds
     song = musex.read_song(next(folder.glob("*.mp3")))
     with pytest.raises(musex.MusexError, match="no path to report on"):
-        compose_report(Plan.from_json(json.dumps(content)), song)
+        report(Plan.from_json(json.dumps(content)), song)
 
 
 def test_extend_leaves_a_page_beside_the_output(tmp_path: Path, wav_path: Path) -> None:
