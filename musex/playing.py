@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from musex.model import Model, load_model
 from musex.paths import PathSearch
 from musex.search import SEARCH
 from musex.settings import Settings
+from musex.signals import undoing
 from musex.stitch import play
 from musex.streaming import grow
 
@@ -181,15 +183,17 @@ def read_keys(wish: Callable[[str], None]) -> Iterator[None]:
                     if key in KEYS:
                         wish(KEYS[key])
 
-    tty.setcbreak(sys.stdin)
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        yield
-    finally:
-        done.set()
-        reader.join(1.0)
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+    restore = partial(termios.tcsetattr, sys.stdin, termios.TCSANOW, before)
+    with undoing(restore):
+        tty.setcbreak(sys.stdin)
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            yield
+        finally:
+            done.set()
+            reader.join(1.0)
+            restore()
 
 
 def _sound_library() -> Any:

@@ -1,10 +1,12 @@
 """What the command line shows of `extend` and `render`: progress, a summary, the seams."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,8 +14,11 @@ import typer
 
 from musex.config import GENERATIVE
 from musex.errors import MusexError
+from musex.signals import undoing
 
 OnProgress = Callable[[str, float], None]
+
+SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"  # in a line that is empty
 
 
 def format_time(seconds: float) -> str:
@@ -76,7 +81,8 @@ def show_progress(quiet: bool, seconds: float | None = None) -> Iterator[OnProgr
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     speed = TextColumn("{task.fields[speed]}")
-    with Progress(*columns, speed, console=Console(stderr=True), transient=True) as progress:
+    progress = Progress(*columns, speed, console=Console(stderr=True), transient=True)
+    with undoing(partial(os.write, 2, SHOW_CURSOR)), progress:
         task, current, began = progress.add_task("", total=1.0, speed=""), "", 0.0
 
         def on_progress(stage: str, done: float) -> None:
