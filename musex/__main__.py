@@ -1,31 +1,11 @@
-"""The command `musex`: catches signals before anything that takes time is imported."""
+"""The command `musex`: listens to signals before anything that takes time is imported."""
 
 import os
-import signal
 import sys
-import time
-from types import FrameType
 
-GRACE_SECONDS = 2.0  # a second Ctrl-C within it does not interrupt the tidying up after the first
+from musex.signals import Stopped, listen
 
-
-class Stopped(BaseException):
-    """Ctrl-C, or another signal that asks the program to end: unwinds everything, so that nothing partial stays."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
-
-
-class _Stopper:
-    def __init__(self) -> None:
-        self.last = -GRACE_SECONDS
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if now - self.last >= GRACE_SECONDS:
-            self.last = now
-            raise Stopped(number)
+STOPPED = "musex: stopped"
 
 
 def plug_streams() -> None:
@@ -45,19 +25,15 @@ def plug_streams() -> None:
 def main() -> None:
     """Run the command line and exit with its code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     plug_streams()
-    stopper = _Stopper()
     try:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
-                signal.signal(number, stopper)
+        listen("SIGINT", "SIGTERM", "SIGHUP", message=f"{STOPPED}\n")
         from musex.cli import run
 
         code = run(sys.argv[1:])
     except Stopped as stopped:
-        print("musex: stopped", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         code = stopped.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before musex listened
         code = 130
     sys.exit(code)
 

@@ -22,6 +22,8 @@ import soundfile
 
 from musex.config import SHORTEST_SONG_SECONDS
 from musex.errors import AudioError, suggest
+from musex.processes import running
+from musex.signals import undoing
 from musex.streams import AudioStream, choose_stream, parse_streams
 from musex.wording import format_count, format_time
 
@@ -368,7 +370,7 @@ def _counted_packets(path: Path) -> Iterator[list[float]]:
         return
     command = [program, "-nostdin", "-loglevel", "quiet", *local_input(path), "-map", "0:a:0", "-c", "copy"]
     command += ["-progress", "pipe:1", "-f", "null", "-"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    with running(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         yield counted
         try:
             told, _ = process.communicate(timeout=STALL_SECONDS)
@@ -409,24 +411,26 @@ _mute_saved = -1
 def muted_stderr() -> Iterator[None]:
     """Keep libraries that write notes straight to file descriptor 2 (libmpg123, LiteRT) from doing so."""
     global _mute_depth, _mute_saved
-    with _mute_lock:
-        if _mute_depth == 0:
-            try:
-                _mute_saved = os.dup(2)
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, 2)
-                os.close(null)
-            except OSError:
-                _mute_saved = -1  # there is no stderr to keep clean
-        _mute_depth += 1
-    try:
-        yield
-    finally:
+    with undoing(lambda: os.dup2(_mute_saved, 2)):
         with _mute_lock:
-            _mute_depth -= 1
-            if _mute_depth == 0 and _mute_saved >= 0:
-                os.dup2(_mute_saved, 2)
-                os.close(_mute_saved)
+            if _mute_depth == 0:
+                try:
+                    _mute_saved = os.dup(2)
+                    null = os.open(os.devnull, os.O_WRONLY)
+                    os.dup2(null, 2)
+                    os.close(null)
+                except OSError:
+                    _mute_saved = -1  # there is no stderr to keep clean
+            _mute_depth += 1
+        try:
+            yield
+        finally:
+            with _mute_lock:
+                _mute_depth -= 1
+                if _mute_depth == 0 and _mute_saved >= 0:
+                    os.dup2(_mute_saved, 2)
+                    os.close(_mute_saved)
+                    _mute_saved = -1
 
 
 @cache
@@ -510,12 +514,16 @@ def ask_ffmpeg(arguments: list[str], path: Path | None, *, given: bytes = b"") -
         AudioError: It is missing, or takes longer than `STALL_SECONDS` over what should take a moment.
     """
     command = [ffmpeg(), "-hide_banner", "-nostats", *arguments]
-    try:
-        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=STALL_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        name = path or "the song"
-        raise AudioError(f"{name}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
-    return done.stdout, done.stderr.decode(errors="replace")
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with running(command, **pipes) as process:
+        try:
+            answer, log = process.communicate(given, timeout=STALL_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            name = path or "the song"
+            raise AudioError(f"{name}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
+        finally:
+            process.kill()
+    return answer, log.decode(errors="replace")
 
 
 def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
@@ -526,7 +534,7 @@ def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
     command += ["-map", f"0:a:{number - 1}", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     with (
         temporary_file() as log_file,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file) as process,
+        running(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file) as process,
     ):
         watch = Watch(process)
         try:

@@ -9,13 +9,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
-from types import FrameType
 from typing import Any, Unpack
 
 from musex import __version__
@@ -27,12 +26,14 @@ from musex.json_files import parse_json, read_json_text
 from musex.model import load_model
 from musex.settings import Options, Settings, check_seconds
 from musex.side_files import LONGEST_NAME, locked, save_text, shorten
+from musex.signals import check_stop, held_off, listen
 from musex.tags import read_tags
 
 logger = logging.getLogger(__name__)
 
 LEDGER = ".musex-done.json"  # in every folder of outputs: what was made of what, and how
 ORPHAN_SECONDS = 10.0  # in which a worker whose parent is gone tidies up
+STOP_SECONDS = 0.2  # after which workers are told at the latest that all shall stop
 DEFAULT_NAME = "{stem}-extended"
 
 
@@ -213,16 +214,20 @@ def _one_by_one(
 
 def _side_by_side(tasks: Sequence[Task], work: dict[str, Any], jobs: int) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _begin_worker) as workers:
-        futures: list[Future[Outcome]] = []
+    with held_off(), ProcessPoolExecutor(jobs, context, _begin_worker) as workers:
+        futures: set[Future[Outcome]] = set()
         try:
             with _terminal_held_off():
-                futures += [workers.submit(_work, task, work) for task in tasks]
-            for future in as_completed(futures):
-                outcome = future.result()
-                for warning in outcome.warnings:
-                    logger.warning(warning)
-                yield outcome
+                futures |= {workers.submit(_work, task, work) for task in tasks}
+            waiting = futures
+            while waiting:
+                check_stop()  # here, for workers and pool have to end in order
+                done, waiting = wait(waiting, STOP_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    outcome = future.result()
+                    for warning in outcome.warnings:
+                        logger.warning(warning)
+                    yield outcome
         except BrokenProcessPool as error:
             raise MusexError(
                 f"one of {jobs} processes was ended from outside, perhaps for lack of memory; run the same command "
@@ -267,62 +272,30 @@ class _Collector(logging.Handler):
         return taken
 
 
-class _Worker:
-    """What a process of the pool does: one song after another, until it is stopped.
-
-    SIGTERM ends it at once where nothing is being written, and otherwise between two blocks: an exception out of a
-    signal's handler may be lost wherever Python lets none pass.
-    """
-
-    def __init__(self) -> None:
-        self.writing = self.stopped = False
-        self.collector = _Collector()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows nothing holds it off before
-        signal.signal(signal.SIGTERM, self.stop)
-        logging.getLogger("musex").addHandler(self.collector)
-        logging.getLogger("musex").propagate = False
-        threading.Thread(target=self.watch_parent, daemon=True).start()
-
-    def watch_parent(self) -> None:
-        """End this process when the one that gives the work is gone, even if that was killed."""
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(ORPHAN_SECONDS)
-        os._exit(128 + signal.SIGTERM)
-
-    def stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopped = True
-        if not self.writing:
-            os._exit(128 + number)
-
-    def report(self, stage: str, done: float) -> None:
-        self.writing = stage != "Reading"
-        if self.stopped:
-            raise SystemExit
-
-    def extend(self, task: Task, work: dict[str, Any]) -> Outcome:
-        try:
-            outcome = _extend(task, {**work, "on_progress": self.report})
-        except SystemExit:
-            os._exit(128 + signal.SIGTERM)  # the pool would catch it, and give the next song
-        finally:
-            self.writing = False
-        return replace(outcome, warnings=self.collector.take())
-
-
-_worker: _Worker | None = None
+_collector = _Collector()
 
 
 def _begin_worker() -> None:
-    global _worker
-    _worker = _Worker()
+    """Make a process of the pool ready: SIGTERM ends it, and nothing else that is meant for who gives the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows nothing holds it off before
+    listen("SIGTERM")
+    logging.getLogger("musex").addHandler(_collector)
+    logging.getLogger("musex").propagate = False
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
+    """End this process when the one that gives the work is gone, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _work(task: Task, work: dict[str, Any]) -> Outcome:
-    assert _worker is not None
-    return _worker.extend(task, work)
+    return replace(_extend(task, work), warnings=_collector.take())
 
 
 def _extend(task: Task, work: dict[str, Any]) -> Outcome:

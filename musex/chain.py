@@ -109,7 +109,7 @@ def begin_chain(
         config=config.at(settings.novelty),
     )
     silent = sum(stop - start for start, stop in path.silences) / FEATURES.steps_per_second
-    if silent >= TOLD_SILENCE_SECONDS:
+    if silent >= TOLD_SILENCE_SECONDS and not unlike:  # told with the first of several plans
         logger.warning(
             f"{silent:.0f} of {len(song.samples) / song.sample_rate:.0f} s of the song are silence: left out"
         )

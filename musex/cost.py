@@ -1,10 +1,7 @@
 """What musex costs: CPU time and peak memory of a prediction, of starting up, of an output minute."""
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +9,8 @@ import numpy as np
 
 from musex.errors import MusexError
 from musex.model import Model
+from musex.processes import running_python
+from musex.side_files import temporary_folder
 
 MEMORY_SECONDS = 180
 OUTPUT_MINUTES = (2, 10)
@@ -50,8 +49,8 @@ def report_extension(song: str, model: str, seconds: str) -> None:
     loaded = load_model(model)
     started = time.process_time()
     if float(seconds) > 0:
-        with tempfile.TemporaryDirectory() as folder:
-            extend_file(song, Path(folder) / "extended.wav", seconds=float(seconds), model=loaded)
+        with temporary_folder() as folder:
+            extend_file(song, folder / "extended.wav", seconds=float(seconds), model=loaded)
     result = {"start_up": started, "seconds": time.process_time() - started, "peak_memory_mb": peak_memory_mb()}
     sys.stdout.write(json.dumps(result))
 
@@ -59,17 +58,12 @@ def report_extension(song: str, model: str, seconds: str) -> None:
 def run_extension(song: Path, model: Model, seconds: float) -> dict[str, float]:
     """`report_extension`, run; raises MusexError if it fails."""
     code = "import sys; from musex.cost import report_extension; report_extension(*sys.argv[1:])"
-    paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(song), str(model.path), str(seconds)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+    with running_python(code, song, model.path, seconds) as process:
+        told, log = process.communicate()
+    if process.returncode:
+        reason = (log.decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
         raise MusexError(f"{song} could not be extended to {seconds:.0f} s to take its cost: {reason}")
-    result: dict[str, float] = json.loads(done.stdout)
+    result: dict[str, float] = json.loads(told)
     return result
 
 

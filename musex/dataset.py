@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from musex.arrays import load_array, save_array
 from musex.audio import READABLE, read_song
+from musex.caches import beside_or_apart
 from musex.config import FEATURES, PointerConfig
 from musex.errors import AudioError, DatasetError
 from musex.features import analyse
@@ -54,27 +56,59 @@ def find_tracks(dataset: Path) -> list[Path]:
     return paths
 
 
+def cache_file(dataset: Path, name: str) -> Path:
+    """Where something of a data set is cached: inside it if it is there or can be put there, else apart.
+
+    Raises:
+        DatasetError: there is no folder that can be written to.
+    """
+    inside = dataset / CACHE_FOLDER / name
+    if inside.is_file():
+        return inside
+    try:
+        folder = beside_or_apart(inside.parent)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"no folder for caches can be written to: {error.strerror or error}") from error
+    return folder / name
+
+
 def load_tracks(
-    dataset: Path, *, cache_folder: Path | None = None, on_track: Callable[[int, int], None] | None = None
+    dataset: Path,
+    *,
+    paths: Sequence[Path] | None = None,
+    cache_folder: Path | None = None,
+    on_track: Callable[[int, int], None] | None = None,
 ) -> list[Track]:
-    """Analyse every track of `dataset` that is not in the cache yet; unreadable and silent files are left out."""
-    paths = find_tracks(dataset)
-    folder = cache_folder or dataset / CACHE_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    """Analyse every track of `dataset` that is not in the cache yet; unreadable and silent files are left out.
+
+    Args:
+        dataset: a folder of music.
+        paths: what `find_tracks` has found there, if it was asked before.
+        cache_folder: where features are kept, other than in the data set.
+        on_track: called with the number of tracks done, and of all.
+
+    Raises:
+        DatasetError: there is no music, or no folder for caches.
+        MusexError: the features of a track cannot be written.
+    """
+    paths = find_tracks(dataset) if paths is None else paths
+    if cache_folder is not None:
+        cache_folder.mkdir(parents=True, exist_ok=True)
     tracks = []
     for number, path in enumerate(paths):
         stat = path.stat()
         key = f"{FEATURE_VERSION} {FEATURES} {path.relative_to(dataset)} {stat.st_size} {stat.st_mtime_ns}"
-        file = folder / (hashlib.sha256(key.encode()).hexdigest()[:24] + ".npy")
-        if not file.exists():
+        name = hashlib.sha256(key.encode()).hexdigest()[:24] + ".npy"
+        file = cache_file(dataset, name) if cache_folder is None else cache_folder / name
+        cached = load_array(file, mapped=True)
+        if cached is None or cached.shape[1:] != (FEATURES.width,):
             try:
                 song = read_song(path)
             except AudioError as error:
                 logger.warning("%s left out: %s", path, error)
                 continue
-            partial = file.with_suffix(".partial.npy")
-            np.save(partial, analyse(song.samples, song.sample_rate).astype(np.float16))
-            partial.replace(file)
+            save_array(analyse(song.samples, song.sample_rate).astype(np.float16), file)
         tracks.append(Track(path, path.relative_to(dataset).parts[0], file))
         if on_track:
             on_track(number + 1, len(paths))

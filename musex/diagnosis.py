@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -21,6 +20,7 @@ from musex.extension import extend
 from musex.features import analyse
 from musex.formats import WRITABLE
 from musex.model import load_model
+from musex.side_files import temporary_folder
 from musex.writing import write_song
 
 PACKAGES = ("numpy", "soundfile", "soxr", "librosa", "pydub", "ai-edge-litert", "imageio-ffmpeg", "tensorflow")
@@ -84,8 +84,8 @@ def _ffmpeg_version() -> str:
 
 def _round_trip(song: np.ndarray, suffix: str) -> str:
     second = song[: 6 * SAMPLE_RATE]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"song{suffix}"
+    with temporary_folder() as folder:
+        path = folder / f"song{suffix}"
         began = time.perf_counter()
         write_song(path, iter([second]), song=song_from_array(second, SAMPLE_RATE))
         back = read_song(path)

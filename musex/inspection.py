@@ -11,7 +11,7 @@ from musex.audio import Song, read_song
 from musex.caches import place_caches
 from musex.config import FEATURES, FeatureConfig
 from musex.extension import song_of
-from musex.features import analyse, to_mono
+from musex.features import analyse_mono, to_mono
 from musex.regions import Region, find_material, find_region, limits_ladder
 from musex.seams import find_edges
 from musex.settings import Settings
@@ -97,9 +97,10 @@ def inspect_song(song: Song) -> SongInfo:
 
 def _inspect_samples(song: Song) -> SongInfo:
     seconds = len(song.samples) / song.sample_rate
-    features = analyse(song.samples, song.sample_rate)
+    mono = to_mono(song.samples, song.sample_rate)
+    features = analyse_mono(mono)
     region, rate = find_region(features), FEATURES.steps_per_second
-    beats = beatnet.track(to_mono(song.samples, song.sample_rate), FEATURES.sample_rate)
+    beats = beatnet.track(mono, FEATURES.sample_rate)
     return SongInfo(
         path=str(song.path or ""),
         seconds=seconds,

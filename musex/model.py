@@ -16,6 +16,7 @@ from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConf
 from musex.errors import ModelError
 from musex.features import standardise
 from musex.json_files import check_types, parse_json, read_json_text
+from musex.prediction.trial import Shapes, try_model
 
 if TYPE_CHECKING:
     from musex.prediction.transition_head import TransitionHead
@@ -26,6 +27,7 @@ MODEL_NAME = "pointer"
 POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 TRANSITION_FILE = "transition.tflite"
 FORMAT_VERSION = 1
+TRIED_STEPS = 300  # of the memory with which a model is tried
 MOST_STEPS = 10_000  # of a context or a horizon
 MOST_WIDTH = 2**20  # of a window or a row of features
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
@@ -87,25 +89,34 @@ def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
         file = next((found for found in exported if found.is_file()), exported[0])
     if not file.is_file():
         raise ModelError(f"no model at {file}: name a .tflite file or the folder of a finished `musex train`")
+    settings = read_description(file)
+    try:
+        content = dict(settings["model"])
+        generative = settings.get("network") in GENERATIVE
+        config = _waveform_config(content) if generative else _pointer_config(content)
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise ModelError(f"{file.with_suffix('.json')} does not describe a model of this musex: {error}") from error
+    return (
+        WaveformModel(file, config, settings) if isinstance(config, WaveformConfig) else Model(file, config, settings)
+    )
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """What the JSON beside a LiteRT file says of it; raises ModelError if it says nothing, or is of another version."""
     description = file.with_suffix(".json")
     try:
         settings = parse_json(read_json_text(description))
-        version, content = settings.get("format"), dict(settings["model"])
         if not all(isinstance(settings.get(name, ""), str) for name in ("network", "sha256")):
             raise TypeError("its network and sha256 are words")
-        generative = settings.get("network") in GENERATIVE
-        config = _waveform_config(content) if generative else _pointer_config(content)
     except FileNotFoundError as error:
         raise ModelError(f"no {description.name} beside {file}: a model is both files") from error
     except OSError as error:
         raise ModelError(f"{description} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{description} does not describe a model of this musex: {error}") from error
-    if version != FORMAT_VERSION:
+    if (version := settings.get("format", FORMAT_VERSION)) != FORMAT_VERSION:
         raise ModelError(f"{file} is of format {version}, this musex reads format {FORMAT_VERSION}: train it again")
-    return (
-        WaveformModel(file, config, settings) if isinstance(config, WaveformConfig) else Model(file, config, settings)
-    )
+    return dict(settings)
 
 
 def _pointer_config(content: dict[str, Any]) -> PointerConfig:
@@ -140,7 +151,7 @@ class JoinHead:
     """The exported join head: does a junction sound as if the music had been made so?"""
 
     def __init__(self, path: Path) -> None:
-        self.runner = load_runner(path, {"window"})
+        self.runner, _ = load_described(path, {"window": (1, 0, 0)}, read_description(path))
 
     def judge(self, window: Array) -> float:
         """Log-odds that a junction, heard as `musex.joins.junction_window` (frames, n_mels), is real."""
@@ -186,14 +197,26 @@ def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, d
 
 
 def load_described(
-    path: Path, inputs: set[str], settings: dict[str, Any], *, delegate: bool = True
+    path: Path, shapes: Shapes, settings: dict[str, Any], *, delegate: bool = True
 ) -> tuple[Runner, str]:
-    """The exported function of the LiteRT file that `settings` were written for, and the file's SHA-256."""
-    content = path.read_bytes()
+    """The exported function of the LiteRT file that `settings` were written for, and the file's SHA-256.
+
+    A file that did not come with musex is tried first; see `musex.prediction.trial`, for `shapes` too.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != settings.get("sha256", sha256):
         raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
-    return load_runner(path, inputs, content, delegate=delegate), sha256
+    if sha256 not in _tried and path.resolve().parent != packaged_model().resolve().parent:
+        try_model(path, shapes, delegate=delegate)
+        _tried.add(sha256)
+    return load_runner(path, set(shapes), content, delegate=delegate), sha256
+
+
+_tried: set[str] = set()  # of files that are known to run
 
 
 def run(runner: Any, **inputs: Array) -> dict[str, Array]:
@@ -213,7 +236,10 @@ class Model:
         self.path, self.config, self.settings = path, config, settings
         self.name: str = settings.get("network", MODEL_NAME)
         self.runner: Callable[..., dict[str, Array]]
-        self.runner, self.sha256 = load_described(path, POINTER_INPUTS, settings)
+        width = config.features.width
+        heard, remembered = (1, config.context_steps), (1, TRIED_STEPS)
+        shapes = {"context": (*heard, width), "context_mask": heard, "memory": (*remembered, width)}
+        self.runner, self.sha256 = load_described(path, shapes | {"memory_mask": remembered}, settings)
 
     @cached_property
     def join_head(self) -> JoinHead | None:
@@ -289,8 +315,8 @@ class WaveformModel:
     def __init__(self, path: Path, config: WaveformConfig, settings: dict[str, Any]) -> None:
         self.path, self.config, self.settings = path, config, settings
         self.name: str = settings["network"]
-        self.runner, self.sha256 = load_described(path, {"waveform"}, settings, delegate=False)
         self.shape = (1, config.context_seconds, config.sample_rate)
+        self.runner, self.sha256 = load_described(path, {"waveform": (0, 0, 0)}, settings, delegate=False)
         found = self.runner.shapes["waveform"]
         if found != self.shape:
             raise ModelError(f"{path} takes {found}, its description says {self.shape}: train it again")

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from musex.model import Model, load_model
 from musex.paths import PathSearch
 from musex.search import SEARCH
 from musex.settings import Settings
+from musex.signals import undoing
 from musex.stitch import play
 from musex.streaming import grow
 
@@ -200,12 +202,13 @@ def _terminal_keys() -> Iterator[Callable[[], str | None]]:
         keys = os.read(sys.stdin.fileno(), 64)  # past Python's buffer, in which select sees no keys
         return keys.decode(errors="ignore") if keys else None
 
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
-    try:
-        yield pressed
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+    restore = partial(termios.tcsetattr, sys.stdin, termios.TCSANOW, termios.tcgetattr(sys.stdin))
+    with undoing(restore):
+        tty.setcbreak(sys.stdin)
+        try:
+            yield pressed
+        finally:
+            restore()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import base64
 import html
 import io
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -29,7 +28,7 @@ from musex.form import step_levels
 from musex.moods import asked, estimate_moods
 from musex.plans import Plan, Seam, read_plan
 from musex.progress import OnProgress, ignore_progress
-from musex.side_files import check_side_file, save_text
+from musex.side_files import check_side_file, save_text, temporary_folder
 from musex.stitch import render
 from musex.wording import format_count, format_time
 from musex.writing import write_song
@@ -267,8 +266,8 @@ def page_kbps(seconds: float) -> int:
 def _encode(blocks: Iterable[Array], song: Song, seconds: float) -> bytes:
     """Sound as mp3, without tags, small enough for a page."""
     kbps = page_kbps(seconds)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "output.mp3"
+    with temporary_folder() as folder:
+        file = folder / "output.mp3"
         write_song(file, blocks, song=replace(song, path=None), bitrate=f"{kbps}k")
         return file.read_bytes()
 

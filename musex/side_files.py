@@ -4,11 +4,14 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from musex.errors import MusexError
+from musex.signals import held_off, undoing
 
 LEFTOVER = re.compile(r"\.musex-[0-9a-f]{16}")
 LONGEST_NAME = 255  # bytes, on most file systems
@@ -60,8 +63,9 @@ def _place_new(temporary: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without links
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        temporary.replace(target)
+        with held_off():
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            temporary.replace(target)
 
 
 @contextmanager
@@ -69,15 +73,29 @@ def _own_folder(parent: Path) -> Iterator[Path]:
     """A hidden folder that is this process's as long as it lives."""
     while True:
         folder = parent / f".musex-{secrets.token_hex(8)}"
-        try:
-            folder.mkdir()
-            with locked(folder) as own:
-                if own is False or not folder.exists():  # another run has taken it for a leftover
-                    continue
-                yield folder
-                return
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        remove = partial(shutil.rmtree, folder, ignore_errors=True)
+        with undoing(remove):
+            try:
+                folder.mkdir()
+                with locked(folder) as own:
+                    if own is False or not folder.exists():  # another run has taken it for a leftover
+                        continue
+                    yield folder
+                    return
+            finally:
+                remove()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder among the temporary ones of the system, which goes in any case."""
+    with ExitStack() as stack:
+        with held_off():
+            folder = tempfile.mkdtemp(prefix="musex-")
+            remove = partial(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(undoing(remove))
+            stack.callback(remove)
+        yield Path(folder)
 
 
 def _remove_leftovers(parent: Path) -> None:

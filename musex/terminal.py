@@ -1,11 +1,13 @@
 """What the command line shows of `extend` and `render`: progress, a summary, the seams."""
 
 import logging
+import os
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,9 +16,11 @@ import typer
 from musex.config import GENERATIVE
 from musex.errors import MusexError
 from musex.progress import OnProgress
+from musex.signals import undoing
 from musex.wording import format_count, format_time
 
 OPTIONS = {"song_path": "song"}  # of arguments that are called otherwise
+SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"  # in a line that is empty
 
 
 def tell_everything() -> None:
@@ -75,7 +79,8 @@ def show_progress(quiet: bool, seconds: float | None = None) -> Iterator[OnProgr
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     speed = TextColumn("{task.fields[speed]}")
-    with Progress(*columns, speed, console=Console(stderr=True), transient=True) as progress:
+    progress = Progress(*columns, speed, console=Console(stderr=True), transient=True)
+    with undoing(partial(os.write, 2, SHOW_CURSOR)), progress:
         task, current, began = progress.add_task("", total=1.0, speed=""), "", 0.0
 
         def on_progress(stage: str, done: float) -> None:

@@ -34,6 +34,7 @@ from musex.formats import (
     raw_format,
 )
 from musex.loops import mark_loop
+from musex.processes import running
 from musex.side_files import written_whole
 from musex.tags import prepare_output, read_source
 
@@ -181,7 +182,7 @@ def _encode(
     """Feed ffmpeg's pipe until the blocks end, while they are made; kill it on whatever interrupts that."""
     with (
         temporary_file() as log_file,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=log_file, bufsize=0) as process,
+        running(command, stdin=subprocess.PIPE, stdout=output, stderr=log_file, bufsize=0) as process,
         ThreadPoolExecutor(1) as feeder,
     ):
         watch = Watch(process)

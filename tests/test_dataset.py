@@ -29,6 +29,32 @@ def test_tracks_are_analysed_once_and_split_by_folder(music: Path) -> None:
     assert [track.group for track in held] == ["group0", "group0"]
 
 
+def test_damaged_features_are_told_and_made_anew(music: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = (track.cache for track in load_tracks(music)[:2])
+    whole = first.read_bytes()
+    first.write_bytes(whole[: len(whole) // 2])
+    np.save(second, np.zeros((4, 3)))
+    load_tracks(music)
+    assert first.read_bytes() == whole
+    assert np.load(second).shape[1] == PointerConfig().features.width
+    assert f"{first} is damaged: it is made anew" in caplog.text
+
+
+def test_a_data_set_that_cannot_be_written_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "music").mkdir()
+    music = write_tracks(tmp_path / "music")
+    (music / ".musex-features").touch()  # nothing can be made within a file
+    before = sorted(music.rglob("*"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tracks = load_tracks(music)
+    assert len(tracks) == 6
+    assert all(track.cache.is_relative_to(tmp_path / "cache") for track in tracks)
+    assert [track.cache for track in load_tracks(music)] == [track.cache for track in tracks]
+    assert sorted(music.rglob("*")) == before
+
+
 def test_a_folder_without_music_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no audio"):
         load_tracks(tmp_path)

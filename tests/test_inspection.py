@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musex import cli
+from musex import cli, features
 from musex.audio import song_from_array
 from musex.diagnosis import diagnose
 from musex.features import analyse_mono
@@ -26,6 +26,13 @@ def clicks(beats_per_minute: float, seconds: float) -> np.ndarray:
 def chord(midi: tuple[int, ...], seconds: float) -> np.ndarray:
     time = np.arange(round(seconds * RATE)) / RATE
     return np.asarray(sum(0.1 * np.sin(2 * np.pi * 440 * 2 ** ((note - 69) / 12) * time) for note in midi), np.float32)
+
+
+def test_a_song_is_mixed_down_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    mixed, mix = list[int](), features.mix_down
+    monkeypatch.setattr(features, "mix_down", lambda samples: mixed.append(len(samples)) or mix(samples))
+    inspect_song(song_from_array(clicks(120.0, 20)[:, None], RATE))
+    assert len(mixed) == 1
 
 
 @pytest.mark.parametrize("beats_per_minute", [86.0, 112.0, 128.0])

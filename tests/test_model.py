@@ -1,6 +1,8 @@
 """Loading a model, and what the packaged one knows."""
 
+import hashlib
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from musex.errors import ModelError
 from musex.features import analyse
 from musex.model import load_model, packaged_model
+from musex.prediction import trial
 from tests.phrases import compose
 
 
@@ -30,6 +33,53 @@ def test_damaged_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pointer.json").write_text("{")
     with pytest.raises(ModelError, match="does not describe"):
         load_model(tmp_path)
+
+
+def copy_packaged(folder: Path) -> None:
+    """The packaged models, with their descriptions, where no packaged model is."""
+    for path in packaged_model().parent.glob("*.*"):
+        if path.suffix in (".json", ".tflite"):
+            shutil.copy(path, folder)
+
+
+@pytest.mark.parametrize("name", ["join", "transition"])
+def test_heads_are_checked_as_the_model_is(tmp_path: Path, name: str) -> None:
+    copy_packaged(tmp_path)
+    file = tmp_path / f"{name}.tflite"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    model = load_model(tmp_path)
+    with pytest.raises(ModelError, match=rf"{name}\.tflite is damaged or not the file its description"):
+        _ = model.join_head if name == "join" else model.transition_head
+    file.with_suffix(".json").unlink()
+    with pytest.raises(ModelError, match=rf"no {name}\.json beside"):
+        _ = model.join_head if name == "join" else model.transition_head
+
+
+def test_only_what_is_not_packaged_is_tried_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_packaged(tmp_path)
+    model = load_model(tmp_path)
+    assert model.join_head is not None
+    assert model.transition_head is not None
+    monkeypatch.setattr(trial, "CODE", "import os; os.abort()")  # what a damaged model may do
+    load_model(tmp_path)
+    load_model()
+    file = tmp_path / "pointer.tflite"
+    changed = file.read_bytes() + b"\0"
+    file.write_bytes(changed)
+    settings = json.loads((tmp_path / "pointer.json").read_text())
+    settings["sha256"] = hashlib.sha256(changed).hexdigest()
+    (tmp_path / "pointer.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=r"damaged: running it crashes \(code -6\)"):
+        load_model(tmp_path)
+    monkeypatch.setattr(trial, "CODE", "import time; time.sleep(60)")
+    monkeypatch.setattr(trial, "LONGEST_SECONDS", 0.1)
+    with pytest.raises(ModelError, match=r"it ran for 0\.1 s without a result"):
+        load_model(tmp_path)
+
+
+def test_a_trial_has_its_limit_of_memory() -> None:
+    with pytest.raises(ModelError, match=r"wants more than [\d.]+ GB of memory|cannot be run"):
+        trial.try_model(packaged_model().with_name("transition.tflite"), {"seen": (2**33, 0)})
 
 
 def test_the_packaged_model_finds_an_exact_repeat() -> None:

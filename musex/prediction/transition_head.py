@@ -6,10 +6,11 @@ import numpy as np
 
 from musex.config import TRANSITION_QUESTIONS
 from musex.errors import ModelError
-from musex.model import load_runner, run
+from musex.model import Runner, load_described, load_runner, read_description, run
 
 Array = np.ndarray
 
+TRIED_JUMPS = 4  # with which a head is tried
 SURE = 12.0  # log-odds beyond which nothing more is known
 
 
@@ -18,7 +19,11 @@ class TransitionHead:
 
     def __init__(self, path: Path, content: bytes | None = None) -> None:
         """Load the file, or `content` in its place; raises ModelError if it is damaged or another network."""
-        self.path, self.runner = path, load_runner(path, {"seen"}, content)
+        self.path, self.runner = path, self._load(path) if content is None else load_runner(path, {"seen"}, content)
+
+    def _load(self, path: Path) -> Runner:
+        runner, _ = load_described(path, {"seen": (TRIED_JUMPS, 0)}, read_description(path))
+        return runner
 
     def log_odds(self, seen: Array) -> Array:
         """Log-odds that jumps keep the beat, the bar and the row, and are written so.

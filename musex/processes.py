@@ -1,0 +1,43 @@
+"""Programs that musex runs: none outlives it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from musex.signals import held_off, undoing
+
+
+@contextmanager
+def running(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """`subprocess.Popen`, killed if a signal ends musex meanwhile."""
+    with ExitStack() as stack:
+        with held_off():
+            process = stack.enter_context(subprocess.Popen(command, **options))
+            stack.enter_context(undoing(partial(_kill, process)))
+        yield process
+
+
+@contextmanager
+def running_python(code: str, *arguments: object, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """The same of a Python that runs `code`, which finds this musex; its stdout and stderr are pipes."""
+    paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with running(command, env=environment, **pipes, **options) as process:
+        yield process
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process and wait for its end: it writes nothing after that."""
+    process.kill()
+    if hasattr(os, "waitpid") and os.name == "posix":
+        with suppress(ChildProcessError):  # another thread has waited
+            os.waitpid(process.pid, 0)  # Popen.wait would want a lock that the interrupted code may hold
+    else:
+        process.wait()
