@@ -274,13 +274,15 @@ def align_seam(
 def measure_seam(samples: Array, sample_rate: int, seam: Seam, reference: FluxReference) -> Seam:
     """The same seam with the measures of its place, whatever it says of them; `reference` is the song's own flux."""
     reach = round(ALIGNMENT.reach * sample_rate)
-    sides = (_excerpt(samples, place - reach, place + reach) for place in (seam.leave, seam.enter))
-    onsets = (onset_strength(_mono(side), sample_rate) for side in sides)
+    before, after = (
+        onset_strength(_mono(_excerpt(samples, place - reach, place + reach)), sample_rate)
+        for place in (seam.leave, seam.enter)
+    )
     hop = _hop_length(sample_rate, ALIGNMENT)[1]
     seam = replace(
         seam,
         level_db=level_step(samples, sample_rate, seam.leave, seam.enter),
-        rhythm_ms=_rhythm_error(*onsets, 1000.0 * hop / sample_rate),
+        rhythm_ms=_rhythm_error(before, after, 1000.0 * hop / sample_rate),
     )
     return fade_over(samples, sample_rate, seam, seam.fade, reference)
 

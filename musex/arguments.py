@@ -20,7 +20,7 @@ class UsageError(MusexError):
     """An option or an argument cannot be used, whatever the song: exit code 2."""
 
 
-def count_option(*names: str, least: int, metavar: str = "N", **shown: str) -> Any:
+def count_option(*names: str, least: int, metavar: str = "N", **shown: Any) -> Any:
     """An option that takes a whole number."""
 
     def parse(text: str | int) -> int:  # a default is an int already
@@ -31,7 +31,7 @@ def count_option(*names: str, least: int, metavar: str = "N", **shown: str) -> A
     return typer.Option(*names, parser=parse, metavar=metavar, **shown)
 
 
-def number_option(*names: str, least: float, most: float = math.inf, **shown: str) -> Any:
+def number_option(*names: str, least: float, most: float = math.inf, **shown: Any) -> Any:
     """An option that takes a number."""
 
     def parse(text: str | float) -> float:
@@ -47,7 +47,7 @@ def number_option(*names: str, least: float, most: float = math.inf, **shown: st
     return typer.Option(*names, parser=parse, **shown)
 
 
-def choice_option(name: str, choices: tuple[str, ...], **shown: str) -> Any:
+def choice_option(name: str, choices: tuple[str, ...], **shown: Any) -> Any:
     """An option that takes one of some words."""
 
     def parse(text: str) -> str:

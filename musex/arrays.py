@@ -21,8 +21,9 @@ def save_array(array: Array, path: Path) -> None:
 
 def save_arrays(arrays: Mapping[str, Array], path: Path) -> None:
     """Write arrays by their names, none of them "file", as .npz; raises as `save_array`."""
+    by_name: dict[str, Any] = dict(arrays)
     with written_whole(path, force=True) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **by_name)
 
 
 def load_array(path: Path, *, mapped: bool = False) -> Array | None:

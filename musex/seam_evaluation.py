@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from musex.audio import Song, read_song
 from musex.chain import plan_song
@@ -23,6 +24,7 @@ from musex.joins import REACH_SECONDS, seam_window, whole_window
 from musex.metrics import area_under_curve
 from musex.model import Model, load_model
 from musex.plans import Seam
+from musex.side_files import temporary_folder
 
 Array = np.ndarray
 
@@ -104,9 +106,12 @@ def looper_seams(song: Song, count: int) -> list[Seam]:
     from pymusiclooper.exceptions import LoopNotFoundError
 
     try:
-        with warnings.catch_warnings():  # of librosa, about how it is called
-            warnings.simplefilter("ignore")
-            pairs = MusicLooper(str(song.path)).find_loop_pairs()
+        with warnings.catch_warnings(), temporary_folder() as folder:
+            warnings.simplefilter("ignore")  # of librosa, about how it is called
+            path = song.path or folder / "song.wav"
+            if not song.path:
+                soundfile.write(path, song.samples, song.sample_rate)
+            pairs = MusicLooper(str(path)).find_loop_pairs()
     except LoopNotFoundError:
         return []
     return [hard_cut(int(pair.loop_end), int(pair.loop_start)) for pair in pairs[:count]]

@@ -82,10 +82,12 @@ class Settings:
         if self.layers not in LAYERS:
             listed = ", ".join(LAYERS) + suggest(self.layers, LAYERS)
             raise MusexError(f"`layers={self.layers!r}` is not available; musex has {listed}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral) or self.seed < 0:
-            raise MusexError(f"`seed={self.seed!r}` is no seed: give a whole number from 0 on")
-        if not isinstance(self.novelty, Real) or not 0.0 <= self.novelty <= 1.0:
-            raise MusexError(f"`novelty={self.novelty!r}` is out of range: 0 for few jumps to 1 for many")
+        seed: Any = self.seed
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+            raise MusexError(f"`seed={seed!r}` is no seed: give a whole number from 0 on")
+        novelty: Any = self.novelty
+        if not isinstance(novelty, Real) or not 0.0 <= float(novelty) <= 1.0:
+            raise MusexError(f"`novelty={novelty!r}` is out of range: 0 for few jumps to 1 for many")
         start, stop = self.keep_from or 0.0, self.keep_to
         if start < 0.0:
             raise MusexError(f"`keep_from={start:g}` lies before the song: give 0 or more")

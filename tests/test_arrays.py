@@ -21,7 +21,8 @@ def test_arrays_come_back(tmp_path: Path) -> None:
     stored = load_arrays(tmp_path / "b.npz")
     assert stored is not None
     np.testing.assert_array_equal(stored["b"], array[0])
-    assert load_array(tmp_path / "none.npy") is load_arrays(tmp_path / "b.npy") is None
+    assert load_array(tmp_path / "none.npy") is None
+    assert load_arrays(tmp_path / "none.npz") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npz"]
 
 

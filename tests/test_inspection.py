@@ -29,8 +29,13 @@ def chord(midi: tuple[int, ...], seconds: float) -> np.ndarray:
 
 
 def test_a_song_is_mixed_down_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    mixed, mix = list[int](), features.mix_down
-    monkeypatch.setattr(features, "mix_down", lambda samples: mixed.append(len(samples)) or mix(samples))
+    mixed, mix_down = list[int](), features.mix_down
+
+    def count(samples: np.ndarray) -> np.ndarray:
+        mixed.append(len(samples))
+        return mix_down(samples)
+
+    monkeypatch.setattr(features, "mix_down", count)
     inspect_song(song_from_array(clicks(120.0, 20)[:, None], RATE))
     assert len(mixed) == 1
 
