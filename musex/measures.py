@@ -1,6 +1,5 @@
 """The measures of a plan's seams, taken anew from the sound: those that it tells may be of other places by now."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from musex.audio import Song
 from musex.chain import ModelLike
 from musex.config import FEATURES
 from musex.features import analyse_frames, to_mono, to_rows
-from musex.paths import LAG_SLACK, LEAST_PULSE
+from musex.paths import LEAST_PULSE, tell_kept
 from musex.planning.transitions import Heard, TransitionHeadLike, band_attacks, see
 from musex.plans import Plan, Seam
 
@@ -44,9 +43,8 @@ def _judged(seams: list[Seam], heard: Heard, head: TransitionHeadLike | None, sa
     enters = np.clip(leaves + np.rint(lags / rate).astype(np.int64), 0, last)
     seen, sub_lags = see(heard, leaves, enters)
     agreed = (enters - leaves + sub_lags / FEATURES.frames_per_step) * rate
-    kept = np.abs(lags - agreed) <= 1.5 * LAG_SLACK * sample_rate
-    chances = [[1.0 / (1.0 + math.exp(-odds)) for odds in row] for row in head.log_odds(seen)[:, :2].tolist()]
+    odds = head.log_odds(seen)[:, :2].tolist()
     return [
-        replace(seam, beat=round(beat, 3) * bool(near), bar=round(bar, 3) * bool(near))
-        for seam, (beat, bar), near in zip(seams, chances, kept, strict=True)
+        tell_kept(seam, lag, answers, sample_rate)
+        for seam, lag, answers in zip(seams, agreed.tolist(), odds, strict=True)
     ]

@@ -384,7 +384,19 @@ class PathSearch:
         if self.odds is None or self.heard.pulse < LEAST_PULSE:
             return seam
         agreed = (enter - leave) + sub_lag * self.rate
-        if abs(seam.enter - seam.leave - agreed) > 1.5 * LAG_SLACK * self.sample_rate:
-            return replace(seam, beat=0.0, bar=0.0)  # moved off it, for the duration's sake
-        beat, bar = (1.0 / (1.0 + math.exp(-odds)) for odds in self.odds[row, partner, :2].tolist())
-        return replace(seam, beat=round(beat, 3), bar=round(bar, 3))
+        return tell_kept(seam, agreed, self.odds[row, partner, :2].tolist(), self.sample_rate)
+
+
+def tell_kept(seam: Seam, lag: float, odds: Sequence[float], sample_rate: int) -> Seam:
+    """The seam with how likely it keeps beat and bar.
+
+    Args:
+        seam: where it leaves and enters.
+        lag: samples from the one to the other at which the attacks of both sides agree.
+        odds: log-odds, as the transition head judges that lag, that beat and bar are kept.
+        sample_rate: of the song.
+    """
+    if abs(seam.enter - seam.leave - lag) > 1.5 * LAG_SLACK * sample_rate:
+        return replace(seam, beat=0.0, bar=0.0)  # moved off it, for the duration's sake or by hand
+    beat, bar = (1.0 / (1.0 + math.exp(-each)) for each in odds)
+    return replace(seam, beat=round(beat, 3), bar=round(bar, 3))
