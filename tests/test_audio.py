@@ -575,7 +575,7 @@ def test_output_is_checked(tmp_path: Path, song: Song, wav_path: Path) -> None:
         check_output(tmp_path, None, False)
     with pytest.raises(AudioError, match="there is no folder"):
         check_output(tmp_path / "none" / "a.mp3", None, False)
-    with pytest.raises(AudioError, match=r"'fast' cannot be used: give 8k to 512k"):
+    with pytest.raises(AudioError, match=r"bitrate='fast'. cannot be used: give 8k to 512k"):
         check_output(tmp_path / "a.mp3", None, False, bitrate="fast")
     (tmp_path / "a.mp3").write_text("mine")
     with pytest.raises(AudioError, match=r"exists already.*`force=True`"):
