@@ -17,13 +17,40 @@ class SeamBounds:
 
 
 BOUNDS = SeamBounds()
-MEASURE_FORMS = {
-    "level_db": "{:+.2f}",
-    "flux_percentile": "{:.0f}",
-    "rhythm_ms": "{:.1f}",
-    "beat": "{:.2f}",
-    "bar": "{:.2f}",
-    "correlation": "{:.2f}",
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a measure of a seam is shown: what it is called, its form in figures, its unit and bound, what it means."""
+
+    title: str
+    form: str
+    meaning: str
+    unit: str = ""
+    bound: str = ""
+
+
+MEASURES = {  # by their names in `Seam`
+    "level_db": Measure(
+        "level",
+        "{:+.2f}",
+        "of the second after it over that of the second before",
+        " dB",
+        f"±{BOUNDS.level_db:g}",
+    ),
+    "flux_percentile": Measure(
+        "flux",
+        "{:.0f}",
+        "how suddenly the sound changes at the seam, among the song's own changes",
+        " %",
+        f"≤{BOUNDS.flux_percentile:g}",
+    ),
+    "rhythm_ms": Measure(
+        "rhythm", "{:.1f}", "how far the attacks of both sides lie apart", " ms", f"≤{BOUNDS.rhythm_ms:g}"
+    ),
+    "beat": Measure("beat", "{:.2f}", "how likely it goes on between the same beats, 0 to 1", "", f"≥{BOUNDS.beat:g}"),
+    "bar": Measure("bar", "{:.2f}", "how likely it goes on at the same place of a bar, 0 to 1", "", f"≥{BOUNDS.bar:g}"),
+    "correlation": Measure("correlation", "{:.2f}", "how alike the waveforms of both sides are, −1 to 1"),
 }
 
 
@@ -57,4 +84,4 @@ def passes(plan: Plan, bounds: SeamBounds = BOUNDS) -> bool:
 def format_measure(seam: Seam, name: str) -> str:
     """A measure of a seam in figures; "–" where it could not be taken."""
     value = getattr(seam, name)
-    return "–" if value is None else MEASURE_FORMS[name].format(value)
+    return "–" if value is None else MEASURES[name].form.format(value)

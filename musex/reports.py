@@ -18,7 +18,7 @@ import numpy as np
 
 from musex import __version__
 from musex.audio import Song, read_song
-from musex.checks import MEASURE_FORMS, exceeded, format_measure, passes
+from musex.checks import MEASURES, exceeded, format_measure, passes
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.extension import Extension, song_of
@@ -53,7 +53,6 @@ CELL_STYLE = """
 """  # colours to be seen on white and on black: a notebook does not say which theme it has
 WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the arc picture
 COLUMNS_DRAWN = 2400  # of a spectrogram, at most
-COLUMNS = ("At", "From", "To", "Level", "Flux", "Rhythm", "Beat", "Bar", "Likeness")
 
 
 def report_file(
@@ -333,27 +332,36 @@ def _seam_table(plan: Plan) -> str:
     if not plan.seams:
         return "<p>There is none: the song is played as it is.</p>"
     rate = plan.song["sample_rate"]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Seam", "Listen", *COLUMNS))
+    titles = [measure.title.capitalize() for measure in MEASURES.values()]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Seam", "Listen", "At", "From", "To", *titles))
     rows = "".join(_seam_row(number, seam, rate) for number, seam in enumerate(plan.seams))
     caption = "Every seam keeps to its bounds." if passes(plan) else "Measures in bold red exceed their bound."
+    meanings = "".join(
+        f"<dt>{measure.title.capitalize()}</dt><dd>{measure.meaning}"
+        + (f"; bound: {measure.bound}{measure.unit}" if measure.bound else "")
+        + "</dd>"
+        for measure in MEASURES.values()
+    )
     return (
         f'<div class="seams" tabindex="0" role="region" aria-label="Table of seams"><table><caption>{caption}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<details><summary>What the measures mean</summary><dl>{meanings}</dl></details>"
     )
 
 
 def _seam_row(number: int, seam: Seam, rate: int) -> str:
     beyond = exceeded(seam)
-    units = {"level_db": " dB", "flux_percentile": " %", "rhythm_ms": " ms"}
     measures = [
-        (name, format_measure(seam, name) + (units.get(name, "") if getattr(seam, name) is not None else ""))
-        for name in MEASURE_FORMS
+        (name, format_measure(seam, name) + (measure.unit if getattr(seam, name) is not None else ""))
+        for name, measure in MEASURES.items()
     ]
     cells = "".join(f"<td>{format_time(place / rate)}</td>" for place in (seam.at, seam.leave, seam.enter))
     for name, text in measures:
         cells += f'<td class="beyond">{text}, beyond its bound</td>' if name in beyond else f"<td>{text}</td>"
     button = f'<button data-seam="{number}" aria-label="Listen to seam {number + 1}">±5 s</button>'
-    return f'<tr><th scope="row">{number + 1}</th><td>{button}</td>{cells}</tr>'
+    marks = ", ".join(MEASURES[name].title for name in beyond)  # beside the number, where a phone shows them
+    mark = f'<span class="marks" aria-hidden="true"> {marks}</span>' if marks else ""
+    return f'<tr><th scope="row">{number + 1}{mark}</th><td>{button}</td>{cells}</tr>'
 
 
 def _summary(plan: Plan, seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Column, Table
 
 from musex.batches import Outcome
-from musex.checks import MEASURE_FORMS, exceeded
+from musex.checks import MEASURES, exceeded
 from musex.config import TRANSITION_QUESTIONS
 from musex.formats import LOSSLESS_CODECS
 from musex.inspection import SongInfo
@@ -190,7 +190,7 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
             "from": seam.leave / rate,
             "to": seam.enter / rate,
             "fade": seam.fade / rate,
-            **{name: getattr(seam, name) for name in MEASURE_FORMS},
+            **{name: getattr(seam, name) for name in MEASURES},
             "exceeds": list(exceeded(seam)),
         }
         for seam in plan.seams

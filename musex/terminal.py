@@ -128,26 +128,20 @@ def show_seams(plan: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from musex.checks import BOUNDS, MEASURE_FORMS, exceeded, format_measure, seams_beyond
+    from musex.checks import MEASURES, exceeded, format_measure, seams_beyond
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     count = format_count(len(plan.seams), "seam")
     table.title = f"{count}, {len(seams_beyond(plan))} beyond the bounds"
-    for title in (
-        f"level dB (±{BOUNDS.level_db:g})",
-        f"flux percentile ({BOUNDS.flux_percentile:g})",
-        f"rhythm ms ({BOUNDS.rhythm_ms:g})",
-        f"beat (≥{BOUNDS.beat:g})",
-        f"bar (≥{BOUNDS.bar:g})",
-        "correlation",
-    ):
-        table.add_column(title, justify="right")
+    for measure in MEASURES.values():
+        bound = f" ({measure.bound})" if measure.bound else ""
+        table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
     rate = plan.song["sample_rate"]
     for number, seam in enumerate(plan.seams, start=1):
         beyond = exceeded(seam)
         cells = [
             Text(format_measure(seam, name) + "!" * (name in beyond), style="red" if name in beyond else "")
-            for name in MEASURE_FORMS
+            for name in MEASURES
         ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
         table.add_row(str(number), *times, *cells)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from musex.audio import Song, song_from_array
-from musex.checks import MEASURE_FORMS, format_measure
+from musex.checks import MEASURES, format_measure
 from musex.cli import run
 from musex.errors import ModelError, MusexError
 from musex.files import find_song
@@ -74,7 +74,7 @@ def use(text: str, song: Song) -> None:
     describe_output(plan, Path("a.wav"), 1.0)
     summarise(plan, Path("a.wav"), 1.0)
     for seam in plan.seams:
-        assert [format_measure(seam, name) for name in MEASURE_FORMS]
+        assert [format_measure(seam, name) for name in MEASURES]
 
 
 def test_a_plan_with_anything_anywhere_is_used_or_refused(content: dict[str, Any], song: Song) -> None:

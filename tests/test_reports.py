@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import musex
 from musex import cli
+from musex.checks import MEASURES, exceeded, seams_beyond
 from musex.files import extend_file
 from musex.plans import Plan
-from musex.reports import CELL_STYLE, count_hearings, draw_arcs, report
+from musex.reports import CELL_STYLE, _seam_row, count_hearings, draw_arcs, report
+from musex.terminal import show_seams
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "waltz.mp3"
 NAME = "a <script>alert(1)</script> & 'waltz'.mp3"
@@ -83,6 +86,23 @@ def test_the_sound_inside_is_the_output(folder: Path, plan: Plan) -> None:
     loudest = np.abs(heard.samples).max(axis=1)[: len(heard.samples) // 100 * 100].reshape(100, -1).max(axis=1)
     peaks = np.array(data["peaks"]).reshape(100, -1).max(axis=1)
     assert np.corrcoef(loudest, peaks)[0, 1] > 0.9
+
+
+def test_measures_are_called_the_same_everywhere(folder: Path, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (folder / "page.html").read_text("utf-8")
+    show_seams(plan)
+    told = capsys.readouterr().out
+    for measure in MEASURES.values():
+        assert f'<th scope="col">{measure.title.capitalize()}</th>' in page
+        assert measure.meaning in page
+        assert f"{measure.title}{measure.unit}" in told.splitlines()[1]
+        assert measure.bound in page
+        assert measure.bound in told
+
+
+def test_what_is_beyond_stands_beside_the_number(plan: Plan) -> None:
+    seam = replace(plan.seams[0], level_db=4.0, bar=0.1)
+    assert '>1<span class="marks" aria-hidden="true"> level, bar</span></th>' in _seam_row(0, seam, 44_100)
 
 
 def test_hearings_are_counted() -> None:
@@ -246,15 +266,55 @@ def test_a_screen_reader_is_told_what_is_there(browser: webdriver.Chrome, plan: 
         if not node.get("ignored"):
             named.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
     assert named["slider"] == ["Position"]
-    controls = ["Play", "Back 5 seconds", "Forward 5 seconds", "Previous seam", "Next seam"]
+    controls = ["Play", "Back 5 seconds", "Forward 5 seconds", "Previous seam", "Next seam", "Zoom in", "Zoom out"]
+    controls += ["Only those beyond"] * (0 < len(seams_beyond(plan)) < len(plan.seams))
     assert named["button"] == [*controls, *(f"Listen to seam {n + 1}" for n in range(len(plan.seams)))]
     assert len(named["image"]) == 7
     assert all(named["image"])
-    assert len(named["columnheader"]) == 9
+    assert len(named["columnheader"]) == 11
     assert {"Player", "The path through the song", "Over time", "Seams", "Table of seams"} <= set(named["region"])
     browser.execute_script("audio.currentTime = 61")
     wave = browser.find_element(By.ID, "wave")
     WebDriverWait(browser, 20).until(lambda _: wave.get_attribute("aria-valuetext") == "1:01")
+
+
+def test_next_comes_to_an_end(browser: webdriver.Chrome, folder: Path, plan: Plan) -> None:
+    """Also where the last seam is nearer to the end than what is played after a seam."""
+    page = (folder / "page.html").read_text("utf-8")
+    last = f'{plan.seams[-1].at / plan.song["sample_rate"]}], "spans"'
+    assert page.count(last) == 1
+    (folder / "late.html").write_text(page.replace(last, f'{plan.seconds - 2.0}], "spans"'), "utf-8")
+    browser.get((folder / "late.html").as_uri())
+    WebDriverWait(browser, 20).until(lambda d: d.execute_script("return audio.readyState >= 1"))
+    step, told = browser.find_element(By.ID, "next"), browser.find_element(By.ID, "status")
+    for number in range(len(plan.seams)):
+        step.click()
+        assert told.text.startswith(f"Seam {number + 1} of")
+    step.click()
+    assert told.text == "There is no later seam."
+
+
+def test_long_outputs_are_found_through(browser: webdriver.Chrome, plan: Plan) -> None:
+    wait = WebDriverWait(browser, 20, poll_frequency=0.05)
+    browser.execute_script("document.querySelectorAll('.touch')[0].dispatchEvent(new MouseEvent('click'))")
+    assert browser.find_element(By.ID, "status").text.startswith("Seam 1 of")
+    overview, shown = browser.find_element(By.ID, "overview"), browser.find_element(By.ID, "shown")
+    assert not overview.is_displayed()
+    for _ in range(2):
+        browser.find_element(By.ID, "closer").click()
+    wait.until(lambda _: 0 < shown.size["width"] < 0.3 * overview.size["width"])
+    for _ in range(2):
+        browser.find_element(By.ID, "wider").click()
+    assert not overview.is_displayed()
+    beyond = [bool(exceeded(seam)) for seam in plan.seams]
+    only = browser.find_element(By.ID, "only")
+    assert only.is_displayed() == (0 < sum(beyond) < len(beyond))
+    browser.execute_script("only.click()")
+    shown_rows = [row.is_displayed() for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")]
+    assert shown_rows == beyond
+    browser.execute_script("audio.pause(); audio.currentTime = 0; next.click()")
+    first = f"Seam {beyond.index(True) + 1} of" if any(beyond) else "There is no later seam."
+    wait.until(lambda d: d.find_element(By.ID, "status").text.startswith(first))
 
 
 def test_the_page_works_by_keyboard_and_on_a_phone(browser: webdriver.Chrome, plan: Plan) -> None:
@@ -281,7 +341,7 @@ def test_the_page_works_by_keyboard_and_on_a_phone(browser: webdriver.Chrome, pl
     )
     width, shown = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert width <= shown == 360
-    heights = "return [...document.querySelectorAll('button')].map(b => b.getBoundingClientRect().height)"
+    heights = "return [...document.querySelectorAll('button:not([hidden])')].map(b => b.getBoundingClientRect().height)"
     assert min(browser.execute_script(heights)) >= 44  # a finger's
     before = position(browser)
     for wide in browser.find_elements(By.CSS_SELECTOR, ".seams, .wide"):

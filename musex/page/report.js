@@ -5,6 +5,7 @@
   const [audio, wave, clock, status, play] = ["audio", "wave", "clock", "status", "play"].map(find);
   const PREVIEW = 5; // seconds on both sides of a seam
   let stopAt = Infinity;
+  let previewed = 0; // the seam that is heard until `stopAt`
 
   const bytes = Uint8Array.from(atob(data.audio), (letter) => letter.charCodeAt(0));
   delete data.audio;
@@ -21,13 +22,14 @@
     container: wave, media: audio, peaks: [data.peaks], duration: data.duration, height: 96, normalize: true,
     waveColor: colour("--wave"), progressColor: colour("--accent"), cursorColor: colour("--warn"), cursorWidth: 2,
   });
+  const marks = [];
   const regions = surfer.registerPlugin(WaveSurfer.Regions.create());
   surfer.on("ready", () => {
     data.seams.forEach((at, number) => {
       const content = document.createElement("span");
       content.textContent = number + 1;
       content.style.cssText = `padding: 0 4px; font: 12px system-ui; cursor: pointer; color: ${colour("--card")}; background: ${colour("--forward")}`;
-      regions.addRegion({ id: `seam-${number}`, start: at, content, color: colour("--forward"), drag: false, resize: false });
+      marks.push(regions.addRegion({ id: `seam-${number}`, start: at, content, color: colour("--forward"), drag: false, resize: false }));
     });
   });
   regions.on("region-clicked", (region, event) => {
@@ -42,7 +44,7 @@
     draw();
   };
   const preview = (number) => {
-    const at = data.seams[number];
+    const at = data.seams[previewed = number];
     audio.currentTime = Math.max(0, at - PREVIEW);
     stopAt = Math.min(data.duration, at + PREVIEW);
     status.textContent = `Seam ${number + 1} of ${data.seams.length}, at ${time(at)}`;
@@ -50,11 +52,11 @@
   };
   // What is playing now counts as the seam one is at, so that "next" goes on from it.
   const step = (direction) => {
-    const now = stopAt < Infinity ? stopAt - PREVIEW : audio.currentTime;
-    const passed = data.seams.findIndex((at) => at > now + 0.05);
-    const before = data.seams.filter((at) => at < now - 0.05).length - 1;
-    const number = direction > 0 ? passed : before;
-    if (number >= 0) preview(number);
+    const now = stopAt < Infinity ? data.seams[previewed] : audio.currentTime;
+    const listed = data.seams.map((_, number) => number).filter((number) => !only() || isBeyond(number));
+    const number = direction > 0 ? listed.find((n) => data.seams[n] > now + 0.05)
+      : listed.filter((n) => data.seams[n] < now - 0.05).pop();
+    if (number !== undefined) preview(number);
     else status.textContent = direction > 0 ? "There is no later seam." : "There is no earlier seam.";
   };
 
@@ -69,6 +71,41 @@
   const arcs = [...document.querySelectorAll(".arc")];
   const rows = [...document.querySelectorAll("tbody tr")];
   const dot = find("dot");
+  const isBeyond = (number) => rows[number].querySelector("td.beyond") !== null;
+  const only = () => document.body.classList.contains("only");
+  arcs.forEach((arc, number) => { // a finger is wider than an arc
+    const touch = arc.cloneNode();
+    touch.setAttribute("class", "touch");
+    touch.addEventListener("click", () => preview(number));
+    arc.after(touch);
+    [arc, touch, rows[number]].forEach((element) => element.classList.toggle("beyond", isBeyond(number)));
+  });
+  const some = data.seams.filter((_, number) => isBeyond(number)).length;
+  find("only").hidden = some === 0 || some === data.seams.length;
+  find("only").addEventListener("click", () => {
+    find("only").setAttribute("aria-pressed", document.body.classList.toggle("only"));
+    marks.forEach((mark, number) => { mark.element.hidden = only() && !isBeyond(number); });
+  });
+
+  // Zoomed in, an overview shows which part of the sound the waveform is.
+  const overview = find("overview"), shown = find("shown");
+  let zoom = 1;
+  const small = WaveSurfer.create({
+    container: overview, peaks: [data.peaks], duration: data.duration, height: 28, normalize: true,
+    waveColor: colour("--wave"), progressColor: colour("--wave"), cursorWidth: 0,
+  });
+  small.on("interaction", (seconds) => seek(seconds));
+  surfer.on("scroll", (from, to) => {
+    shown.style.left = `${(100 * from) / data.duration}%`;
+    shown.style.width = `${(100 * (to - from)) / data.duration}%`;
+  });
+  const magnify = (factor) => {
+    zoom = Math.min(Math.max(zoom * factor, 1), 64);
+    overview.hidden = find("wider").disabled = zoom === 1;
+    surfer.zoom((zoom * wave.clientWidth) / data.duration);
+  };
+  find("closer").addEventListener("click", () => magnify(2));
+  find("wider").addEventListener("click", () => magnify(0.5));
   const draw = () => {
     const now = audio.currentTime, [source] = place(now);
     const text = time(now);
