@@ -1,21 +1,22 @@
 """Train the join head on junctions made from a folder of music."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from musex.audio import muted_stderr, read_song
+from musex.arrays import load_arrays, save_arrays
+from musex.audio import read_song
 from musex.config import FEATURES
-from musex.dataset import CACHE_FOLDER, Track, load_tracks, split_tracks
+from musex.dataset import Track, cache_file, load_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import to_mono
 from musex.joins import KINDS, OF_SEARCH, REACH_SECONDS, draw_junctions
 from musex.metrics import area_under_curve
 from musex.networks import keras
 from musex.networks.join import build_join
+from musex.runs import export
 
 Array = np.ndarray
 JOIN_FILE = "join.tflite"
@@ -38,7 +39,7 @@ class JoinTrainingConfig:
 
 def load_junctions(
     tracks: list[Track],
-    cache: Path,
+    dataset: Path,
     config: JoinTrainingConfig,
     *,
     on_track: Callable[[int, int], None] | None = None,
@@ -47,8 +48,9 @@ def load_junctions(
     windows, kinds = [], []
     for number, track in enumerate(tracks):
         made_by = f"{JUNCTIONS_VERSION}-{config.junctions}-{config.longest_seconds:g}-{config.seed}"
-        file = cache / f"joins-{track.cache.stem}-{made_by}.npz"
-        if not file.exists():
+        file = cache_file(dataset, f"joins-{track.cache.stem}-{made_by}.npz")
+        stored = load_arrays(file)
+        if stored is None or stored.keys() != {"windows", "kinds"}:
             try:
                 song = read_song(track.path)
             except AudioError:
@@ -57,10 +59,10 @@ def load_junctions(
             drawn = list(draw_junctions(to_mono(samples, song.sample_rate), config.junctions, seed=config.seed))
             shape = (0, round(2 * REACH_SECONDS * FEATURES.sample_rate) // FEATURES.hop_length, FEATURES.n_mels)
             made = np.array([junction.window for junction in drawn], np.float16).reshape(-1, *shape[1:])
-            np.savez(file, windows=made, kinds=np.array([junction.kind for junction in drawn], np.int8))
-        with np.load(file) as stored:
-            windows.append(stored["windows"])
-            kinds.append(stored["kinds"])
+            stored = {"windows": made, "kinds": np.array([junction.kind for junction in drawn], np.int8)}
+            save_arrays(stored, file)
+        windows.append(stored["windows"])
+        kinds.append(stored["kinds"])
         if on_track:
             on_track(number + 1, len(tracks))
     if not windows or not sum(map(len, kinds)):
@@ -74,16 +76,17 @@ def train_join(
     *,
     config: JoinTrainingConfig | None = None,
     validation: tuple[str, ...] = (),
+    paths: Sequence[Path] | None = None,
     on_track: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
     """Train the join head and leave `join.tflite` in `run`; returns the areas under the curve on validation tracks."""
     config = config or JoinTrainingConfig()
     run.mkdir(parents=True, exist_ok=True)
-    learned, held = split_tracks(load_tracks(dataset), validation=validation, seed=config.seed)
+    learned, held = split_tracks(load_tracks(dataset, paths=paths), validation=validation, seed=config.seed)
     random = np.random.default_rng(config.seed)
     picked = [learned[number] for number in random.permutation(len(learned))[: config.tracks]]
-    windows, kinds = load_junctions(picked, dataset / CACHE_FOLDER, config, on_track=on_track)
-    held_windows, held_kinds = load_junctions(held[: config.tracks // 3 + 1], dataset / CACHE_FOLDER, config)
+    windows, kinds = load_junctions(picked, dataset, config, on_track=on_track)
+    held_windows, held_kinds = load_junctions(held[: config.tracks // 3 + 1], dataset, config)
 
     keras.utils.set_random_seed(config.seed)
     network = build_join(*windows.shape[1:])
@@ -105,10 +108,8 @@ def train_join(
         for number, kind in enumerate(KINDS)
         if number
     }
-    with muted_stderr():
-        network.export(run / JOIN_FILE, format="litert", verbose=False)
-    report = {"recipe": asdict(config), "areas": areas, "tracks": len(picked)}
-    (run / "join.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report = {"network": "join", "recipe": asdict(config), "areas": areas, "tracks": len(picked)}
+    export(network, run / JOIN_FILE, report)
     return areas
 
 

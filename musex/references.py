@@ -4,29 +4,32 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from musex.arrays import load_array, save_array
 from musex.audio import read_song
 from musex.config import FEATURES, WaveformConfig
 from musex.cost import peak_memory_mb
-from musex.dataset import CACHE_FOLDER, Track, describe_split, find_tracks, split_tracks
+from musex.dataset import Track, cache_file, describe_split, find_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import standardise, to_mono
 from musex.networks import keras
 from musex.networks.lstm import build_lstm
 from musex.networks.paper import build_paper
 from musex.runs import (
-    BEST_FILE,
     STATE_FILE,
     RunLog,
     export,
+    has_best,
+    load_best,
     load_state,
     open_run,
+    save_best,
     save_settings,
     save_state,
 )
@@ -72,13 +75,14 @@ def train_reference(
     validation: tuple[str, ...] = (),
     resume: bool = False,
     minutes: float | None = None,
+    paths: Sequence[Path] | None = None,
     on_track: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
     """Train `paper` or `lstm` with any configuration; see `musex.training.train`."""
     model, config = model or WaveformConfig(), config or ReferenceConfig()
     open_run(run, network, resume=resume)
-    learned, held = draw_tracks(dataset, model, config, validation=validation, on_track=on_track)
+    learned, held = draw_tracks(dataset, model, config, validation=validation, paths=paths, on_track=on_track)
     keras.utils.set_random_seed(config.seed)
     built = BUILDERS[network](model)
     settings = {
@@ -117,6 +121,8 @@ def fit(
     """
     variables = [*task.weights, *task.optimizer.variables]
     progress = restore(run / STATE_FILE, variables)
+    if progress.epochs and not has_best(run, network.weights):
+        progress = replace(progress, best=math.inf)  # they are gone: the next epoch's are the best
     log = RunLog(run)
     cut = model.context_seconds
     while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
@@ -133,8 +139,7 @@ def fit(
         progress = replace(progress, epochs=epoch + 1, seconds=seconds)
         if error < progress.best:
             progress = replace(progress, best=error, best_epoch=epoch)
-            network.save_weights(run / BEST_FILE)
-        save_state(run / STATE_FILE, variables, list(asdict(progress).values()))
+            save_best(run, network.weights)
         row = {
             "epoch": epoch,
             "loss": loss,
@@ -144,10 +149,10 @@ def fit(
             "peak_memory_mb": round(peak_memory_mb()),
         }
         log.add(row)
+        save_state(run / STATE_FILE, variables, list(asdict(progress).values()))
         if on_epoch:
             on_epoch(row)
-    if (run / BEST_FILE).exists():
-        network.load_weights(run / BEST_FILE)
+    load_best(run, network.weights)
 
 
 def restore(path: Path, variables: list[Any]) -> Progress:
@@ -165,11 +170,11 @@ def draw_tracks(
     config: ReferenceConfig,
     *,
     validation: tuple[str, ...] = (),
+    paths: Sequence[Path] | None = None,
     on_track: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Track], list[Track]]:
     """The recipe's number of training and validation tracks that last a clip, whole groups apart, drawn by the seed."""
-    paths = find_tracks(dataset)
-    (dataset / CACHE_FOLDER).mkdir(exist_ok=True)
+    paths = find_tracks(dataset) if paths is None else paths
     tracks = [Track(path, path.relative_to(dataset).parts[0], clip_file(path, dataset, model)) for path in paths]
     wanted = config.training_tracks + config.validation_tracks
     sides = split_tracks(tracks, validation=validation, share=config.validation_tracks / wanted, seed=config.seed)
@@ -196,7 +201,7 @@ def clip_file(path: Path, dataset: Path, model: WaveformConfig) -> Path:
     """Where the clip of a track is cached."""
     stat = path.stat()
     key = f"{model.clip_seconds} {model.sample_rate} {path.relative_to(dataset)} {stat.st_size} {stat.st_mtime_ns}"
-    return dataset / CACHE_FOLDER / f"clip-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    return cache_file(dataset, f"clip-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy")
 
 
 def load_clip(track: Track, model: WaveformConfig) -> Array | None:
@@ -204,17 +209,17 @@ def load_clip(track: Track, model: WaveformConfig) -> Array | None:
 
     Each by itself, so that the context tells nothing of the horizon's level, and silence scores exactly 1.
     """
-    if not track.cache.exists():
+    waveform = load_array(track.cache)
+    if waveform is None or waveform.ndim != 1:
         try:
             song = read_song(track.path)
         except AudioError as error:
             logger.warning("left out: %s", error)
             return None
         opening = song.samples[: model.clip_seconds * song.sample_rate]
-        partial = track.cache.with_suffix(".partial.npy")
-        np.save(partial, to_mono(opening, song.sample_rate, replace(FEATURES, sample_rate=model.sample_rate)))
-        partial.replace(track.cache)
-    waveform = np.load(track.cache)[: model.clip_seconds * model.sample_rate]
+        waveform = to_mono(opening, song.sample_rate, replace(FEATURES, sample_rate=model.sample_rate))
+        save_array(waveform, track.cache)
+    waveform = waveform[: model.clip_seconds * model.sample_rate]
     parts = np.split(waveform, [model.context_seconds * model.sample_rate])
     if len(waveform) < model.clip_seconds * model.sample_rate or min(part.std() for part in parts) < LEAST_DEVIATION:
         return None

@@ -2,23 +2,30 @@
 
 import csv
 import hashlib
+import io
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from musex.arrays import load_arrays, save_arrays
 from musex.audio import muted_stderr
-from musex.errors import DatasetError
+from musex.errors import DatasetError, MusexError
 from musex.model import FORMAT_VERSION
+from musex.side_files import save_text, written_whole
+
+Array = np.ndarray
+logger = logging.getLogger(__name__)
 
 LOG_FILE = "losses.csv"
 LOG_FIGURE = "losses.png"
 EVENTS_FOLDER = "tensorboard"
 SETTINGS_FILE = "config.json"
 STATE_FILE = "state.npz"
-BEST_FILE = "best.weights.h5"
+BEST_FILE = "best.npz"
 
 
 def open_run(run: Path, network: str, *, resume: bool) -> None:
@@ -36,7 +43,7 @@ def open_run(run: Path, network: str, *, resume: bool) -> None:
     if resume and described.exists():
         try:
             found = json.loads(described.read_text(encoding="utf-8"))["network"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise DatasetError(f"{described} does not describe a run of musex: name another folder") from error
         if found != network:
             raise DatasetError(f"{run} holds a run of {found}, not of {network}: name another folder")
@@ -44,32 +51,63 @@ def open_run(run: Path, network: str, *, resume: bool) -> None:
 
 def save_settings(run: Path, settings: dict[str, Any]) -> None:
     """Keep what is trained, and how; `settings["network"]` says whose run it is."""
-    (run / SETTINGS_FILE).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    save_text(json.dumps(settings, indent=1) + "\n", run / SETTINGS_FILE, force=True)
 
 
 def save_state(path: Path, variables: Sequence[Any], progress: Sequence[float]) -> None:
-    """Everything that going on needs: weights, optimizer, progress. Numbers only, no pickle."""
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, *(variable.numpy() for variable in variables), progress=np.array(progress))
-    partial.replace(path)
+    """Everything that going on needs: weights, optimizer, progress; raises MusexError if it cannot be written."""
+    save_arrays(_numbered(variables) | {"progress": np.array(progress)}, path)
+
+
+def _numbered(variables: Sequence[Any]) -> dict[str, Array]:
+    return {f"arr_{number}": variable.numpy() for number, variable in enumerate(variables)}
 
 
 def load_state(path: Path, variables: Sequence[Any]) -> list[float] | None:
     """Put a saved state into `variables`; returns its progress, None if there is no such file."""
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as state:
-            for number, variable in enumerate(variables):
-                variable.assign(state[f"arr_{number}"])
-            progress: list[float] = state["progress"].tolist()
-    except (KeyError, ValueError, OSError) as error:
-        raise DatasetError(f"{path} does not fit this network, or is damaged: name another folder") from error
+    state = load_arrays(path)
+    pairs = _match(variables, state or {})
+    if state is None or "progress" not in state or pairs is None:
+        raise DatasetError(
+            f"{path} does not fit this network, or is damaged: name another folder, or remove it to begin anew"
+        )
+    for variable, value in pairs:
+        variable.assign(value)
+    progress: list[float] = state["progress"].tolist()
     return progress
 
 
+def save_best(run: Path, variables: Sequence[Any]) -> None:
+    """Keep the weights that are the best so far; raises MusexError if they cannot be, and those before them stay."""
+    save_arrays(_numbered(variables), run / BEST_FILE)
+
+
+def has_best(run: Path, variables: Sequence[Any]) -> bool:
+    """Whether the best weights are there, whole and of this network."""
+    return _match(variables, load_arrays(run / BEST_FILE) or {}) is not None
+
+
+def load_best(run: Path, variables: Sequence[Any]) -> None:
+    """Put the best weights, if there are any, into `variables`."""
+    for variable, value in _match(variables, load_arrays(run / BEST_FILE) or {}) or ():
+        variable.assign(value)
+
+
+def _match(variables: Sequence[Any], arrays: Mapping[str, Array]) -> list[tuple[Any, Array]] | None:
+    """Each variable and its value; None where these do not fit."""
+    values = [arrays.get(f"arr_{number}") for number in range(len(variables))]
+    pairs = [(variable, value) for variable, value in zip(variables, values, strict=True) if value is not None]
+    fits = len(pairs) == len(variables) and all(tuple(variable.shape) == value.shape for variable, value in pairs)
+    return pairs if fits else None
+
+
 class RunLog:
-    """The losses of a run, an epoch at a time: rows of a CSV, and scalars for TensorBoard."""
+    """The losses of a run, an epoch at a time: rows of a CSV, and scalars for TensorBoard.
+
+    An epoch that is trained again takes the place of what was kept of it, and of those after it.
+    """
 
     def __init__(self, run: Path) -> None:
         from musex.networks import tf
@@ -78,19 +116,32 @@ class RunLog:
         self.events = tf.summary.create_file_writer(str(run / EVENTS_FOLDER))
 
     def add(self, row: dict[str, float]) -> None:
-        """Keep one epoch; `row["epoch"]` is its number, from 0."""
-        is_new = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        """Keep one epoch; `row["epoch"]` is its number, from 0. Raises MusexError if it cannot be written."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(row), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*self._before(row["epoch"]), row])
+        save_text(text.getvalue(), self.path, force=True)
         with self.events.as_default(step=int(row["epoch"])):
             for name in row.keys() - {"epoch"}:
                 # What tf.summary.scalar writes; that one asks for TensorBoard itself, which is needed to look only.
                 about = self.tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
                 self.tf.summary.write(name, self.tf.constant(row[name], self.tf.float32), metadata=about)
-        self.events.flush()
+        try:
+            self.events.flush()
+        except self.tf.errors.OpError as error:
+            raise MusexError(f"could not write {self.path.parent / EVENTS_FOLDER}: {error.message}") from error
+
+    def _before(self, epoch: float) -> list[dict[str, str]]:
+        """The rows of earlier epochs, as they are written."""
+        if not self.path.exists():
+            return []
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                return [row for row in csv.DictReader(file) if float(row["epoch"]) < epoch]
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            logger.warning(f"{self.path} is damaged: it is made anew ({error})")
+            return []
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -105,10 +156,10 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:
-    """Write the network as LiteRT, and what it is beside it as JSON."""
-    with muted_stderr():  # the converter tells of its stages there
-        network.export(path, format="litert", verbose=False)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    """Write the network as LiteRT, and what it is beside it as JSON; raises MusexError if it cannot be written."""
+    with written_whole(path, force=True) as temporary, muted_stderr():  # the converter tells of its stages there
+        network.export(temporary, format="litert", verbose=False)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
     content = {"format": FORMAT_VERSION, "sha256": digest, **settings}
-    path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    save_text(json.dumps(content, indent=1) + "\n", path.with_suffix(".json"), force=True)
     return path

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from musex.dataset import (
     Window,
     describe_split,
     draw_windows,
+    find_tracks,
     load_tracks,
     past_window,
     split_tracks,
@@ -26,15 +27,17 @@ from musex.networks import keras, tf
 from musex.networks.pointer import PointerTask, build_pointer
 from musex.references import ReferenceConfig, train_reference
 from musex.runs import (
-    BEST_FILE,
     LOG_FIGURE,
     LOG_FILE,
     STATE_FILE,
     RunLog,
     export,
+    has_best,
+    load_best,
     load_state,
     open_run,
     read_rows,
+    save_best,
     save_settings,
     save_state,
 )
@@ -84,6 +87,7 @@ def train(
     minutes: float | None = None,
     epochs: int | None = None,
     seed: int = 0,
+    paths: Sequence[Path] | None = None,
     on_track: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
@@ -93,12 +97,15 @@ def train(
     recipe. Each is exported, ready for `load_model(run)`, with the curves of its losses as `losses.png`. `validation`
     names folders of `dataset` to hold out; without it some are drawn by `seed`. `minutes` bounds the fitting: the
     learning rate of `pointer` falls to its last value by then. With `resume` a stopped run goes on from its last epoch.
+    `paths` are the songs, if they were looked for before.
 
     Raises:
         DatasetError: no usable music, or `run` holds another run and `resume` is not given.
+        MusexError: something cannot be written; what was written before is as it was.
     """
     limits: dict[str, Any] = {"minutes": minutes, "resume": resume, "validation": validation}
-    reports: dict[str, Any] = {"on_track": on_track, "on_epoch": on_epoch}
+    paths = find_tracks(dataset) if paths is None else paths
+    reports: dict[str, Any] = {"paths": paths, "on_track": on_track, "on_epoch": on_epoch}
     if network in GENERATIVE:
         recipe = ReferenceConfig(seed=seed)
         recipe = replace(recipe, epochs=epochs) if epochs else recipe
@@ -107,7 +114,8 @@ def train(
         config = TrainingConfig(seed=seed)
         config = replace(config, epochs=epochs) if epochs else config
         path = train_pointer(dataset, run, config=config, **limits, **reports)
-        train_join(dataset, run, config=JoinTrainingConfig(seed=seed), validation=validation, on_track=on_track)
+        join_config = JoinTrainingConfig(seed=seed)
+        train_join(dataset, run, config=join_config, validation=validation, paths=paths, on_track=on_track)
     draw_losses(run)
     return path
 
@@ -131,13 +139,14 @@ def train_pointer(
     cache_folder: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
+    paths: Sequence[Path] | None = None,
     on_track: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
     """Train the pointer network alone, with any configuration; see `train`."""
     model, config = model or PointerConfig(), config or TrainingConfig()
     open_run(run, "pointer", resume=resume)
-    tracks = load_tracks(dataset, cache_folder=cache_folder, on_track=on_track)
+    tracks = load_tracks(dataset, paths=paths, cache_folder=cache_folder, on_track=on_track)
     learned, held = split_tracks(tracks, validation=validation, seed=config.seed)
     if config.share < 1.0:
         drawn = np.random.default_rng(config.seed).permutation(len(learned))[: math.ceil(config.share * len(learned))]
@@ -173,6 +182,8 @@ def fit(
     """Epochs until the end, the time or the patience runs out; leaves the best averaged weights in `task`."""
     variables = [*task.variables, *task.optimizer.variables]
     first, best, best_epoch, spent = load_state(run / STATE_FILE, variables) or (0, math.inf, 0, 0.0)
+    if first and not has_best(run, task.network.variables):
+        best = math.inf  # they are gone: the next epoch's are the best
     examine = validation_batches(held, task.config, config)
     log = RunLog(run)
     started = time.monotonic() - spent
@@ -196,15 +207,14 @@ def fit(
             error, regret = task.examine(examine)
             if error < best:
                 best, best_epoch = error, epoch
-                task.network.save_weights(run / BEST_FILE)
+                save_best(run, task.network.variables)
         seconds = time.monotonic() - started
-        save_state(run / STATE_FILE, variables, (epoch + 1, best, best_epoch, seconds))
         row = Epoch(epoch, round(seconds, 1), rate, float(history.history["loss"][-1]), error, regret)
         log.add(asdict(row))
+        save_state(run / STATE_FILE, variables, (epoch + 1, best, best_epoch, seconds))
         if on_epoch:
             on_epoch(asdict(row))
-    if (run / BEST_FILE).exists():
-        task.network.load_weights(run / BEST_FILE)
+    load_best(run, task.network.variables)
 
 
 def count_steps(learned: list[Track], model: PointerConfig, config: TrainingConfig) -> int:

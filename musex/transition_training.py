@@ -9,8 +9,6 @@ repetitions as a voice does.
 """
 
 import argparse
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import muted_stderr
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.errors import AudioError, DatasetError
 from musex.features import analyse_frames, to_mono, to_rows
 from musex.metrics import area_under_curve
-from musex.model import FORMAT_VERSION
+from musex.model import TRANSITION_FILE
 from musex.networks import keras
 from musex.networks.transition import HIDDEN, build_transition
 from musex.planning.transitions import Heard, band_attacks, input_width, see
 from musex.regions import Limits
+from musex.runs import export
 from musex.seams import find_edges
 from musex.tracker_modules import SUFFIXES, Score, read_module
 
@@ -212,13 +210,8 @@ def train_transition(
         for column, (question, truth) in enumerate(zip(TRANSITION_QUESTIONS, held_answers[weighed].T, strict=True))
     }
     run.mkdir(parents=True, exist_ok=True)
-    file = run / "transition.tflite"
-    with muted_stderr():
-        network.export(file, format="litert", verbose=False)
     report = {
-        "format": FORMAT_VERSION,
         "network": "transition",
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "width": input_width(),
         "hidden": HIDDEN,
         "recipe": asdict(config),
@@ -227,7 +220,7 @@ def train_transition(
         "validation": list(validation),
         "areas": areas,
     }
-    file.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    export(network, run / TRANSITION_FILE, report)
     return areas
 
 

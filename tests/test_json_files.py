@@ -1,10 +1,9 @@
 """Plans and models whose JSON holds anything at all: used, or refused in words."""
 
-import copy
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from musex.settings import Settings
 from musex.stitch import render
 from musex.tables import describe_output
 from musex.terminal import summarise
+from tests.faults.mutators import ODD, places, put
 
 ROOT = Path(__file__).parent.parent
-ODD: list[Any] = [None, True, -1, 0.5, 10**30, "", "\ud800", "a\0b", [], [[1]], {}, float("nan"), float("inf")]
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +42,6 @@ def content(song: Song) -> dict[str, Any]:
     swap = Swap(8_000, 4_000, 8_000, 40_000, 200)
     plan = Plan(6.0, about, {"name": "pointer", "sha256": "0"}, settings, spans, (seam,), (swap,), 3, 0, 1, "0")
     return dict(json.loads(plan.to_json()))
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something stands in JSON, containers and what they hold."""
-    yield path
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in pairs:
-        yield from places(inner, (*path, key))
-
-
-def put(content: dict[str, Any], path: tuple[Any, ...], odd: Any) -> Any:
-    changed: Any = copy.deepcopy(content)
-    at = changed
-    for key in path[:-1]:
-        at = at[key]
-    if not path:
-        return odd
-    at[path[-1]] = odd
-    return changed
 
 
 def use(text: str, song: Song) -> None:

@@ -45,7 +45,7 @@ def train(
     """
     from musex.dataset import find_tracks
 
-    find_tracks(dataset)  # a folder without music is refused before TensorFlow is loaded
+    paths = find_tracks(dataset)  # a folder without music is refused before TensorFlow is loaded
     from musex.training import train as fit
 
     with show_progress(quiet) as on_progress:
@@ -58,6 +58,7 @@ def train(
             minutes=minutes,
             epochs=epochs,
             seed=seed,
+            paths=paths,
             on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
             on_epoch=None if quiet else _print_epoch,
         )

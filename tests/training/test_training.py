@@ -1,5 +1,6 @@
 """Training, export and loading, with a tiny network trained here."""
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from musex import cli
 from musex.config import PointerConfig
-from musex.errors import DatasetError
+from musex.errors import DatasetError, MusexError
 from musex.features import analyse
 from musex.model import load_model
 from tests.phrases import compose, write_tracks
@@ -66,6 +67,33 @@ def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_p
         for name in whole.files:
             if name != "progress":
                 np.testing.assert_allclose(whole[name], resumed[name], atol=1e-5, err_msg=name)
+
+
+def test_a_full_disk_and_damage_leave_a_run_that_goes_on(
+    music: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train_pointer(music, tmp_path, model=TINY, config=replace(BRIEF, epochs=1))
+    kept = {name: (tmp_path / name).read_bytes() for name in ("best.npz", "state.npz", "losses.csv", "pointer.tflite")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept["best.npz"]) // 2, limits[1]))
+    try:
+        with pytest.raises(MusexError, match="could not write"):
+            train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert all((tmp_path / name).read_bytes() == kept[name] for name in kept if name != "losses.csv")
+    assert not list(tmp_path.glob(".musex-*"))
+
+    (tmp_path / "best.npz").write_bytes(kept["best.npz"][:1000])
+    (tmp_path / "losses.csv").write_bytes(kept["losses.csv"][:-3] + b"?")
+    train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+    assert "best.npz is damaged: it is made anew" in caplog.text
+    assert "losses.csv is damaged: it is made anew" not in caplog.text, "only the epochs' numbers are read again"
+    np.load(tmp_path / "best.npz").close()
+    assert [line.split(",")[0] for line in (tmp_path / "losses.csv").read_text().splitlines()] == ["epoch", "0", "1"]
+    (tmp_path / "state.npz").write_bytes(kept["state.npz"][:1000])
+    with pytest.raises(DatasetError, match=r"state\.npz does not fit this network, or is damaged"):
+        train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
 
 
 @pytest.fixture(scope="module")
