@@ -90,11 +90,14 @@
   // Zoomed in, an overview shows which part of the sound the waveform is.
   const overview = find("overview"), shown = find("shown");
   let zoom = 1;
-  const small = WaveSurfer.create({
-    container: overview, peaks: [data.peaks], duration: data.duration, height: 28, normalize: true,
-    waveColor: colour("--wave"), progressColor: colour("--wave"), cursorWidth: 0,
-  });
-  small.on("interaction", (seconds) => seek(seconds));
+  let small; // it is drawn when it is first seen
+  const drawOverview = () => {
+    small = WaveSurfer.create({
+      container: overview, peaks: [data.peaks], duration: data.duration, height: 28, normalize: true,
+      waveColor: colour("--wave"), progressColor: colour("--wave"), cursorWidth: 0,
+    });
+    small.on("interaction", (seconds) => seek(seconds));
+  };
   surfer.on("scroll", (from, to) => {
     shown.style.left = `${(100 * from) / data.duration}%`;
     shown.style.width = `${(100 * (to - from)) / data.duration}%`;
@@ -102,6 +105,7 @@
   const magnify = (factor) => {
     zoom = Math.min(Math.max(zoom * factor, 1), 64);
     overview.hidden = find("wider").disabled = zoom === 1;
+    if (!small && zoom > 1) drawOverview();
     surfer.zoom((zoom * wave.clientWidth) / data.duration);
   };
   find("closer").addEventListener("click", () => magnify(2));
