@@ -8,9 +8,9 @@ from musex.alignment import FluxReference, measure_seam
 from musex.audio import Song
 from musex.chain import ModelLike
 from musex.config import FEATURES
-from musex.features import analyse_frames, to_mono, to_rows
+from musex.features import analyse_frames, to_mono
 from musex.paths import LEAST_PULSE, tell_kept
-from musex.planning.transitions import Heard, TransitionHeadLike, band_attacks, see
+from musex.planning.transitions import Heard, TransitionHeadLike, hear, see
 from musex.plans import Plan, Seam
 
 Array = np.ndarray
@@ -27,8 +27,7 @@ def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
     reference = FluxReference(song.samples, song.sample_rate)
     seams = [measure_seam(song.samples, song.sample_rate, seam, reference) for seam in plan.seams]
     if seams:
-        log_mel, chroma = analyse_frames(to_mono(song.samples, song.sample_rate))
-        heard = Heard(to_rows(log_mel, chroma), band_attacks(log_mel))
+        heard = hear(*analyse_frames(to_mono(song.samples, song.sample_rate)))
         seams = _judged(seams, heard, model.transition_head, song.sample_rate)
     return replace(plan, seams=tuple(seams))
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 
 from musex.config import FEATURES, PointerConfig
-from musex.features import analyse_frames, to_mono, to_rows
+from musex.features import analyse_frames, to_mono
 from musex.form import beginnings
 from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
 from musex.moods import Arc
 from musex.outlook import Outlook
-from musex.planning.transitions import Heard, TransitionHeadLike, band_attacks, judge_jumps
+from musex.planning.transitions import TransitionHeadLike, hear, judge_jumps
 from musex.plans import Plan, Seam, SongLike
 from musex.regions import Limits, Material, find_material, find_region, find_silences, limits_ladder, quiet_tail
 from musex.seams import CostToGo, Edges, find_edges
@@ -56,8 +56,8 @@ class PathSearch:
         self.tolerance = config.tolerance_seconds * song.sample_rate
         mono = to_mono(song.samples, song.sample_rate)
         log_mel, chroma = analyse_frames(mono)
-        self.features = to_rows(log_mel, chroma)
-        self.transition_head, self.heard = transition_head, Heard(self.features, band_attacks(log_mel))
+        self.transition_head, self.heard = transition_head, hear(log_mel, chroma)
+        self.features = self.heard.features
         self.steps = len(self.features)
         self.own_ending = settings.ending in ("outro", "loop")  # at a place of the song, not at a time
         self.begins = beginnings(self.features)

@@ -18,12 +18,12 @@ import numpy as np
 
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.errors import AudioError, DatasetError
-from musex.features import analyse_frames, to_mono, to_rows
+from musex.features import analyse_frames, to_mono
 from musex.metrics import area_under_curve
 from musex.model import TRANSITION_FILE
 from musex.networks import keras
 from musex.networks.transition import HIDDEN, build_transition
-from musex.planning.transitions import Heard, band_attacks, input_width, see
+from musex.planning.transitions import hear, input_width, see
 from musex.regions import Limits
 from musex.runs import export
 from musex.seams import find_edges
@@ -32,7 +32,7 @@ from musex.tracker_modules import SUFFIXES, Score, read_module
 Array = np.ndarray
 
 OF_SEARCH, SAME_ROW, AT_RANDOM = range(3)  # where a jump comes from
-ROWS_OFF = (-16, -8, -4, -2, -1, 0, 0, 0, 0, 1, 2, 4, 8, 16)  # of jumps between places of the same row
+ROWS_OFF = (-16, -12, -8, -4, -2, -1, 0, 0, 0, 0, 1, 2, 4, 8, 12, 16)  # of jumps between places of the same row
 SOURCE_RATE = 22_050
 
 
@@ -45,7 +45,7 @@ class TransitionTrainingConfig:
     same_rows: int = 400
     at_random: int = 150
     weights: tuple[float, float, float] = (1.0, 0.5, 0.3)  # of the three in the loss
-    least_seconds: float = 25.0
+    least_seconds: float = 80.0
     longest_seconds: float = 700.0
     covers: tuple[float, float] = (-18.0, 3.0)  # dB of the module that sounds on top
     distance: int = 20  # least steps of a jump
@@ -137,23 +137,28 @@ def make_examples(
     With `covered` each piece counts twice, the second time with another one on top.
     """
     random = np.random.default_rng(config.seed)
-    seen, answers, kinds = [], [], []
+    examples = []
     for piece in pieces:
         versions = [piece]
         if covered:
             other = pieces[int(random.integers(len(pieces)))]
             versions.append(cover(piece, other, random.uniform(*config.covers), random))
-        for version in versions:
-            features = to_rows(version.log_mel, version.chroma)
-            leaves, enters, kind = draw_jumps(version, features, config, random)
-            rows, sub_lags = see(Heard(features, band_attacks(version.log_mel)), leaves, enters)
-            second = FEATURES.steps_per_second
-            lags = sub_lags / (second * FEATURES.frames_per_step)
-            judged = piece.score.judge(leaves / second, enters / second + lags)
-            seen.append(rows)
-            answers.append(np.stack([judged[question] for question in TRANSITION_QUESTIONS], axis=1))
-            kinds.append(kind)
-    return np.concatenate(seen), np.concatenate(answers).astype(np.float32), np.concatenate(kinds)
+        examples += [see_jumps(version, config, random) for version in versions]
+    seen, answers, kinds = (np.concatenate(parts) for parts in zip(*examples, strict=True))
+    return seen, answers, kinds
+
+
+def see_jumps(
+    piece: Piece, config: TransitionTrainingConfig, random: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """What is seen of jumps of one piece, their answers by its score, and their kinds; see `make_examples`."""
+    heard = hear(piece.log_mel, piece.chroma)
+    leaves, enters, kinds = draw_jumps(piece, heard.features, config, random)
+    seen, sub_lags = see(heard, leaves, enters)
+    second = FEATURES.steps_per_second
+    judged = piece.score.judge(leaves / second, enters / second + sub_lags / (second * FEATURES.frames_per_step))
+    answers = np.stack([judged[question] for question in TRANSITION_QUESTIONS], axis=1).astype(np.float32)
+    return seen, answers, kinds
 
 
 def train_transition(

@@ -8,10 +8,10 @@ from musex.baselines import ablate
 from musex.chain import plan_song
 from musex.checks import BOUNDS
 from musex.config import FEATURES, TRANSITION_QUESTIONS
-from musex.features import analyse_frames, to_mono, to_rows
+from musex.features import analyse_frames, to_mono
 from musex.jump_evaluation import share_the_same
 from musex.model import load_model
-from musex.planning.transitions import Heard, band_attacks, input_width, judge_jumps, see
+from musex.planning.transitions import Heard, hear, input_width, judge_jumps, see
 
 Array = np.ndarray
 RATE = FEATURES.sample_rate
@@ -42,9 +42,8 @@ def drums_and_chords(bars: list[int], beats: int, *, beat_seconds: float = BEAT,
     return song_from_array(samples[:, None].astype(np.float32), RATE)
 
 
-def hear(song: Song) -> Heard:
-    log_mel, chroma = analyse_frames(to_mono(song.samples, song.sample_rate))
-    return Heard(to_rows(log_mel, chroma), band_attacks(log_mel))
+def listen(song: Song) -> Heard:
+    return hear(*analyse_frames(to_mono(song.samples, song.sample_rate)))
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +54,18 @@ def verses() -> Song:
 
 
 def test_the_place_itself_looks_like_no_jump_at_all(verses: Song) -> None:
-    heard = hear(verses)
+    heard = listen(verses)
     places = np.array([180, 200, 301])
     seen, sub_lags = see(heard, places, places)
     assert seen.shape == (3, input_width())
     assert np.isfinite(seen).all()
-    strips = seen[:, : input_width() - 17]
+    strips = seen[:, : input_width() - 21]
     np.testing.assert_allclose(strips, 0.0, atol=2e-3)
     np.testing.assert_array_equal(sub_lags, 0)
 
 
 def test_jumps_are_seen_the_same_whichever_others_there_are(verses: Song) -> None:
-    heard = hear(verses)
+    heard = listen(verses)
     leaves, enters = np.array([500, 120, 250, 40]), np.array([120, 310, 41, 555])
     together, lags = see(heard, leaves, enters)
     for number in range(len(leaves)):
@@ -81,11 +80,11 @@ def test_the_head_tells_a_kept_bar_from_half_a_bar_off(verses: Song) -> None:
     bar = 4 * BEAT * STEPS
     leave = round(9.5 * bar)
     enters = np.array([round(leave + 16 * bar), round(leave + 16.5 * bar), round(leave + 16.125 * bar)])
-    targets = np.zeros((len(hear(verses).features), 3), np.int64)
+    targets = np.zeros((len(listen(verses).features), 3), np.int64)
     targets[leave] = enters
     possible = np.zeros(targets.shape, bool)
     possible[leave] = True
-    odds, _ = judge_jumps(hear(verses), head, targets, possible)
+    odds, _ = judge_jumps(listen(verses), head, targets, possible)
     kept, half, eighth = odds[leave, :, TRANSITION_QUESTIONS.index("bar")]
     assert kept > 1.0
     assert kept > half + 1.0
@@ -106,6 +105,30 @@ def test_every_bar_has_its_beats(beats: int) -> None:
     assert np.mean(np.abs(lags * beats - np.rint(lags * beats)) < 0.1) == 1.0  # all keep the beat
 
 
+def plain_loop(beats: int, bars: int, beat_seconds: float = 60 / 128) -> Song:
+    """Kick and hat of which every beat sounds like the next; only a low note tells where a bar begins."""
+    frames = round(bars * beats * beat_seconds * RATE)
+    time = np.arange(frames) / RATE
+    beat, into = np.divmod(time, beat_seconds)
+    noise = np.random.default_rng(0).standard_normal(round(0.1 * RATE))
+    kick = np.sin(2 * np.pi * 55.0 * into) * np.exp(-25.0 * into)
+    since = (into - beat_seconds / 2) % beat_seconds
+    hat = noise[np.minimum((since * RATE).astype(int), len(noise) - 1)] * np.exp(-60.0 * since)
+    note = np.sin(2 * np.pi * 110.0 * into) * np.exp(-5.0 * into) * (beat % beats == 0)
+    return song_from_array((0.5 * kick + 0.08 * hat + 0.2 * note)[:, None].astype(np.float32), RATE)
+
+
+@pytest.mark.parametrize("beats", [4, 3, 5])
+def test_a_plain_loop_keeps_its_bars_to_a_duration_of_no_whole_bars(beats: int) -> None:
+    song = plain_loop(beats, bars=96 // beats)
+    plan = plan_song(song, load_model(), seconds=95.0)
+    bar = beats * 60 / 128
+    assert plan.frames == 95 * RATE
+    lags = np.array([seam.enter - seam.leave for seam in plan.seams]) / RATE / bar
+    assert len(lags)
+    assert np.all(np.abs(lags - np.rint(lags)) < 0.1 / beats), lags * beats
+
+
 def test_what_was_learned_decides_what_is_heard(verses: Song) -> None:
     model = load_model()
     learned = plan_song(verses, model, seconds=150.0)
@@ -119,7 +142,7 @@ def test_what_was_learned_decides_what_is_heard(verses: Song) -> None:
 
 def test_the_pointer_does_not_see_what_is_being_played(verses: Song) -> None:
     model = load_model()
-    memory = model.listen(hear(verses).features)
+    memory = model.listen(listen(verses).features)
     pointer = model.predict(memory, np.arange(100, 300), apart=100).starts
     assert (pointer[200:400] == pointer.min()).all()
     assert (model.predict(memory, np.arange(100, 300)).starts[300] > pointer[300]).all()
@@ -129,11 +152,11 @@ def test_the_pointer_does_not_see_what_is_being_played(verses: Song) -> None:
 def test_most_jumps_into_another_tempo_are_beyond_the_bounds(faster: float) -> None:
     bars, other = [0, 1, 2, 3] * 4, BEAT / faster
     parts = [drums_and_chords(bars, beats=4, beat_seconds=seconds).samples for seconds in (BEAT, other)]
-    heard = hear(song_from_array(np.concatenate(parts), RATE))
+    heard = listen(song_from_array(np.concatenate(parts), RATE))
     leaves = np.rint(np.arange(4, 12) * 4 * BEAT * STEPS).astype(int)
     enters = np.rint((len(bars) * BEAT + np.arange(4, 12) * other) * 4 * STEPS).astype(int)
     answers = kept(heard, np.repeat(leaves, 8), np.tile(enters, 8))
-    assert np.mean(np.all(answers >= BOUNDS.bar, axis=1)) <= 0.2
+    assert np.mean(np.all(answers >= BOUNDS.bar, axis=1)) <= 0.3
     same = kept(heard, np.repeat(leaves, 8)[::9], np.tile(leaves[[4, 5, 6, 7, 0, 1, 2, 3]], 8)[::9])
     assert np.mean(np.all(same >= BOUNDS.bar, axis=1)) >= 0.9
 

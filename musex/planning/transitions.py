@@ -7,7 +7,8 @@ the jump finely and farther away coarsely:
     before  [-160 … -80)  …  [-5 … -2)  [-2 … 0)  |  [0 … 2)  [2 … 5)  …  [80 … 160)  after
 
 Steps are 100 ms and an attack lies anywhere in them, so attacks are compared apart, frame by frame (20 ms), at the lag
-near the jump's at which they agree best.
+near the jump's at which they agree best. And how well the whole song agrees with itself at that lag is told beside the
+lags around it: in a plain loop one beat off looks right until it is held against the bar.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from musex.config import FEATURES, TRANSITION_QUESTIONS
+from musex.features import to_rows
 from musex.form import beginnings, step_levels
 
 Array = np.ndarray
@@ -46,10 +48,12 @@ class Heard:
     Attributes:
         features: float32 (steps, width); see `musex.features.analyse_mono`.
         attacks: float32 (frames, bands), rise of the log-mel in each band; see `band_attacks`.
+        chroma: float32 (frames, n_chroma).
     """
 
     features: Array
     attacks: Array
+    chroma: Array
 
     @cached_property
     def groups(self) -> tuple[Array, ...]:
@@ -87,26 +91,55 @@ class Heard:
     @cached_property
     def periodicity(self) -> Array:
         """Correlation of all attacks with those of `lag` frames later, over the whole song: float64 (frames,)."""
-        count = len(self.attacks)
-        size = 1 << (2 * count - 1).bit_length()
-        spectrum = np.fft.rfft(self.attacks, size, axis=0)
-        products = np.fft.irfft((np.abs(spectrum) ** 2).sum(axis=1), size)[:count]
-        overlap = np.arange(count, 0, -1)
-        return np.asarray(products / overlap / max(float(products[0]) / count, 1e-12))
+        return _periodicity(self.attacks)
 
     @cached_property
     def contrast(self) -> Array:
         """Where the periodicity at a lag stands between the least and the greatest of those around it: (frames,)."""
-        reach = min(CONTRAST_REACH, len(self.periodicity) - 1)
-        padded = np.pad(self.periodicity, reach, mode="reflect")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-        low, high = windows.min(axis=1), windows.max(axis=1)
-        return np.asarray((self.periodicity - low) / np.maximum(high - low, 1e-6))
+        return _contrast(self.periodicity)
+
+    @cached_property
+    def harmonic_periodicity(self) -> Array:
+        """The same as `periodicity` of the chroma, whose cycle is the bar's more often than that of attacks."""
+        return _periodicity(self.chroma - self.chroma.mean(axis=0))
+
+    @cached_property
+    def harmonic_contrast(self) -> Array:
+        return _contrast(self.harmonic_periodicity)
 
     @cached_property
     def pulse(self) -> float:
         """How clear the song's pulse is: the greatest periodicity between 0.25 and 4 s, 0 to 1."""
         return float(np.clip(self.periodicity[12:200].max(initial=0.0), 0.0, 1.0))
+
+
+def hear(log_mel: Array, chroma: Array) -> Heard:
+    """A song as transitions are seen in it, from what `musex.features.analyse_frames` gives."""
+    return Heard(to_rows(log_mel, chroma), band_attacks(log_mel), chroma)
+
+
+def _periodicity(centred: Array) -> Array:
+    """Correlation of rows with those of `lag` frames later, 1 at lag 0: (frames, n) to float64 (frames,)."""
+    count = len(centred)
+    size = 1 << (2 * count - 1).bit_length()
+    power = np.zeros(size // 2 + 1)
+    for column in centred.T:  # one at a time, as a mix of hours has many frames
+        power += np.abs(np.fft.rfft(column, size)) ** 2
+    products = np.fft.irfft(power, size)[:count] / np.arange(count, 0, -1)
+    return np.asarray(products / max(float(products[0]), 1e-12))
+
+
+def _contrast(periodicity: Array) -> Array:
+    reach = min(CONTRAST_REACH, len(periodicity) - 1)
+    padded = np.pad(periodicity, reach, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
+    low, high = windows.min(axis=1), windows.max(axis=1)
+    return np.asarray((periodicity - low) / np.maximum(high - low, 1e-6))
+
+
+def _short_of_best(contrast: Array) -> Array:
+    """How far from the best around it, told finely near it: a contrast of 1 to 1, of 0.9 to 0.48, of 0 to 0."""
+    return np.asarray(1.0 - np.log1p(100.0 * (1.0 - contrast)) / np.log(101.0))
 
 
 def band_attacks(log_mel: Array) -> Array:
@@ -122,7 +155,7 @@ def band_attacks(log_mel: Array) -> Array:
 
 def input_width() -> int:
     """Numbers in one row of `see`."""
-    return len(GROUPS) * 2 * (len(BORDERS) - 1) + 2 * len(REACHES) + 11
+    return len(GROUPS) * 2 * (len(BORDERS) - 1) + 2 * len(REACHES) + 15
 
 
 def see(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
@@ -155,6 +188,10 @@ def see(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
         [
             heard.periodicity[lags],
             heard.contrast[lags],
+            _short_of_best(heard.contrast[lags]),
+            heard.harmonic_periodicity[lags],
+            heard.harmonic_contrast[lags],
+            _short_of_best(heard.harmonic_contrast[lags]),
             np.full(len(leaves), heard.pulse),
             np.clip(np.abs(step) / 6.0, 0.0, 3.0),
             np.clip(own / 6.0, 0.0, 3.0),
