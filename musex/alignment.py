@@ -192,6 +192,17 @@ def level_step(samples: Array, sample_rate: int, leave: int, enter: int, config:
     return _level_db(samples[enter : enter + second]) - _level_db(samples[max(leave - second, 0) : leave])
 
 
+def level_error(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
+    """The jump's level step in dB, or how far it is from the song's own at either side, whichever is least.
+
+    A kick on the first beat makes a step wherever a bar begins: to go on with it is no error.
+    """
+    step, *own = (
+        level_step(samples, sample_rate, *pair, config) for pair in ((leave, enter), (leave, leave), (enter, enter))
+    )
+    return min((step, *(step - each for each in own)), key=abs)
+
+
 def align_seam(
     samples: Array,
     sample_rate: int,
@@ -262,7 +273,7 @@ def align_seam(
         enter=enter,
         fade=0,
         correlation=0.0,
-        level_db=level_step(samples, sample_rate, leave, enter, config),
+        level_db=level_error(samples, sample_rate, leave, enter, config),
         flux_percentile=0.0,
         rhythm_ms=_rhythm_error(left_onsets, aligned_onsets, 1000.0 * hop / sample_rate) if pulse > 0.0 else None,
     )
@@ -281,7 +292,7 @@ def measure_seam(samples: Array, sample_rate: int, seam: Seam, reference: FluxRe
     hop = _hop_length(sample_rate, ALIGNMENT)[1]
     seam = replace(
         seam,
-        level_db=level_step(samples, sample_rate, seam.leave, seam.enter),
+        level_db=level_error(samples, sample_rate, seam.leave, seam.enter),
         rhythm_ms=_rhythm_error(before, after, 1000.0 * hop / sample_rate),
     )
     return fade_over(samples, sample_rate, seam, seam.fade, reference)

@@ -34,7 +34,7 @@ MEASURES = {  # by their names in `Seam`
     "level_db": Measure(
         "level",
         "{:+.2f}",
-        "of the second after it over that of the second before",
+        "of the second after it over that of the second before, beyond the song's own step at either place",
         " dB",
         f"±{BOUNDS.level_db:g}",
     ),

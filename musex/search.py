@@ -138,7 +138,8 @@ def expect_seams(samples: Array, rate: float, edges: Edges, config: SearchConfig
     first, last = np.maximum(places - second, 0), np.minimum(places + second, steps)
     before = 10.0 * np.log10((sums[places] - sums[first]) / np.maximum(bounds[places] - bounds[first], 1) + 1e-10)
     after = 10.0 * np.log10((sums[last] - sums[places]) / np.maximum(bounds[last] - bounds[places], 1) + 1e-10)
-    step = np.abs(after[edges.targets] - before[:, None])
+    rise, own = after[edges.targets] - before[:, None], after - before
+    step = np.min(np.abs([rise, rise - own[:, None], rise - own[edges.targets]]), axis=0)  # as `level_error` takes it
     beyond = np.clip(step - 0.5, 0.0, 1.0)  # the cut may yet move it by some tenths
     cost = config.level * np.clip(step - 1.0, 0.0, 12.0) + config.beyond * beyond + config.expected_seam
     return np.asarray(cost, np.float32)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musex.alignment import align_seam, onset_strength
+from musex.alignment import align_seam, level_error, level_step, onset_strength
 from musex.audio import Song
 from musex.errors import MusexError
 from musex.plans import Plan, Seam, Span
@@ -90,6 +90,17 @@ def test_level_step_is_measured() -> None:
     song[5 * RATE :] *= 0.5
     seam = align_seam(song, RATE, 3 * RATE, 7 * RATE)
     assert seam.level_db == pytest.approx(-6.0, abs=0.3)
+
+
+def test_a_step_that_the_song_makes_itself_is_no_error() -> None:
+    song = noise(10.0)
+    for second in range(1, 10, 2):
+        song[second * RATE : (second + 1) * RATE] *= 0.5
+    assert level_step(song, RATE, 7 * RATE, 3 * RATE) == pytest.approx(-6.0, abs=0.3)
+    assert level_error(song, RATE, 7 * RATE, 3 * RATE) == pytest.approx(0.0, abs=0.3)
+    assert level_error(song, RATE, 7 * RATE, 4 * RATE) == pytest.approx(0.0, abs=0.3)  # loud before, loud after
+    song[: 2 * RATE] *= 4.0
+    assert level_error(song, RATE, 7 * RATE, RATE) == pytest.approx(6.0, abs=0.3)
 
 
 def test_onsets_are_found_where_they_are() -> None:
