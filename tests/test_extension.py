@@ -90,8 +90,9 @@ def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: m
     assert musex.Plan.from_json(plan_path.read_text()) == plan
     made, _ = soundfile.read(output, dtype="float32")
     np.testing.assert_allclose(made, extended.samples.clip(-1, 1), atol=1 / 32768)
-    assert list(dict.fromkeys(stage for stage, _ in calls)) == ["Reading", "Predicting"]
-    assert calls[-1] == ("Predicting", 1.0)
+    stages = list(dict.fromkeys(stage for stage, _ in calls))
+    assert stages in (["Reading", "Predicting"], ["Reading", "Predicting", "Writing"])  # at once or planned first
+    assert calls[-1] == (stages[-1], 1.0)
     calls.clear()
     musex.extend_file(
         wav_path,
