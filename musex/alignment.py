@@ -186,21 +186,34 @@ def _level_db(samples: Array) -> float:
     return float(10.0 * np.log10(np.mean(samples.astype(np.float64) ** 2) + 1e-10)) if samples.size else -100.0
 
 
+def _levels_around(samples: Array, sample_rate: int, place: int, config: AlignmentConfig = ALIGNMENT) -> Array:
+    """Levels in dB of the second before a sample and of the second from it on, (2,)."""
+    second = round(config.level_reach * sample_rate)
+    sides = samples[max(place - second, 0) : place], samples[place : place + second]
+    return np.array([_level_db(side) for side in sides])
+
+
 def level_step(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
     """Level of the second after sample `enter` over that of the second before sample `leave`, in dB."""
-    second = round(config.level_reach * sample_rate)
-    return _level_db(samples[enter : enter + second]) - _level_db(samples[max(leave - second, 0) : leave])
+    before, after = (_levels_around(samples, sample_rate, place, config) for place in (leave, enter))
+    return float(after[1] - before[0])
 
 
-def level_error(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
-    """The jump's level step in dB, or how far it is from the song's own at either side, whichever is least.
+def beyond_own(step: Array, *own: Array) -> Array:
+    """Level steps of jumps, or how far they are from the song's own where they leave or enter, whichever is least.
 
     A kick on the first beat makes a step wherever a bar begins: to go on with it is no error.
     """
-    step, *own = (
-        level_step(samples, sample_rate, *pair, config) for pair in ((leave, enter), (leave, leave), (enter, enter))
-    )
-    return min((step, *(step - each for each in own)), key=abs)
+    least = np.asarray(step)
+    for usual in own:
+        least = np.where(np.abs(step - usual) < np.abs(least), step - usual, least)
+    return least
+
+
+def level_error(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
+    """What a jump's `level_step` has beyond the song's own, see `beyond_own`, in dB."""
+    left, entered = (_levels_around(samples, sample_rate, place, config) for place in (leave, enter))
+    return float(beyond_own(entered[1] - left[0], left[1] - left[0], entered[1] - entered[0]))
 
 
 def align_seam(

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from musex.alignment import FluxReference, align_seam, fade_over
+from musex.alignment import FluxReference, align_seam, beyond_own, fade_over
 from musex.checks import exceeded
 from musex.config import FEATURES
 from musex.joins import FADES, JoinHeadLike, seam_log_odds
@@ -139,7 +139,7 @@ def expect_seams(samples: Array, rate: float, edges: Edges, config: SearchConfig
     before = 10.0 * np.log10((sums[places] - sums[first]) / np.maximum(bounds[places] - bounds[first], 1) + 1e-10)
     after = 10.0 * np.log10((sums[last] - sums[places]) / np.maximum(bounds[last] - bounds[places], 1) + 1e-10)
     rise, own = after[edges.targets] - before[:, None], after - before
-    step = np.min(np.abs([rise, rise - own[:, None], rise - own[edges.targets]]), axis=0)  # as `level_error` takes it
+    step = np.abs(beyond_own(rise, own[:, None], own[edges.targets]))
     beyond = np.clip(step - 0.5, 0.0, 1.0)  # the cut may yet move it by some tenths
     cost = config.level * np.clip(step - 1.0, 0.0, 12.0) + config.beyond * beyond + config.expected_seam
     return np.asarray(cost, np.float32)

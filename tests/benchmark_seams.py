@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from musex.alignment import level_step
+from musex.alignment import level_error, level_step
 from musex.audio import Song
 from musex.chain import plan_song
 from musex.checks import BOUNDS, exceeded
@@ -28,12 +28,12 @@ MEASURES = {"rhythm_ms": "rhythm, ms", "level_db": "level, dB", "flux_percentile
 
 
 def find_seams(song: Song, looper: bool) -> tuple[tuple[Seam, ...], list[float], list[float]]:
-    """The seams of a song's plan; in dB the song's own level steps at the same places, and those of PyMusicLooper."""
+    """The seams of a song's plan; in dB the song's own level steps there, and PyMusicLooper's level errors."""
     seams = plan_song(song, load_model(), seconds=TARGET).seams
     places = [place for seam in seams for place in (seam.leave, seam.enter)]
     loops = looper_seams(song, LOOPS) if looper else []
     own = [level_step(song.samples, song.sample_rate, place, place) for place in places]
-    theirs = [level_step(song.samples, song.sample_rate, loop.leave, loop.enter) for loop in loops]
+    theirs = [level_error(song.samples, song.sample_rate, loop.leave, loop.enter) for loop in loops]
     return seams, own, theirs
 
 
