@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import soundfile
 from musex.arguments import UsageError, parse_duration, parse_time
 from musex.cli import run
 from musex.wording import format_time
+from tests.processes import musex_process, wait_for_handlers
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,14 +28,6 @@ def song(tmp_path: Path, wav_path: Path) -> Path:
     path = tmp_path / "song.wav"
     path.write_bytes(wav_path.read_bytes())
     return path
-
-
-def musex_process(*arguments: str | Path, **options: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "musex", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
 
 
 def files(folder: Path) -> set[str]:
@@ -503,16 +495,6 @@ def test_a_signal_while_writing_leaves_nothing(number: int, code: int, tmp_path:
     assert error.endswith("musex: stopped\n")
     assert output.read_bytes() == b"mine"
     assert files(tmp_path) == {"out.wav"}
-
-
-def wait_for_handlers(process: "subprocess.Popen[str]") -> None:
-    """Until musex has said what a signal shall do: before that, Python itself is starting."""
-    status = Path(f"/proc/{process.pid}/status")
-    while process.poll() is None:
-        caught = int(status.read_text().split("SigCgt:")[1].split()[0], 16)
-        if caught >> (signal.SIGTERM - 1) & 1:
-            return
-        time.sleep(0.005)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which signals a process handles")

@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import os
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +24,8 @@ from musex.side_files import save_text, temporary_folder
 from musex.writing import write_song
 from tests.conftest import synthesise
 from tests.faults.mutators import ODD, damage_bytes, places, put
+from tests.processes import musex_process, wait_for_handlers
 
-ROOT = Path(__file__).parent.parent.parent
 RATE = 22_050
 MINE = b"mine"
 Case = Callable[[Path, np.random.Generator], str]
@@ -107,12 +105,11 @@ def damaged_model(folder: Path, random: np.random.Generator) -> str:
 
 def start(folder: Path, *options: str, **changed: Any) -> "subprocess.Popen[str]":
     """`musex extend` of a song in `folder`, over a file of the user's."""
-    (folder / "song.wav").write_bytes(song_file(".wav"))
-    (folder / "out.mp3").write_bytes(MINE)
-    command = [sys.executable, "-m", "musex", "extend", str(folder / "song.wav"), "--minutes", "30", "--force"]
-    command += ["-o", str(folder / "out.mp3"), *options]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True} | changed
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes)
+    song, output = folder / "song.wav", folder / "out.mp3"
+    song.write_bytes(song_file(".wav"))
+    output.write_bytes(MINE)
+    arguments: tuple[str | Path, ...] = ("extend", song, "--minutes", "30", "--force", "-o", output, *options)
+    return musex_process(*arguments, **{"stdout": subprocess.DEVNULL} | changed)
 
 
 def left(folder: Path, *, finished: bool = False) -> str:
@@ -133,9 +130,7 @@ def wait_at_random(process: "subprocess.Popen[str]", folder: Path, random: np.ra
 
 def signalled(folder: Path, random: np.random.Generator) -> str:
     process = start(folder)
-    status = Path(f"/proc/{process.pid}/status")
-    while not int(status.read_text().split("SigCgt:")[1].split()[0], 16) >> (signal.SIGTERM - 1) & 1:
-        time.sleep(0.002)  # Python itself is starting
+    wait_for_handlers(process)
     wait_at_random(process, folder, random)
     number = (signal.SIGINT, signal.SIGTERM)[int(random.integers(2))]
     process.send_signal(number)
