@@ -200,7 +200,7 @@ def on_terminal(*arguments: str, wait_for: bytes | None = None, **changed: str) 
 
 def test_a_terminal_shows_stage_time_left_and_speed(song: Path) -> None:
     plan = str(song.parent / "plan.json")
-    code, text = on_terminal("extend", str(song), "--minutes", "60", "-o", str(song.parent / "a.wav"), "--plan", plan)
+    code, text = on_terminal("extend", str(song), "--minutes", "10", "-o", str(song.parent / "a.wav"), "--plan", plan)
     assert code == 0
     code, rendering = on_terminal("render", plan, "-o", str(song.parent / "b.wav"))
     assert code == 0
