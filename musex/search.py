@@ -24,7 +24,7 @@ class SearchConfig:
     rest_seconds: tuple[float, float] = (0.5, 2.0)  # … silence that may follow it instead: this, or up to that where …
     rest_share: float = 0.02  # … so much of the duration is more, …
     off_time: float = 2.0  # … and what a second of either costs: less than a broken bar
-    jump: float = 0.0  # any jump …
+    jump: float = 3.0  # any jump: spans of a few seconds, one after another, are restless (models/log.md) …
     jump_in_brief: float = 30.0  # … and so much more in a song of no length: 95 s of a sting have 6 seams (4: 11) …
     brief_song_seconds: float = 60.0  # … fading until it lasts so long: to be heard again and again, it is cut seldom
     urge: float = 0.0  # taken off a jump when it is weighed against staying
@@ -70,7 +70,7 @@ class SearchConfig:
         less, more = max(0.0, 1.0 - 2.0 * novelty), max(0.0, 2.0 * novelty - 1.0)
         return replace(
             self,
-            jump=self.jump + 3.0 * less,
+            jump=self.jump * (1.0 - more) + 3.0 * less,
             urge=self.urge + 2.5 * more**0.5,
             heard=self.heard * (1.0 - 0.5 * less),
             soon=self.soon * (1.0 + more),

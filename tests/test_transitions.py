@@ -129,6 +129,15 @@ def test_a_plain_loop_keeps_its_bars_to_a_duration_of_no_whole_bars(beats: int) 
     assert np.all(np.abs(lags - np.rint(lags)) < 0.1 / beats), lags * beats
 
 
+@pytest.mark.parametrize(
+    ("seconds", "ending"), [(8.3, "outro"), (61.3, "outro"), (95.0, "outro"), (130.0, "fade"), (45.3, "loop")]
+)
+def test_a_beat_of_whole_steps_reaches_any_duration(seconds: float, ending: str) -> None:
+    song = plain_loop(4, bars=24, beat_seconds=0.6)
+    plan = plan_song(song, load_model(), seconds=seconds, ending=ending)
+    assert abs(plan.frames - round(seconds * RATE)) <= (0.1 * RATE if ending == "loop" else 0)
+
+
 def test_what_was_learned_decides_what_is_heard(verses: Song) -> None:
     model = load_model()
     learned = plan_song(verses, model, seconds=150.0)
