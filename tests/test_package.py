@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
 import zipfile
@@ -97,14 +98,61 @@ def test_every_public_name_can_be_used_and_hides_no_module() -> None:
         musex.prolong  # noqa: B018
 
 
+def build(source: Path, folder: Path, *, umask: int = 0o022) -> tuple[Path, Path]:
+    """The sdist and the wheel of a source tree."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, umask=umask)
+    (sdist,), (wheel,) = folder.glob("musex-*.tar.gz"), folder.glob("musex-*.whl")
+    return sdist, wheel
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (path,) = folder.glob("musex-*.whl")
-    return path
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The sdist and the wheel of this checkout."""
+    return build(ROOT, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built: tuple[Path, Path]) -> Path:
+    return built[1]
+
+
+def test_sdist_and_wheel_are_the_same_to_the_byte_wherever_they_are_built(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    sdist, wheel = built
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "another place", filter="data")
+    (source,) = (tmp_path / "another place").iterdir()
+    for path in source.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
+        os.utime(path, (1e9, 1e9))
+    again = build(source, tmp_path / "dist", umask=0o077)
+    assert [path.name for path in again] == [sdist.name, wheel.name]
+    assert again[0].read_bytes() == sdist.read_bytes()
+    assert again[1].read_bytes() == wheel.read_bytes()
+
+
+def test_sdist_and_wheel_hold_the_licence_and_are_small(built: tuple[Path, Path]) -> None:
+    sdist, wheel = built
+    with tarfile.open(sdist) as source, zipfile.ZipFile(wheel) as archive:
+        names, packed = set(source.getnames()), set(archive.namelist())
+    version = musex.__version__
+    assert {f"musex-{version}.dist-info/licenses/{name}" for name in ("LICENSE", "NOTICE")} <= packed
+    tested = ("LICENSE", "NOTICE", "README.md", "CITATION.cff", ".ci/run", "tests/conftest.py", "examples/groove.mp3")
+    assert {f"musex-{version}/{name}" for name in tested} <= names
+    assert max(sdist.stat().st_size, wheel.stat().st_size) < 45e6
+
+
+def test_the_lock_has_a_hash_for_every_release_and_tells_no_address() -> None:
+    for name in ("requirements.txt", "requirements-train.txt"):
+        lines = (ROOT / ".ci" / name).read_text().splitlines()
+        pins = [number for number, line in enumerate(lines) if re.match(r"[a-z0-9]", line)]
+        assert len(pins) > 10
+        for number in pins:
+            assert re.match(r"[a-z0-9-]+==\S+( ; .*)? \\$", lines[number])
+            assert re.match(r"    --hash=sha256:[0-9a-f]{64}( \\)?$", lines[number + 1])
+        assert not [line for line in lines if "://" in line or line.startswith("-")]
 
 
 def test_wheel_holds_the_package_and_the_model(wheel: Path) -> None:
