@@ -139,7 +139,7 @@ def extend(
     """Make songs last as long as you need: give --minutes, --seconds or --to.
 
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
-    the same song with the same settings is skipped, its plans and pages, too, and made where it is missing.
+    the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
     wanted = parse_duration(minutes, seconds, to)
     bitrate = parse_bitrate(bitrate, quality)
