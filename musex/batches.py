@@ -256,15 +256,15 @@ def extend_songs(
 
     Args:
         tasks: As `find_tasks` finds them.
-        seconds: As in `extend_file`, like all that is not named here.
+        seconds: As in `extend_file`.
         jobs: How many songs at a time.
-        model: …
+        model: As in `extend_file`.
         force: Make and overwrite what was made before, too.
-        bitrate: …
-        stream: …
+        bitrate: As in `extend_file`.
+        stream: As in `extend_file`.
         checked: Whether outcomes of songs that are skipped have plans, too; planned again where none was kept.
         on_progress: Called with a song, what is being done of it, and how much of that is done.
-        options: …
+        options: As in `extend_file`.
 
     Raises:
         MusexError: the duration, the settings or the model cannot be used for any song, or a process was ended from

@@ -121,9 +121,9 @@ def vary_file(
             raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
         plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
         _write_plan(plan, blocks, song, outputs[0], force, bitrate, report)
-        (on_written or _nobody)(Path(outputs[0]))
+        (on_written or _ignore_file)(Path(outputs[0]))
         return [plan]
-    maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _nobody)
+    maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _ignore_file)
     plans: list[Plan] = []
     for number, output in enumerate(map(Path, outputs)):
         began = time.monotonic()
@@ -239,7 +239,7 @@ def find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _nobody(path: Path) -> None:
+def _ignore_file(path: Path) -> None:
     """Called where nobody asked what was written."""
 
 

@@ -29,13 +29,10 @@ class Version:
 
 def name_versions(output: Path, *, count: int = 1, plan: Path | None = None, page: bool = False) -> tuple[Version, ...]:
     """As many versions, numbered from 1 where there are several; with plans, and with a page beside each output."""
-    numbers = [None] if count == 1 else range(1, count + 1)
-    versions = []
-    for number in numbers:
-        own, kept = (path if number is None or path is None else number_path(path, number) for path in (output, plan))
-        assert own is not None
-        versions.append(Version(own, kept, default_page(own) if page else None))
-    return tuple(versions)
+    if count == 1:
+        return (Version(output, plan, default_page(output) if page else None),)
+    names = [(number_path(output, number), plan and number_path(plan, number)) for number in range(1, count + 1)]
+    return tuple(version for own, kept in names for version in name_versions(own, plan=kept, page=page))
 
 
 def make_versions(
@@ -57,15 +54,15 @@ def make_versions(
     Args:
         song_path: The song.
         versions: What is written; all have plans, or none.
-        seconds: As in `extend_file`, like all that is not named here.
-        model: …
+        seconds: As in `extend_file`.
+        model: As in `extend_file`.
         force: Overwrite what exists.
-        bitrate: …
-        stream: …
+        bitrate: As in `extend_file`.
+        stream: As in `extend_file`.
         done: Files that are there already as they would be written; they stay, and plans among them are read.
         on_written: Called with each file as soon as it is in its place.
-        on_progress: …
-        options: …
+        on_progress: As in `extend_file`.
+        options: As in `extend_file`.
     """
     outputs, plans = [version.output for version in versions], [version.plan for version in versions if version.plan]
     pages = [version.page for version in versions if version.page and version.page not in done]
