@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from musex.config import QUALITIES
 from musex.errors import MusexError, suggest
 from musex.settings import find_fault
-
-QUALITIES = ("small", "good", "best")
-NETWORKS = ("pointer", "paper", "lstm")
 
 
 class UsageError(MusexError):

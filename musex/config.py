@@ -88,6 +88,8 @@ class WaveformConfig:
 
 
 GENERATIVE = ("paper", "lstm")  # the networks that predict the waveform itself
+NETWORKS = ("pointer", *GENERATIVE)
+QUALITIES = ("small", "good", "best")  # of lossy formats, which are asked for in place of a bit rate
 TRANSITION_QUESTIONS = ("beat", "bar", "row", "written")  # that the transition head answers of a jump: does it keep …
 POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 SHORTEST_SONG_SECONDS = 5.0

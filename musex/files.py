@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Unpack
@@ -90,41 +90,57 @@ def vary_file(
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
     stream: int | None = None,
+    done: Collection[Path] = (),
+    on_written: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> list[Plan]:
     """Make as many different versions of a song as there are outputs, as `extend_file` makes one; returns their plans.
 
-    The seed rises by one from each to the next, and each leaves aside the jumps of those before it.
+    The seed rises by one from each to the next, and each leaves aside the jumps of those before it. Outputs and plans
+    that are `done` are there already as they would be written: they stay, and a plan among them is read. `on_written`
+    is called with each other as soon as it is in its place.
     """
     check_seconds(seconds)
     settings = Settings(**options)
     check_song(song_path)
-    for output in outputs:
+    left = [path for path in map(Path, outputs) if path not in done]
+    for output in left:
         check_output(output, song_path, force)
-    for path in plan_paths:
-        check_side_file(path, force, song_path, *outputs)
+    for kept in map(Path, plan_paths):
+        if kept not in done:
+            check_side_file(kept, force, song_path, *outputs)
     report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(song_path, stream=stream)
-    for output in outputs:
-        check_size(FORMATS[Path(output).suffix.lower()], song, round(seconds * song.sample_rate), output)
+    for output in left:
+        check_size(FORMATS[output.suffix.lower()], song, round(seconds * song.sample_rate), output)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
         if plan_paths or len(outputs) > 1:
             raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
         plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
         _write_plan(plan, blocks, song, outputs[0], force, bitrate, report)
+        (on_written or _ignore_file)(Path(outputs[0]))
         return [plan]
+    maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _ignore_file)
     plans: list[Plan] = []
-    for number, output in enumerate(outputs):
+    for number, output in enumerate(map(Path, outputs)):
         began = time.monotonic()
         own = replace(settings, seed=settings.seed + number)
-        plan = _make(song, loaded, output, seconds, own, plans, force, bitrate, report)
+        path = Path(plan_paths[number]) if plan_paths else None
+        target = output if output in left else None
+        if path is not None and path in done:
+            plan = read_plan(path)
+            if target is not None:
+                maker.render(plan, target)
+        else:
+            plan = maker.make(own, plans, target)
+            if path is not None:
+                save_text(plan.to_json() + "\n", path, force=force)
+                maker.on_written(path)
         spent = time.monotonic() - began
         logger.info(f"planned and written in {spent:.2f} s, {plan.seconds / max(spent, 1e-3):.0f} × real time")
-        if plan_paths:
-            save_text(plan.to_json() + "\n", Path(plan_paths[number]), force=force)
         plans.append(plan)
     return plans
 
@@ -223,42 +239,55 @@ def find_song(plan: Plan, plan_path: Path) -> Path:
     return beside if not path.exists() and beside.exists() else path
 
 
-def _make(
-    song: Song,
-    model: Model,
-    output: str | Path,
-    seconds: float,
-    settings: Settings,
-    unlike: Sequence[Plan],
-    force: bool,
-    bitrate: str | None,
-    report: OnProgress,
-) -> Plan:
-    """Plan an output and write it, at the same time where it can be streamed."""
-    report("Predicting", 0.0)
-    chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
-    if chain and is_streamed_alike(chain, settings):
-        blocks = _predicted(play_chain(chain, song, settings, to_the_end=True), chain, report)
-        planned = partial(plan_of, chain, song, model, seconds=seconds, settings=settings)
-        try:
-            write_output(
-                blocks,
-                song,
-                output,
-                force=force,
-                bitrate=bitrate,
-                title=title_of(song.frames, chain.path.target, song.sample_rate, settings.ending),
-                encoded_by=made_by(model.name, model.sha256, settings.seed),
-                untouched=lambda: planned().untouched,
-            )
-            report("Predicting", 1.0)
-            return planned()
-        except BegunAnewError:
-            logger.info("what was written is no longer planned: planning first")
-    on_progress = partial(report, "Predicting")
-    plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
-    _write_plan(plan, render(plan, song), song, output, force, bitrate, report)
-    return plan
+def _ignore_file(path: Path) -> None:
+    """Called where nobody asked what was written."""
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """What all versions of a song have in common."""
+
+    song: Song
+    model: Model
+    seconds: float
+    force: bool
+    bitrate: str | None
+    report: OnProgress
+    on_written: Callable[[Path], None]
+
+    def make(self, settings: Settings, unlike: Sequence[Plan], output: Path | None) -> Plan:
+        """Plan a version and write it, at the same time where it can be streamed; it is only planned without output."""
+        song, model, seconds = self.song, self.model, self.seconds
+        self.report("Predicting", 0.0)
+        chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
+        if output is not None and chain and is_streamed_alike(chain, settings):
+            blocks = _predicted(play_chain(chain, song, settings, to_the_end=True), chain, self.report)
+            planned = partial(plan_of, chain, song, model, seconds=seconds, settings=settings)
+            try:
+                write_output(
+                    blocks,
+                    song,
+                    output,
+                    force=self.force,
+                    bitrate=self.bitrate,
+                    title=title_of(song.frames, chain.path.target, song.sample_rate, settings.ending),
+                    encoded_by=made_by(model.name, model.sha256, settings.seed),
+                    untouched=lambda: planned().untouched,
+                )
+                self.on_written(output)
+                self.report("Predicting", 1.0)
+                return planned()
+            except BegunAnewError:
+                logger.info("what was written is no longer planned: planning first")
+        on_progress = partial(self.report, "Predicting")
+        plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
+        if output is not None:
+            self.render(plan, output)
+        return plan
+
+    def render(self, plan: Plan, output: Path) -> None:
+        _write_plan(plan, render(plan, self.song), self.song, output, self.force, self.bitrate, self.report)
+        self.on_written(output)
 
 
 def _predicted(blocks: Iterable[Samples], chain: Chain, report: OnProgress) -> Iterator[Samples]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from musex.audio import MOST_CHANNELS, Samples, Song, to_int16, to_int24
+from musex.config import QUALITIES
 from musex.errors import AudioError
 from musex.streams import holding_layout
 
@@ -58,7 +59,6 @@ _PCM_CODECS = {
 PIPED = {".wav": ["-rf64", "never"], ".m4a": ["-movflags", "frag_keyframe+empty_moov"]}  # what cannot be mended later
 LOOP_TAGGED = (".mp3", ".flac", ".ogg", ".opus")
 _BIT_RATES = (192, 224, 256, 320)  # kb/s for two channels: at least the first, up to the source's class
-QUALITIES = ("small", "good", "best")
 _VARIABLE = {".mp3": ("5", "2", "0"), ".ogg": ("3", "6", "9")}  # the encoders' own scales; others take bit rates
 _QUALITY_BIT_RATES = (96, 160, 256)  # kb/s for two channels
 _VORBIS_BIT_RATES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)  # kb/s for two channels at quality 0 to 10

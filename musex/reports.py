@@ -7,7 +7,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -90,8 +90,12 @@ def save_reports(
     on_progress: OnProgress | None = None,
     *,
     force: bool = False,
+    on_written: Callable[[Path], None] | None = None,
 ) -> None:
-    """Write the page of each plan of a song, whole or not at all; plans are as `extend_file` returns them."""
+    """Write the page of each plan of a song, whole or not at all; plans are as `extend_file` returns them.
+
+    `on_written` is called with each page as soon as it is in its place.
+    """
     song = read_song(song_path, stream=plans[0].stream)
     for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
 
@@ -100,6 +104,8 @@ def save_reports(
                 on_progress(stage, (before + done) / len(pages))
 
         save_text(report(plan, song, on_progress=tell), page, force=force)
+        if on_written:
+            on_written(page)
 
 
 def report(

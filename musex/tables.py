@@ -1,6 +1,5 @@
 """The results of an evaluation as tables for the terminal."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -199,21 +198,38 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
     return {**made, "predictions": plan.predictions, "seams": seams, "settings": plan.settings, "model": plan.model}
 
 
-def describe_outcome(outcome: Outcome) -> dict[str, Any]:
-    """How a song of a batch went, for JSON."""
-    described = asdict(outcome)
-    task = described.pop("task")
-    return {"song": str(task["song"]), "output": str(task["output"]), **described}
+def describe_outcome(outcome: Outcome) -> list[dict[str, Any]]:
+    """How each version of a song of a batch went, for JSON: as `describe_output` where its plan is known."""
+    plans = dict(outcome.found)
+    described = []
+    for version in outcome.task.versions:
+        kept = {name: str(path) for name, path in (("plan", version.plan), ("page", version.page)) if path}
+        plan, taken = plans.get(version), outcome.taken / len(outcome.task.versions)
+        described.append(
+            {
+                "song": str(outcome.task.song),
+                "output": str(version.output),
+                **kept,
+                "state": outcome.state,
+                "message": outcome.message,
+                "warnings": list(outcome.warnings),
+                **({} if plan is None else describe_output(plan, version.output, taken)),
+            }
+        )
+    return described
 
 
 def outcome_table(outcomes: list[Outcome]) -> Table:
-    """How each song of a batch went."""
+    """How each song of a batch went, a row for each version."""
     states = [outcome.state for outcome in outcomes]
     title = ", ".join(f"{states.count(state)} {state}" for state in ("made", "skipped", "failed") if state in states)
     table = Table("song", "output", title=title, box=None, title_justify="left")
     for heading in ("duration", "seams", ""):
         table.add_column(heading, justify="right")
     for outcome in outcomes:
-        facts = (format_time(outcome.seconds), str(outcome.seams)) if outcome.state == "made" else ("", "")
-        table.add_row(str(outcome.task.song), str(outcome.task.output), *facts, outcome.state)
+        plans = dict(outcome.found)
+        for version in outcome.task.versions:
+            plan = plans.get(version)
+            facts = ("", "") if plan is None else (format_time(plan.seconds), str(len(plan.seams)))
+            table.add_row(str(outcome.task.song), str(version.output), *facts, outcome.state)
     return table

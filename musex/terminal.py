@@ -21,6 +21,8 @@ from musex.wording import format_count, format_time
 
 OPTIONS = {"song_path": "song"}  # of arguments that are called otherwise
 SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"  # in a line that is empty
+LINE_UP = b"\r\x1b[2K\x1b[1A"  # from a line that is empty
+LONGEST_SONG_NAME = 40  # in a line of progress
 
 
 def tell_everything() -> None:
@@ -95,6 +97,77 @@ def show_progress(quiet: bool, seconds: float | None = None) -> Iterator[OnProgr
         yield on_progress
 
 
+@contextmanager
+def show_songs(quiet: bool, count: int) -> Iterator["SongLines | None"]:
+    """A line on stderr for each song that is being extended, and one for all of them; None if that is no terminal."""
+    if quiet or not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    name = TextColumn(
+        "{task.description}",
+        markup=False,
+        table_column=Column(no_wrap=True, overflow="ellipsis", max_width=LONGEST_SONG_NAME),
+    )
+    columns = (name, TextColumn("{task.fields[stage]}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    lines = SongLines(progress, count)
+    with undoing(lambda: os.write(2, LINE_UP * lines.running + SHOW_CURSOR)), progress:
+        yield lines
+
+
+class SongLines:
+    """How far each song is, and all of them together; rich estimates the time left."""
+
+    def __init__(self, progress: Any, count: int) -> None:
+        self._progress = progress
+        self._left = count
+        self._finished = 0
+        self._lines: dict[Path, Any] = {}
+        self._stages: dict[Path, str] = {}
+        self._shares: dict[Path, float] = {}  # of each running song: how far it was in any of its stages
+        self._all = progress.add_task("", total=count, stage="")
+        self._count()
+
+    @property
+    def running(self) -> int:
+        """How many songs have lines."""
+        return len(self._lines)
+
+    def report(self, song: Path, stage: str, done: float) -> None:
+        """A song is so far in a stage."""
+        if song not in self._lines:
+            self._lines[song] = self._progress.add_task(song.name, total=1.0, stage=stage)
+        line = self._lines[song]
+        if stage != self._stages.get(song):
+            self._stages[song] = stage
+            self._progress.reset(line, total=1.0, stage=stage)
+        self._progress.update(line, completed=done)
+        self._shares[song] = max(done, self._shares.get(song, 0.0))
+        self._count()
+
+    def finish(self, song: Path) -> None:
+        """A song is over; one that was never begun counts neither as done nor as left."""
+        self._left -= 1
+        if song in self._lines:
+            self._finished += 1
+            self._shares.pop(song)
+            self._progress.remove_task(self._lines.pop(song))
+        self._count()
+
+    def _count(self) -> None:
+        count = self._finished + self._left
+        self._progress.update(
+            self._all,
+            description=f"{self._finished} of {format_count(count, 'song')}",
+            total=count,
+            completed=self._finished + sum(self._shares.values()),
+        )
+
+
 def tell_speed(seconds: float, taken: float) -> str:
     """How fast `seconds` of music were made."""
     return f"{seconds / max(taken, 1e-3):.0f} × real time"
@@ -122,7 +195,7 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
     )
 
 
-def show_seams(plan: Any) -> None:
+def show_seams(plan: Any, title: str = "") -> None:
     """A row for each seam: when it is heard, and its measures beside their bounds; what exceeds them in red."""
     from rich.console import Console
     from rich.table import Table
@@ -132,7 +205,7 @@ def show_seams(plan: Any) -> None:
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     count = format_count(len(plan.seams), "seam")
-    table.title = f"{count}, {len(seams_beyond(plan))} beyond the bounds"
+    table.title = Text(f"{title}{count}, {len(seams_beyond(plan))} beyond the bounds", style="table.title")
     for measure in MEASURES.values():
         bound = f" ({measure.bound})" if measure.bound else ""
         table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")

@@ -17,9 +17,12 @@ import pytest
 import soundfile
 
 from musex import cli
-from musex.batches import LEDGER, Task, _remember, extend_songs, find_tasks
+from musex.batches import Task, extend_songs, find_tasks
 from musex.errors import AudioError, DurationError, MusexError
 from musex.files import extend_file, number_path
+from musex.ledgers import LEDGER, Origin, is_done, remember
+from musex.plans import read_plan
+from musex.versions import Version
 
 
 @pytest.fixture
@@ -36,10 +39,26 @@ def album(tmp_path: Path, make_song: Callable[..., np.ndarray]) -> Path:
 
 def test_tasks_keep_the_folders_of_the_inputs(album: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    names = {str(task.output.relative_to(out)) for task in find_tasks([album], out)}
+    names = {str(task.versions[0].output.relative_to(out)) for task in find_tasks([album], out)}
     assert names == {"one-extended.wav", "disc 2/two-extended.flac", "disc 2/three-extended.mp3"}
     named = find_tasks([album / "one.wav"], None, name="{stem} ({seed})", suffix=".opus", facts={"seed": "3"})
-    assert named == [Task(album / "one.wav", album / "one (3).opus")]
+    assert named == [Task(album / "one.wav", (Version(album / "one (3).opus"),))]
+    for task in find_tasks([album], out, variations=2, plan=tmp_path / "plans", pages=True):
+        folder, stem = task.song.parent.relative_to(album), task.song.stem
+        for number, version in enumerate(task.versions, start=1):
+            assert version.output.parent == out / folder
+            assert version.plan == tmp_path / "plans" / folder / f"{stem}-extended-{number}.json"
+            assert version.page == out / folder / f"{stem}-extended-{number}-report.html"
+
+
+def test_one_song_may_name_its_files(album: Path, tmp_path: Path) -> None:
+    song, mix, plan = album / "one.wav", tmp_path / "mix.mp3", tmp_path / "plan.json"
+    (task,) = find_tasks([song], mix, plan=plan)
+    assert task.versions == (Version(mix, plan),)
+    (task,) = find_tasks([song], mix, plan=tmp_path)
+    assert task.versions == (Version(mix, tmp_path / "mix.json"),)
+    (task,) = find_tasks([song], song)  # which is refused when it is to be written, by its name
+    assert task.versions == (Version(song),)
 
 
 def test_hidden_files_are_no_songs(album: Path) -> None:
@@ -52,6 +71,10 @@ def test_hidden_files_are_no_songs(album: Path) -> None:
 def test_outputs_beside_their_songs_are_no_songs(album: Path) -> None:
     (album / "one-extended.wav").write_bytes((album / "one.wav").read_bytes())
     assert [task.song.name for task in find_tasks([album])] == ["three.mp3", "two.flac", "one.wav"]
+    (album / "one-extended.wav").unlink()
+    for number in (1, 2):
+        (album / f"one-extended-{number}.wav").write_bytes((album / "one.wav").read_bytes())
+    assert [task.song.name for task in find_tasks([album], variations=2)] == ["three.mp3", "two.flac", "one.wav"]
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav"])
@@ -91,6 +114,9 @@ def test_impossible_tasks_are_refused(album: Path, tmp_path: Path) -> None:
     for output in (album / "one.wav", tmp_path / "mix.mp3"):
         with pytest.raises(AudioError, match="names one file, and several songs"):
             find_tasks([album], output)
+    for plan in (album / "one.wav", album / "plan.json"):
+        with pytest.raises(AudioError, match="name a folder for the"):
+            find_tasks([album], plan=plan)
     with pytest.raises(DurationError):
         list(extend_songs(find_tasks([album]), seconds=-1))
 
@@ -102,24 +128,29 @@ def test_only_songs_that_clash_are_refused(album: Path, tmp_path: Path) -> None:
     assert "would both become" in tasks[-1].problem
     outcomes = extend_songs([task for task in tasks if task.problem], seconds=20)
     assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
+    for kept in ({"plan": tmp_path}, {"pages": True}):  # two endings, and one name for what is kept of both
+        tasks = find_tasks([album], **kept)
+        assert [task.song.name for task in tasks if "would both become" in task.problem] == ["one.flac", "one.wav"]
 
 
 def test_names_that_would_be_too_long_are_cut(tmp_path: Path) -> None:
     song = tmp_path / ("ä" * 125 + "e.mp3")
     for suffix in (None, ".flac"):
         (task,) = find_tasks([song], suffix=suffix)
-        assert len(os.fsencode(task.output.name)) <= 255
-        assert task.output.name.endswith("ä-extended" + (suffix or ".mp3"))
-        assert len(os.fsencode(number_path(task.output, 12).name)) <= 255
+        assert len(os.fsencode(task.versions[0].output.name)) <= 255
+        assert task.versions[0].output.name.endswith("ä-extended" + (suffix or ".mp3"))
+        assert len(os.fsencode(number_path(task.versions[0].output, 12).name)) <= 255
 
 
 def test_batches_in_one_folder_keep_each_other_s_entries(album: Path) -> None:
-    tasks = [Task(album / "one.wav", album / f"{number}.wav") for number in range(8)]
-    for task in tasks:
-        task.output.touch()
+    origin, paths = Origin("song", "settings"), [album / f"{number}.wav" for number in range(8)]
+    for path in paths:
+        path.touch()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda task: _remember(task, {}), tasks))
+        list(pool.map(lambda path: remember(path, origin), paths))
     assert len(json.loads((album / LEDGER).read_text())) == 8
+    assert all(is_done(path, origin) for path in paths)
+    assert not is_done(paths[0], Origin("song", "others"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -178,6 +209,93 @@ def test_a_stopped_batch_does_not_begin_anew(album: Path, tmp_path: Path, capsys
     assert cli.run([*arguments, "--json"]) == 0
     states = {entry["output"]: entry["state"] for entry in json.loads(capsys.readouterr().out)["outputs"]}
     assert states == {str(out / "one-extended.wav"): "skipped", str(out / "two-extended.wav"): "made"}
+
+
+def test_what_is_kept_beside_outputs_is_made_where_it_is_missing(
+    album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plans = tmp_path / "out", tmp_path / "plans"
+    (album / "disc 2" / "three.mp3").unlink()
+    command = ["extend", str(album), "--seconds", "20", "-o", str(out), "--variations", "2"]
+    names = [f"one-extended-{number}" for number in (1, 2)] + [f"disc 2/two-extended-{number}" for number in (1, 2)]
+    assert cli.run([*command, "--quiet"]) == 0
+    outputs = [out / (name + (".flac" if "two" in name else ".wav")) for name in names]
+    made = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outputs}
+
+    command += ["--plan", str(plans), "--report"]
+    assert cli.run([*command, "--quiet", "--jobs", "2"]) == 0, "only plans and pages are missing"
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outputs} == made
+    files = [plans / f"{name}.json" for name in names] + [out / f"{name}-report.html" for name in names]
+    kept = {path: path.read_bytes() for path in files}
+    assert [read_plan(path).settings["seed"] for path in files[:4]] == [0, 1, 0, 1]
+    again = tmp_path / "again.wav"
+    assert cli.run(["render", str(files[1]), "-o", str(again), "--quiet"]) == 0
+    assert again.read_bytes() == outputs[1].read_bytes(), "the plan is the output's"
+
+    assert cli.run(command) == 0
+    assert "2 skipped" in capsys.readouterr().out
+    files[1].unlink()  # the plan of the second version, and
+    files[6].unlink()  # the page of another
+    outputs[3].unlink()
+    assert cli.run([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["outputs"]
+    assert {entry["output"]: entry["state"] for entry in told} == dict.fromkeys(map(str, outputs), "made")
+    assert {path: path.read_bytes() for path in files} == kept
+    assert {path: path.read_bytes() for path in outputs} == {path: content for path, (content, _) in made.items()}
+    assert [path.stat().st_mtime_ns for path in outputs[:3]] == [time for _, time in list(made.values())[:3]]
+
+    files[0].write_text("mine")
+    assert cli.run(command) == 1
+    assert f"{files[0]} exists already" in capsys.readouterr().err
+    assert files[0].read_text() == "mine"
+
+
+def test_versions_go_on_where_they_stopped(album: Path, tmp_path: Path) -> None:
+    whole, stopped = (
+        find_tasks([album / "one.wav"], tmp_path / name, variations=2, plan=tmp_path / f"{name}.json")
+        for name in ("whole.wav", "stopped.wav")
+    )
+    assert [outcome.state for outcome in extend_songs(whole, seconds=20)] == ["made"]
+    begun: list[float] = []
+
+    def stop(song: Path, stage: str, done: float) -> None:
+        begun.extend([done] * (stage == "Predicting" and done == 0.0))
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(extend_songs(stopped, seconds=20, on_progress=stop))
+    first, second = stopped[0].versions
+    assert [path.exists() for path in (*first.files, *second.files)] == [True, True, False, False]
+    before = first.output.stat().st_mtime_ns
+    (outcome,) = extend_songs(stopped, seconds=20)
+    assert outcome.state == "made"
+    assert first.output.stat().st_mtime_ns == before
+    for ours, others in zip(stopped[0].files, whole[0].files, strict=True):
+        assert ours.read_bytes() == others.read_bytes()
+    assert [outcome.state for outcome in extend_songs(stopped, seconds=20)] == ["skipped"]
+
+
+def test_a_check_of_several_songs_tells_the_seams_of_each(
+    album: Path, tmp_path: Path, make_song: Callable[..., np.ndarray], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plans = tmp_path / "out", tmp_path / "plans"
+    bad = album / "disc 2" / "three.mp3"
+    swelling = make_song(12.0, 22_050, 1) * np.linspace(0.03, 1.0, 12 * 22_050)[:, None]  # no jump keeps the level
+    soundfile.write(album / "one.wav", swelling, 22_050)
+    command = ["extend", str(album), "--seconds", "30", "-o", str(out), "--check"]
+    assert cli.run([*command, "--jobs", "2"]) == 1, "one failed, whatever the others' seams are"
+    printed = capsys.readouterr().out
+    bad.unlink()
+    for song, output in (("one.wav", "one-extended.wav"), ("two.flac", "disc 2/two-extended.flac")):
+        assert f"{out / output}, of {song}: " in " ".join(printed.split())
+    assert "!" in printed
+    planned = ["--plan", str(plans), "--jobs", "2"]
+    for more, state in (([], "skipped"), (planned, "made"), (planned, "skipped")):  # planned again, kept, read
+        assert cli.run([*command, *more, "--json"]) == 3
+        told = json.loads(capsys.readouterr().out)["outputs"]
+        assert [entry["state"] for entry in told] == [state, state]
+        assert printed.count("!") == sum(len(seam["exceeds"]) for entry in told for seam in entry["seams"])
 
 
 def test_a_stopped_batch_leaves_nothing_partial_and_goes_on(album: Path, tmp_path: Path) -> None:

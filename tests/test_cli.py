@@ -139,6 +139,36 @@ def test_settings_that_do_not_fit_the_song(song: Path, capsys: pytest.CaptureFix
     assert files(song.parent) == {"song.wav"}
 
 
+def test_a_plan_may_be_kept_in_a_folder(song: Path, tmp_path: Path) -> None:
+    plans = tmp_path / "plans"
+    plans.mkdir()
+    assert run(["extend", str(song), "--seconds", "9", "--plan", str(plans), "--variations", "2", "-q"]) == 0
+    assert files(plans) == {"song-extended-1.json", "song-extended-2.json"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--plan", "plan.json"], "plan.json names one file, and several songs may come"),
+        (["--plan", "song.wav"], "song.wav is a file: name a folder for the plans"),
+        (["-o", "mix.mp3"], "mix.mp3 names one file, and several songs may come"),
+        (["--minutes", "90", "--report"], "too long for a page"),
+        (["-o", "-"], "-o - streams one song"),
+    ],
+)
+def test_what_several_songs_cannot_have_is_wrong_usage(
+    options: list[str], message: str, song: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(song.parent)
+    duration = [] if "--minutes" in options else ["--minutes", "1"]
+    for songs in (["."], ["song.wav", "nowhere.wav"]):
+        assert run(["extend", *songs, *duration, *options]) == 2
+        error = capsys.readouterr().err
+        assert_one_error_line(error)
+        assert message in error
+    assert files(song.parent) == {"song.wav"}
+
+
 def test_check_prints_the_seams_and_says_whether_they_pass(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, output = song.with_name("plan.json"), song.with_name("out.wav")
     code = run(["extend", str(song), "--seconds", "20", "-o", str(output), "--plan", str(plan), "--check"])
@@ -425,7 +455,7 @@ def test_a_folder_without_permission(song: Path, capsys: pytest.CaptureFixture[s
     assert "not writable" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("plan", ["song.wav", "out.wav", "nowhere/plan.json", "."])
+@pytest.mark.parametrize("plan", ["song.wav", "out.wav", "nowhere/plan.json"])
 def test_bad_plan_files(plan: str, song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = song.with_name("out.wav")
     options = ["-o", str(output), "--plan", str(song.parent / plan), "--force"]

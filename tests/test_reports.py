@@ -353,6 +353,6 @@ def test_the_page_works_by_keyboard_and_on_a_phone(browser: webdriver.Chrome, pl
 def test_what_is_too_long_for_a_page_is_refused_before_it_is_made(
     tmp_path: Path, wav_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["extend", str(wav_path), "--minutes", "90", "-o", str(tmp_path / "long.mp3"), "--report"]) == 1
+    assert cli.run(["extend", str(wav_path), "--minutes", "90", "-o", str(tmp_path / "long.mp3"), "--report"]) == 2
     assert "too long for a page" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from rich.progress import Progress
 from rich.table import Table
 
 from musex.cli import run
 from musex.errors import suggest
-from musex.terminal import show_tables
+from musex.terminal import SongLines, show_tables
+from tests.processes import musex_process
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,8 +65,11 @@ def test_json_of_a_batch_names_what_failed(song: Path, capsys: pytest.CaptureFix
     bad = song.with_name("bad.wav")
     bad.write_bytes(b"nothing")
     assert run(["extend", str(song), str(bad), "--seconds", "9", "-o", str(song.with_name("out")), "--json"]) == 1
-    states = {entry["song"]: entry["state"] for entry in json.loads(capsys.readouterr().out)["outputs"]}
-    assert states == {str(song): "made", str(bad): "failed"}
+    told = {entry["song"]: entry for entry in json.loads(capsys.readouterr().out)["outputs"]}
+    assert {name: entry["state"] for name, entry in told.items()} == {str(song): "made", str(bad): "failed"}
+    assert told[str(song)]["seconds"] == pytest.approx(9.0, abs=0.1)
+    assert all(set(seam["exceeds"]) <= set(seam) for seam in told[str(song)]["seams"])
+    assert "seams" not in told[str(bad)]
 
 
 def test_verbose_tells_of_every_seam_and_only_then(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,6 +212,51 @@ def test_a_terminal_shows_stage_time_left_and_speed(song: Path) -> None:
     text += rendering
     for expected in (r"Predicting", r"Writing", r"\d+%", r"0:0\d:\d\d", r"\d+ × real time"):
         assert re.search(expected, text), expected
+
+
+def test_songs_side_by_side_have_a_line_each(song: Path) -> None:
+    other, out = song.with_name("other.wav"), song.parent / "out"
+    other.write_bytes(song.read_bytes())
+    command = ["extend", str(song), str(other), "--minutes", "20", "-o", str(out), "--format", "flac", "--jobs", "2"]
+    code, text = on_terminal(*command)
+    assert code == 0
+    for name in ("song.wav", "other.wav"):
+        assert re.search(rf"{name} *Predicting.* \d+% \d:\d\d:\d\d", text), name
+    assert re.search(r"0 of 2 songs.* \d+% \d:\d\d:\d\d", text), "the time left for both"
+    assert "1 of 2 songs" in text
+    assert "2 made" in text[text.rindex("\x1b[?25h") :], "the lines go before the table comes"
+    process = musex_process("extend", song, other, "--seconds", "9", "-o", out, "--jobs", "2")
+    printed, told = process.communicate()
+    assert (process.returncode, told) == (0, ""), "nobody watches"
+    assert "2 made" in printed
+
+
+def test_what_was_done_before_does_not_count_as_progress() -> None:
+    progress = Progress(disable=True)
+    lines = SongLines(progress, 4)
+    first, second, third = (Path(f"{number}.mp3") for number in range(3))
+    lines.finish(first)  # skipped
+    for stage, done in (("Predicting", 0.5), ("Writing", 0.0)):
+        lines.report(second, stage, done)
+    lines.report(third, "Predicting", 0.25)
+    every, one, another = progress.tasks
+    assert (every.description, every.total, every.completed) == ("0 of 3 songs", 3, 0.75)
+    assert (one.description, one.fields["stage"], one.completed) == ("1.mp3", "Writing", 0.0)
+    lines.finish(second)
+    assert progress.tasks == [every, another]
+    assert (every.description, every.completed, lines.running) == ("1 of 3 songs", 1.25, 1)
+
+
+def test_ctrl_c_clears_the_lines_of_songs(song: Path) -> None:
+    other = song.with_name("other.wav")
+    other.write_bytes(song.read_bytes())
+    for jobs in ("1", "2"):
+        command = ["extend", str(song), str(other), "--minutes", "1400", "--name", "{stem} long", "--jobs", jobs]
+        code, text = on_terminal(*command, wait_for=b"Predicting")
+        assert code == 130
+        assert "Traceback" not in text
+        assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is shown again"
+        assert {path.name for path in song.parent.iterdir()} == {"song.wav", "other.wav"}
 
 
 def test_ctrl_c_leaves_the_terminal_and_the_folder_as_they_were(song: Path) -> None:

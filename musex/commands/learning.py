@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from musex.arguments import (
-    NETWORKS,
     ForceOption,
     QuietOption,
     SeedOption,
@@ -16,6 +15,7 @@ from musex.arguments import (
     count_option,
     number_option,
 )
+from musex.config import NETWORKS
 from musex.terminal import check_stdout, show_progress, show_tables, tell_result
 
 

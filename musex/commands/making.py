@@ -39,6 +39,7 @@ from musex.terminal import (
     check_stdout,
     show_progress,
     show_seams,
+    show_songs,
     show_tables,
     summarise,
     tell_error,
@@ -121,7 +122,12 @@ def extend(
     force: ForceOption = False,
     check: CheckOption = False,
     plan: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="Keep the plan as JSON, for `musex render`.")
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Keep the plan as JSON, for `musex render`; or a folder, as for several songs.",
+        ),
     ] = None,
     report: ReportOption = False,
     bitrate: BitrateOption = None,
@@ -133,7 +139,7 @@ def extend(
     """Make songs last as long as you need: give --minutes, --seconds or --to.
 
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
-    the same song with the same settings is skipped.
+    the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
     wanted = parse_duration(minutes, seconds, to)
     bitrate = parse_bitrate(bitrate, quality)
@@ -157,69 +163,48 @@ def extend(
         Settings(**options)
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     several = len(songs) > 1 or songs[0].is_dir()
-    if several and (check or report or plan is not None or variations > 1):
-        raise UsageError("--check, --plan, --report and --variations are for one song at a time")
+    work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
     if output == STREAM:
         if several or check or report or json or plan is not None or variations > 1:
             raise UsageError("-o - streams one song, without --check, --json, --plan, --report, --variations")
-        _stream(
-            songs[0], wanted, quiet, suffix=ending_of or ".wav", model=model, bitrate=bitrate, stream=stream, **options
-        )
+        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", **work)
         return
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
         raise UsageError("--format and --name are for where -o names no file")
-    from musex.batches import check_naming, find_tasks
+    from musex.batches import check_folders, check_naming, find_tasks
 
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
     with usage_checked():
         check_naming(name, ending_of, facts)
-    tasks = find_tasks(songs, output if into_folder else None, name=name, suffix=ending_of, facts=facts)
+        check_folders(songs, output, plan)
+        if report:
+            from musex.reports import page_kbps  # with what draws pages, which takes time to import
+
+            page_kbps(wanted)  # too long for a page
+    tasks = find_tasks(
+        songs, output, name=name, suffix=ending_of, facts=facts, variations=variations, plan=plan, pages=report
+    )
     if several:
-        work = {"model": model, "force": force, "bitrate": bitrate, "stream": stream, **options}
-        _extend_several(tasks, wanted, quiet, json, jobs=jobs, **work)
-        return
-    from musex.files import default_page, number_path, vary_file
-    from musex.side_files import check_side_file
+        _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
+    else:
+        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, **work)
 
-    song = songs[0]
-    targets, plans = [tasks[0].output if output is None or into_folder else output], [] if plan is None else [plan]
-    if variations > 1:
-        targets, plans = (
-            [number_path(path, number) for path in paths for number in range(1, variations + 1)]
-            for paths in (targets, plans)
-        )
-    pages = [default_page(target) for target in targets] if report else []
-    for page in pages:
-        check_side_file(page, force, song, *targets, *plans)
-    if pages:
-        from musex.reports import page_kbps
 
-        page_kbps(wanted)  # too long for a page: better said before the music is made
+def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
+    """Extend one song, to one version or several; exit code 3 if a seam fails its check."""
+    from musex.versions import make_versions
+
     began = time.monotonic()
-    with show_progress(quiet, wanted) as on_progress:
-        made = vary_file(
-            song,
-            targets,
-            seconds=wanted,
-            model=model,
-            force=force,
-            bitrate=bitrate,
-            plan_paths=plans,
-            stream=stream,
-            on_progress=on_progress,
-            **options,
-        )
-        if pages:
-            from musex.reports import save_reports
-
-            save_reports(made, song, pages, on_progress, force=force)
+    with show_progress(quiet, seconds) as on_progress:
+        made = make_versions(task.song, task.versions, seconds=seconds, on_progress=on_progress, **work)
     taken = time.monotonic() - began
+    outputs = [version.output for version in task.versions]
     if json:
-        _tell_outputs(song, targets, made, taken)
-    for path, one in zip(targets, made, strict=True):
+        _tell_outputs(task.song, outputs, made, taken)
+    for path, one in zip(outputs, made, strict=True):
         if not quiet:
-            summarise(one, path, taken / variations)
+            summarise(one, path, taken / len(made))
     if check:
         _check(made, quiet)
 
@@ -246,27 +231,36 @@ def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
             raise typer.Exit(128 + 13) from None
 
 
-def _extend_several(tasks: list[Any], seconds: float, quiet: bool, json: bool, *, jobs: int, **work: Any) -> None:
-    """Extend every task's song; a line for each and a table at the end, exit code 1 if one failed."""
+def _extend_several(
+    tasks: list[Any], seconds: float, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
+) -> None:
+    """Extend every task's song, and tell of all at the end; exit code 1 if one failed, else 3 if a seam its check."""
     from musex.batches import extend_songs
+    from musex.checks import passes
     from musex.tables import describe_outcome, outcome_table
 
     outcomes = []
-    with show_progress(quiet) as on_progress:
-        for outcome in extend_songs(tasks, seconds=seconds, jobs=jobs, on_progress=on_progress, **work):
+    with show_songs(quiet, len(tasks)) as lines:
+        on_progress = None if lines is None else lines.report
+        for outcome in extend_songs(tasks, seconds=seconds, jobs=jobs, checked=check, on_progress=on_progress, **work):
             outcomes.append(outcome)
-            if jobs > 1 and on_progress is not None:
-                on_progress("Extending", len(outcomes) / len(tasks))
-    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+            if lines is not None:
+                lines.finish(outcome.task.song)
     if json:
-        tell_result(dumps({"outputs": [describe_outcome(outcome) for outcome in outcomes]}, indent=1))
+        tell_result(dumps({"outputs": [output for one in outcomes for output in describe_outcome(one)]}, indent=1))
     if not quiet:
         show_tables([outcome_table(outcomes)])
+    checked = [found for outcome in outcomes for found in outcome.found] if check else []
+    for version, plan in checked if not quiet else []:
+        show_seams(plan, f"{version.output}, of {plan.song_name}: ")
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     for outcome in failed:
         song = str(outcome.task.song)
         tell_error(outcome.message if song in outcome.message else f"{song}: {outcome.message}")
     if failed:
         raise typer.Exit(1)
+    if not all(passes(plan) for _, plan in checked):
+        raise typer.Exit(3)
 
 
 def render(
