@@ -43,8 +43,8 @@ def _extend(seconds: float, *outputs: str, more: tuple[str, ...] = ()) -> Comman
 
 
 def _batch(jobs: int, suffix: str) -> Command:
-    arguments = ("extend", "album", "--seconds", "200", "-o", "made", "--format", suffix, "--jobs", str(jobs))
-    return Command(arguments, tuple(f"made/{name}-extended.{suffix}" for name in "ab"), 200.0, overwrites=False)
+    arguments = ("extend", "album", "--seconds", "100", "-o", "made", "--format", suffix, "--jobs", str(jobs))
+    return Command(arguments, tuple(f"made/{name}-extended.{suffix}" for name in "ab"), 100.0, overwrites=False)
 
 
 def _forced(*arguments: str, seconds: float = 0.0) -> Command:
@@ -52,16 +52,16 @@ def _forced(*arguments: str, seconds: float = 0.0) -> Command:
 
 
 COMMANDS = (
-    *(_extend(900.0, f"made/out.{suffix}") for suffix in ("mp3", "wav", "m4a", "opus")),
-    _extend(300.0, "made/out.flac", "made/out.json", more=("--plan", "made/out.json")),
-    _extend(120.0, "made/out.ogg", "made/out-report.html", more=("--report",)),
-    _extend(300.0, "made/out.aiff", more=("--layers", "on", "--ending", "loop")),
+    *(_extend(400.0, f"made/out.{suffix}") for suffix in ("mp3", "wav", "m4a", "opus")),
+    _extend(150.0, "made/out.flac", "made/out.json", more=("--plan", "made/out.json")),
+    _extend(60.0, "made/out.ogg", "made/out-report.html", more=("--report",)),
+    _extend(150.0, "made/out.aiff", more=("--layers", "on", "--ending", "loop")),
     Command(
-        ("extend", "song.wav", "--seconds", "300", "--force", "-o", "made/out.mp3", "--variations", "2"),
+        ("extend", "song.wav", "--seconds", "100", "--force", "-o", "made/out.mp3", "--variations", "2"),
         ("made/out-1.mp3", "made/out-2.mp3"),
-        300.0,
+        100.0,
     ),
-    Command(("extend", "song.wav", "--seconds", "900", "-o", "-"), ()),
+    Command(("extend", "song.wav", "--seconds", "400", "-o", "-"), ()),
     _batch(1, "mp3"),
     _batch(2, "flac"),
     _forced("render", "plan.json", "-o", "made/out.flac", seconds=PLAN_SECONDS),

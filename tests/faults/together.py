@@ -16,7 +16,7 @@ from tests.conftest import synthesise
 from tests.faults.cases import Promise
 from tests.faults.commands import RATE, Command, Place, describe, is_in_words, is_whole
 
-ONE = Command(("extend", "song.wav", "--seconds", "300", "-o", "made/out.flac"), ("made/out.flac",), 300.0, False)
+ONE = Command(("extend", "song.wav", "--seconds", "100", "-o", "made/out.flac"), ("made/out.flac",), 100.0, False)
 THREADS = 8
 VARIED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS")
 
@@ -92,7 +92,7 @@ def same_again(folder: Path, random: np.random.Generator) -> str:
         single = ("song.wav", "-o", f"made/out.{suffix}", "--plan", "made/out.json")
         several = ("album", "-o", "made", "--format", suffix, "--jobs", jobs)
         for arguments in (single, several):
-            command = Command(("extend", *arguments, "--seconds", "120", "--seed", seed), ())
+            command = Command(("extend", *arguments, "--seconds", "90", "--seed", seed), ())
             process = place.start(Command(command.arguments, (), overwrites=False), environment=environment)
             _, told = process.communicate(timeout=280)
             if process.returncode:
