@@ -12,7 +12,6 @@ import numpy as np
 from musex.errors import MusexError
 
 Case = Callable[[Path, np.random.Generator], str]
-NOBODY = 65_534  # the user who may write nothing
 
 
 class LeftOutError(Exception):

@@ -1,5 +1,6 @@
 """Streams that are closed, full, or read by somebody who goes away."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def left_alone(folder: Path, random: np.random.Generator) -> str:
     process = musex_process(*arguments, cwd=place.work, stdin=subprocess.DEVNULL)
     assert process.stdout is not None
     assert process.stderr is not None
-    taken = len(process.stdout.buffer.read(int(random.exponential(1_000))))
+    taken = len(os.read(process.stdout.fileno(), int(random.exponential(1_000))))
     process.stdout.close()
     told = process.stderr.read()
     process.wait(280)

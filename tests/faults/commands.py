@@ -114,17 +114,18 @@ class Place:
         self.made.mkdir(exist_ok=True)
         self.temporary.mkdir()
 
-    def start(self, command: Command, **options: Any) -> "subprocess.Popen[str]":
+    def lay(self, command: Command) -> None:
+        """Put files of the user's where a command writes, if it overwrites."""
+        for name in command.outputs if command.overwrites else ():
+            (self.work / name).write_bytes(MINE)
+
+    def start(self, command: Command, *, laid: bool = False, **options: Any) -> "subprocess.Popen[str]":
         """Run a command over files of the user's."""
-        if command.overwrites:
-            for name in command.outputs:
-                (self.work / name).write_bytes(MINE)
+        if not laid:
+            self.lay(command)
         environment = {"TMPDIR": str(self.temporary)} | options.pop("environment", {})
-        return musex_process(
-            *command.arguments,
-            environment=environment,
-            **{"cwd": self.work, "stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL} | options,
-        )
+        usual: dict[str, Any] = {"cwd": self.work, "stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+        return musex_process(*command.arguments, environment=environment, **(usual | options))
 
     def wrong(self, command: Command, *, finished: bool, tidy: bool = True) -> str:
         """What should not be there, or is not as it was or whole; `tidy`: nor are there temporary files."""

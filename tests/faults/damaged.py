@@ -95,7 +95,7 @@ def _source() -> bytes:
     with temporary_folder() as folder:
         (folder / "bare.wav").write_bytes(song_file(".wav"))
         (folder / "about.txt").write_text(ABOUT)
-        inputs = ["-i", folder / "bare.wav", "-i", folder / "about.txt"]
+        inputs: list[str | Path] = ["-i", folder / "bare.wav", "-i", folder / "about.txt"]
         inputs += ["-f", "lavfi", "-i", "color=s=16x16:r=25:d=0.04"]
         picture = ["-map", "2:v", "-c:v", "png", "-disposition:v", "attached_pic", "-map_metadata", "1"]
         _call_ffmpeg(*inputs, "-map", "0:a", "-t", "6", *picture, "-ac", "1", "-b:a", "64k", folder / "source.mp3")

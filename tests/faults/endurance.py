@@ -39,7 +39,7 @@ def long_output(folder: Path, random: np.random.Generator, *, hours: float) -> s
     process = place.start(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     expected, got, early, most = round(seconds * 22_050) * 2, 0, 0.0, 0.0
-    while block := process.stdout.buffer.read(BLOCK):
+    while block := os.read(process.stdout.fileno(), BLOCK):
         got += len(block)
         memory = resident_megabytes(process.pid)
         early, most = (max(early, memory), most) if got < expected / 10 else (early, max(most, memory))

@@ -1,14 +1,15 @@
 """Too little room, memory or permission, wherever it ends."""
 
-import os
 import resource
+import shutil
 import subprocess
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tests.faults.cases import NOBODY, LeftOutError, Promise, small_disk
+from tests.faults.cases import Promise, small_disk
 from tests.faults.commands import Command, Place, describe, draw_command, is_in_words
 
 LIMITS = {
@@ -53,22 +54,23 @@ def limited(folder: Path, random: np.random.Generator) -> str:
 
 
 def read_only(folder: Path, random: np.random.Generator) -> str:
-    """As a user who may write nothing but, sometimes, one of the places."""
-    if os.geteuid() != 0:
-        raise LeftOutError("only root can run it as somebody else")
+    """Some of the places where musex writes are on disks that may only be read."""
     place, command = Place(folder), draw_command(random)
     home = folder / "home"
-    home.mkdir()
-    writable = [path for path in (place.made, place.temporary, home) if random.random() < 0.5]
-    for path in (folder, place.work, place.made, place.temporary, home):
-        path.chmod(0o777 if path in writable else 0o755)
-    environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
-    process = place.start(command, environment=environment, user=NOBODY, group=NOBODY, extra_groups=[])
-    if place.made in writable:
-        for name in command.outputs if command.overwrites else ():
-            (place.work / name).chmod(0o666)
-    names = ", ".join(path.name for path in writable) or "nothing"
-    return _ended(place, command, process, f"{names} writable")
+    closed = [path for path in (place.made, place.temporary, home) if random.random() < 0.6]
+    with ExitStack() as stack:
+        for path in (place.made, place.temporary, home):
+            shutil.rmtree(path, ignore_errors=True)
+            if path in closed:
+                stack.enter_context(small_disk(path, "1m"))
+            else:
+                path.mkdir()
+        place.lay(command)
+        for path in closed:
+            subprocess.run(["mount", "-o", "remount,ro", str(path)], check=True)
+        environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+        process = place.start(command, laid=True, environment=environment)
+        return _ended(place, command, process, f"read-only: {', '.join(path.name for path in closed) or 'nothing'}")
 
 
 PROMISES = (
@@ -77,7 +79,7 @@ PROMISES = (
     Promise("A limit is told of in a line, and leaves nothing", "file size, open files, memory", limited, "limits", 10),
     Promise(
         "Where nothing may be written, it works or says so",
-        "outputs, home and temporary files, as nobody",
+        "read-only disks for outputs, home, temporary files",
         read_only,
         option="places",
         usual=10,
