@@ -22,7 +22,7 @@ import soundfile
 
 from musex.config import SHORTEST_SONG_SECONDS
 from musex.errors import AudioError, suggest
-from musex.processes import running
+from musex.processes import running, tell_stop
 from musex.signals import undoing
 from musex.streams import AudioStream, choose_stream, parse_streams
 from musex.wording import format_count, format_time
@@ -376,7 +376,9 @@ def _counted_packets(path: Path) -> Iterator[list[float]]:
             told, _ = process.communicate(timeout=STALL_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            told = b""
+            process.wait()
+            return
+    _check_end(process, path)
     counted += [int(microseconds) / 1e6 for microseconds in re.findall(rb"out_time_us=(\d+)", told)[-1:]]
 
 
@@ -523,7 +525,17 @@ def ask_ffmpeg(arguments: list[str], path: Path | None, *, given: bytes = b"") -
             raise AudioError(f"{name}: ffmpeg got no further for {STALL_SECONDS:g} s and was ended") from error
         finally:
             process.kill()
+    _check_end(process, path)
     return answer, log.decode(errors="replace")
+
+
+def _check_end(process: "subprocess.Popen[bytes]", path: Path | None) -> None:
+    """Raise AudioError where ffmpeg did not end by itself: what it said until then may be a part only."""
+    if stop := tell_stop(process):
+        raise AudioError(
+            f"{path or 'the song'} cannot be read: ffmpeg was {stop}, perhaps for lack of memory; try again, or "
+            "convert the song to wav or flac"
+        )
 
 
 def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
@@ -560,6 +572,7 @@ def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
         finally:
             process.kill()
             watch.close(path)
+        _check_end(process, path)
         log_file.seek(0)
         log = log_file.read().decode(errors="replace")
     if recording is None or recording.frames == 0:

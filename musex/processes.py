@@ -1,6 +1,7 @@
 """Programs that musex runs: none outlives it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,15 @@ def running_python(code: str, *arguments: object, **options: Any) -> Iterator["s
     pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
     with running(command, env=environment, **pipes, **options) as process:
         yield process
+
+
+def tell_stop(process: "subprocess.Popen[bytes]") -> str:
+    """By which signal a process has ended, such as "stopped by SIGKILL"; nothing where it ended by itself."""
+    number = -(process.returncode or 0)
+    if number <= 0:
+        return ""
+    known = {int(one) for one in signal.Signals}
+    return f"stopped by {signal.Signals(number).name if number in known else f'signal {number}'}"
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -5,7 +5,6 @@ that does not grow with the output.
 """
 
 import os
-import signal
 import stat
 import subprocess
 from collections import deque
@@ -34,7 +33,7 @@ from musex.formats import (
     raw_format,
 )
 from musex.loops import mark_loop
-from musex.processes import running
+from musex.processes import running, tell_stop
 from musex.side_files import written_whole
 from musex.tags import prepare_output, read_source
 
@@ -211,8 +210,8 @@ def _encode(
         if "No space left on device" in log:
             raise AudioError(f"could not write {path}: the disk is full")
         reason = log.splitlines()[-1] if log else f"ffmpeg ended with code {code}"
-        if code < 0:
-            reason = f"ffmpeg was stopped by {signal.Signals(-code).name}"  # SIGXFSZ: a limit on file sizes
+        if stop := tell_stop(process):
+            reason = f"ffmpeg was {stop}"  # SIGXFSZ: a limit on file sizes
         raise AudioError(f"could not write {path}: {reason}")
     if frames == 0:
         raise AudioError(f"could not write {path}: there are no samples to write")

@@ -5,17 +5,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
 
-def musex_process(*arguments: str | Path, **options: object) -> "subprocess.Popen[str]":
-    """`musex` as a process of its own, whose output is piped unless `options` say otherwise."""
-    command = [sys.executable, "-m", "musex", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def musex_process(
+    *arguments: str | Path,
+    command: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    **options: object,
+) -> "subprocess.Popen[str]":
+    """`musex` as a process of its own, whose output is piped unless `options` say otherwise.
+
+    `command` is started in its place, such as a shell that starts it; `environment` adds to the usual one.
+    """
+    given = command or [sys.executable, "-m", "musex", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        command, env=environment, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        given, env=variables, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
     )
 
 

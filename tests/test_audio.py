@@ -245,6 +245,23 @@ def test_an_ffmpeg_that_hangs_is_given_up(
     assert leftovers(tmp_path) == []
 
 
+def test_an_ffmpeg_that_dies_is_told_of(tmp_path: Path, wav_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it gave until then is a part only: neither a song nor tags nor a count of packets."""
+    for suffix in (".m4a", ".flac"):
+        run_ffmpeg("-i", wav_path, tmp_path / f"a{suffix}")
+    streams = audio.list_streams(tmp_path / "a.m4a")
+    dying = tmp_path / "ffmpeg"
+    dying.write_text(f'#!/bin/sh\n{ffmpeg()} "$@"\nkill -SEGV $$\n')
+    dying.chmod(0o755)
+    monkeypatch.setattr(audio, "ffmpeg", lambda: str(dying))
+    for use in (lambda: read_song(tmp_path / "a.flac"), lambda: read_source(tmp_path / "a.flac")):
+        with pytest.raises(AudioError, match=r"a\.flac cannot be read: ffmpeg was stopped by SIGSEGV"):
+            use()
+    monkeypatch.setattr(audio, "list_streams", lambda path: streams)
+    with pytest.raises(AudioError, match=r"a\.m4a cannot be read: ffmpeg was stopped by SIGSEGV"):
+        read_song(tmp_path / "a.m4a")
+
+
 def test_a_lossless_song_is_not_made_lossy_unasked(tmp_path: Path) -> None:
     names = {
         "a.aiff": "a-extended.aiff",

@@ -2,27 +2,40 @@
 
 import argparse
 import sys
-import tempfile
 import time
-from pathlib import Path
+from contextlib import closing
+from dataclasses import dataclass
 
-import numpy as np
-
-from tests.faults.promises import PROMISES, Promise
-
-DEFAULTS = {"songs": 200, "plans": 500, "models": 10, "signals": 5, "kills": 5, "disks": 2}
+from tests.faults.cases import Promise
+from tests.faults.children import try_apart
+from tests.faults.promises import PROMISES
 
 
-def count_broken(promise: Promise, cases: int, seed: int) -> int:
-    """How many of so many cases break a promise; each is told, with what repeats it."""
-    broken = 0
-    for number in range(seed, seed + cases):
-        with tempfile.TemporaryDirectory() as folder:
-            wrong = promise.case(Path(folder), np.random.default_rng(number))
-        if wrong:
-            broken += 1
-            tell(f"--{promise.option} 1 --seed {number}: {wrong}")
-    return broken
+@dataclass
+class Count:
+    """How cases of a promise went."""
+
+    tried: int = 0
+    broken: int = 0
+    left_out: int = 0
+
+
+def count_cases(promise: Promise, cases: int, seed: int, minutes: float) -> Count:
+    """How so many cases went, or as many as fit; each that breaks the promise is told, with what repeats it."""
+    count, reasons, began = Count(), set[str](), time.monotonic()
+    with closing(try_apart(promise, range(seed, seed + cases))) as told:
+        for number, wrong, left_out in told:
+            if wrong:
+                tell(f"--{promise.option} 1 --seed {number}: {wrong}")
+            if left_out and left_out not in reasons:
+                tell(f"--{promise.option}: left out, {left_out}")
+                reasons.add(left_out)
+            count.tried += not left_out
+            count.broken += bool(wrong)
+            count.left_out += bool(left_out)
+            if time.monotonic() - began > 60 * minutes:
+                break
+    return count
 
 
 def tell(text: str) -> None:
@@ -33,19 +46,23 @@ def tell(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     for promise in PROMISES:
-        default = DEFAULTS[promise.option]
-        parser.add_argument(
-            f"--{promise.option}", type=int, default=default, metavar="N", help=f"{promise.name}: N times"
-        )
+        parser.add_argument(f"--{promise.option}", type=int, metavar="N", help=f"{promise.name}: N times")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first case; the next ones count on")
+    parser.add_argument(
+        "--minutes", type=float, default=1e6, metavar="M", help="no further case of a promise after so long"
+    )
     options = parser.parse_args()
-    rows, broken = [("promise", "tried by", "cases", "broken", "s")], 0
+    asked = {promise.option: getattr(options, promise.option) for promise in PROMISES}
+    alone = any(cases is not None for cases in asked.values())  # what is named is all that is tried
+    rows, broken = [("promise", "tried by", "cases", "broken", "left out", "s")], 0
     for promise in PROMISES:
-        if cases := getattr(options, promise.option):
+        cases = asked[promise.option]
+        if cases := (0 if alone else promise.usual) if cases is None else cases:
             began = time.monotonic()
-            failed = count_broken(promise, cases, options.seed)
-            broken += failed
-            rows.append((promise.name, promise.how, str(cases), str(failed), f"{time.monotonic() - began:.0f}"))
+            count = count_cases(promise, cases, options.seed, options.minutes)
+            broken += count.broken
+            numbers = (count.tried, count.broken, count.left_out, round(time.monotonic() - began))
+            rows.append((promise.name, promise.how, *map(str, numbers)))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|---" * len(rows[0]) + "|")
     tell("\n".join(lines))

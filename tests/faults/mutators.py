@@ -48,3 +48,35 @@ def put(content: dict[str, Any], path: tuple[Any, ...], odd: Any) -> Any:
         return odd
     at[path[-1]] = odd
     return changed
+
+
+def odd_json(content: dict[str, Any], random: np.random.Generator) -> Any:
+    """JSON with something odd in it: a value, a number beside the right one, an entry lost, doubled or of elsewhere."""
+    paths = list(places(content))
+    path = paths[int(random.integers(len(paths)))]
+    value = at(content, path)
+    match int(random.integers(4)):
+        case 0 if isinstance(value, int | float) and not isinstance(value, bool):
+            near = (value + 1, value - 1, -value, 2 * value, 0, value + 0.5, value * 1000)
+            return put(content, path, near[int(random.integers(len(near)))])
+        case 1 if isinstance(value, dict | list) and value:
+            return put(content, path, _without(value, int(random.integers(len(value)))))
+        case 2 if isinstance(value, list) and value:
+            number = int(random.integers(len(value)))
+            return put(content, path, [*value[: number + 1], *value[number:]])
+        case 3:
+            return put(content, path, at(content, paths[int(random.integers(len(paths)))]))
+    return put(content, path, ODD[int(random.integers(len(ODD)))])
+
+
+def at(content: Any, path: tuple[Any, ...]) -> Any:
+    """What stands in a place of JSON."""
+    for key in path:
+        content = content[key]
+    return content
+
+
+def _without(value: dict[str, Any] | list[Any], number: int) -> Any:
+    entries = list(value.items() if isinstance(value, dict) else value)
+    del entries[number]
+    return dict(entries) if isinstance(value, dict) else entries
