@@ -13,8 +13,8 @@ import numpy as np
 import soundfile
 
 from musex.audio import Song, read_song
-from musex.batches import LEDGER
 from musex.errors import MusexError
+from musex.ledgers import LEDGER
 from musex.plans import Plan, Seam, Span, describe_song
 from musex.settings import Settings
 from musex.side_files import temporary_folder

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.batches import LEDGER
 from musex.errors import MusexError
 from musex.files import extend_file
+from musex.ledgers import LEDGER
 from musex.model import load_model
 from tests.faults.cases import Promise
 from tests.faults.commands import Command, Place, describe, told_errors

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.batches import LEDGER
 from musex.extension import plan
+from musex.ledgers import LEDGER
 from musex.model import Model, load_model
 from tests.conftest import synthesise
 from tests.faults.cases import Promise
