@@ -188,7 +188,7 @@ def known_vulnerabilities(
         answers = {answer["name"]: answer for answer in json.loads(told.read_text())["dependencies"]}
     missing = sorted(name for name in pins if "vulns" not in answers.get(name, {}))
     if missing:
-        raise NotCheckedError(f"the service knows nothing of {', '.join(missing)}")
+        raise NotCheckedError(f"the service knows nothing of {len(missing)} of {len(pins)}: {', '.join(missing)}")
     if not answers.pop(CANARY[0])["vulns"]:
         raise NotCheckedError(f"the service knows no vulnerability of {CANARY[0]} {CANARY[1]}, which has some")
     return [

@@ -101,8 +101,8 @@ def test_vulnerabilities_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("answers", "reason"), [
-    ({"tuning": None, "pyyaml": None}, "knows nothing of pyyaml, tuning"),
-    ({"pyyaml": ["PYSEC-2"]}, "knows nothing of tuning"),
+    ({"tuning": None, "pyyaml": None}, "knows nothing of 2 of 2: pyyaml, tuning"),
+    ({"pyyaml": ["PYSEC-2"]}, "knows nothing of 1 of 2: tuning"),
     ({"tuning": [], "pyyaml": []}, "no vulnerability of pyyaml 5.3, which has some"),
 ])  # fmt: skip
 def test_a_service_that_knows_nothing_passes_nothing(
