@@ -25,7 +25,7 @@ def test_promises_are_kept(promise: Promise) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [partial(long_output, hours=0.2), partial(large_batch, songs=20), partial(many_calls, calls=20)],
+    [partial(long_output, hours=0.2), partial(large_batch, songs=6), partial(many_calls, calls=10)],
     ids=["output", "batch", "calls"],
 )
 def test_nothing_grows(case: Case, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def large_batch(folder: Path, random: np.random.Generator, *, songs: int) -> str
     """Songs of which one in twenty is none: those alone fail, and each is named."""
     album, out = folder / "album", folder / "out"
     album.mkdir()
-    bad = {int(number) for number in random.choice(songs, songs // 20, replace=False)}
+    bad = {int(number) for number in random.choice(songs, max(1, songs // 20), replace=False)}
     for number in range(songs):
         content = song_file((".wav", ".mp3", ".flac", ".ogg")[number % 4])
         name = f"{number:03}{('.wav', '.mp3', '.flac', '.ogg')[number % 4]}"
