@@ -22,6 +22,7 @@ from musex.wording import format_count, format_time
 OPTIONS = {"song_path": "song"}  # of arguments that are called otherwise
 SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"  # in a line that is empty
 LINE_UP = b"\r\x1b[2K\x1b[1A"  # from a line that is empty
+SONGS_PER_SECOND = 4  # how often their lines are drawn, beside what is being computed
 LONGEST_SONG_NAME = 40  # in a line of progress
 
 
@@ -113,7 +114,8 @@ def show_songs(quiet: bool, count: int) -> Iterator["SongLines | None"]:
         table_column=Column(no_wrap=True, overflow="ellipsis", max_width=LONGEST_SONG_NAME),
     )
     columns = (name, TextColumn("{task.fields[stage]}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, refresh_per_second=SONGS_PER_SECOND)
     lines = SongLines(progress, count)
     with undoing(lambda: os.write(2, LINE_UP * lines.running + SHOW_CURSOR)), progress:
         yield lines
