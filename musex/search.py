@@ -65,12 +65,15 @@ class SearchConfig:
     alignments: int = 16  # tried for one decision
     noise: float = 0.3  # scale of the seed's Gumbel noise on each edge
 
-    def at(self, novelty: float) -> "SearchConfig":
-        """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves."""
+    def at(self, novelty: float, *, in_mood: bool = False) -> "SearchConfig":
+        """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves.
+
+        Where a mood is asked for, they cost no more than their seams: its places may be far.
+        """
         less, more = max(0.0, 1.0 - 2.0 * novelty), max(0.0, 2.0 * novelty - 1.0)
         return replace(
             self,
-            jump=self.jump * (1.0 - more) + 3.0 * less,
+            jump=self.jump * (1.0 - more) * (not in_mood) + 3.0 * less,
             urge=self.urge + 2.5 * more**0.5,
             heard=self.heard * (1.0 - 0.5 * less),
             soon=self.soon * (1.0 + more),
