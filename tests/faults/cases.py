@@ -38,7 +38,7 @@ class Promise:
     option: str
     usual: int
     short: int = 1
-    seconds: float = 300.0
+    seconds: float = 3_600.0
 
 
 def tried(use: Callable[[], object]) -> str:

@@ -64,8 +64,9 @@ def _one_child(promise: Promise, numbers: range) -> Generator[tuple[int, str, st
 
 def _end(child: "subprocess.Popen[str]") -> int:
     """End a child that shall not go on, with what it has begun; returns its code."""
+    child.terminate()
     with suppress(subprocess.TimeoutExpired):
-        child.wait(0.5)
+        child.wait(10.0)
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     return child.wait()
@@ -78,6 +79,7 @@ def main() -> None:
     promise = next(promise for promise in PROMISES if promise.option == option)
     told, log = os.fdopen(os.dup(1), "w"), os.fdopen(os.dup(2), "w")  # whatever a case does to 1 and 2
     faulthandler.enable(log)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # folders go and disks are unmounted
     for number in range(first, first + cases):
         faulthandler.dump_traceback_later(promise.seconds, exit=True, file=log)
         told.write(json.dumps([number, *try_here(promise, number)]) + "\n")

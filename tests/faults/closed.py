@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.faults.cases import Promise
-from tests.faults.commands import Command, Place, describe
+from tests.faults.commands import HUNG_SECONDS, Command, Place, describe
 from tests.processes import musex_process
 
 REDIRECTED = ("<&-", ">&-", "2>&-", ">/dev/full", "2>/dev/full")
@@ -35,7 +35,7 @@ def redirected(folder: Path, random: np.random.Generator) -> str:
     python = f"{shlex.quote(sys.executable)} -m musex {shlex.join(arguments)}"
     shell = f"{python} {' '.join(chosen)}"
     process = musex_process(command=["sh", "-c", shell], cwd=place.work, stdin=subprocess.DEVNULL)
-    _, told = process.communicate(timeout=280)
+    _, told = process.communicate(timeout=HUNG_SECONDS)
     unprintable = any(word in chosen for word in (">&-", ">/dev/full"))
     should_fail = unprintable or arguments[-1] == "nothing.wav"
     command = Command((*arguments, *chosen), ())
@@ -56,7 +56,7 @@ def left_alone(folder: Path, random: np.random.Generator) -> str:
     taken = len(os.read(process.stdout.fileno(), int(random.exponential(1_000))))
     process.stdout.close()
     told = process.stderr.read()
-    process.wait(280)
+    process.wait(HUNG_SECONDS)
     if any(word in told for word in STRANGE) or process.returncode < 0:
         return describe(Command(arguments, ()), process, told, f"{taken} bytes were read")
     return ""

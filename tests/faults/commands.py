@@ -22,6 +22,7 @@ from tests.conftest import synthesise
 from tests.processes import musex_process, wait_for_handlers
 
 MINE = b"mine"
+HUNG_SECONDS = 1_000.0  # after which a command has hung, on a machine that does much else
 RATE = 22_050
 SONG_SECONDS, REPEATS = 40.0, 17
 PLAN_SECONDS = 295.0
@@ -186,7 +187,7 @@ def wait_at_random(process: "subprocess.Popen[str]", place: Place, random: np.ra
     if random.random() < 0.7:
         wait_for_handlers(process)
     if random.random() < 0.5:
-        wait_until(lambda: is_writing(place.made) or process.poll() is not None, 120.0, 0.002)
+        wait_until(lambda: is_writing(place.made) or process.poll() is not None, HUNG_SECONDS, 0.002)
     time.sleep(float(random.exponential(1.0)))
 
 

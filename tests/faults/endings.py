@@ -12,6 +12,7 @@ from musex.arrays import load_arrays
 from musex.side_files import save_text
 from tests.faults.cases import Promise
 from tests.faults.commands import (
+    HUNG_SECONDS,
     Command,
     Place,
     describe,
@@ -41,7 +42,7 @@ def signalled(folder: Path, random: np.random.Generator) -> str:
     wait_at_random(process, place, random)
     number = SIGNALS[int(random.integers(len(SIGNALS)))]
     process.send_signal(number)
-    _, told = process.communicate(timeout=240)
+    _, told = process.communicate(timeout=HUNG_SECONDS)
     wrong = place.wrong(command, finished=process.returncode == 0)
     stopped = process.returncode == 128 + number and told.endswith("musex: stopped\n") and "Traceback" not in told
     if wrong or not (stopped or process.returncode == 0):
@@ -54,7 +55,7 @@ def killed(folder: Path, random: np.random.Generator) -> str:
     process = place.start(command)
     wait_at_random(process, place, random)
     process.kill()
-    _, told = process.communicate(timeout=240)  # ends when workers and ffmpeg have ended
+    _, told = process.communicate(timeout=HUNG_SECONDS)  # ends when workers and ffmpeg have ended
 
     def wrong() -> str:
         save_text("", place.made / "next.txt")
@@ -66,7 +67,7 @@ def killed(folder: Path, random: np.random.Generator) -> str:
     again = Command((*command.arguments, "--force"), command.outputs, command.seconds, overwrites=False)
     if not wrong() and not command.overwrites:
         process = place.start(again)
-        _, told = process.communicate(timeout=280)
+        _, told = process.communicate(timeout=HUNG_SECONDS)
         if process.returncode == 0 and not place.wrong(again, finished=True, tidy=False):
             return ""
     return describe(command, process, told, wrong())
@@ -98,13 +99,13 @@ def killed_encoder(folder: Path, random: np.random.Generator) -> str:
         seen.extend(child for child in _programs(process.pid) if child not in seen)
         return len(seen) >= wanted or process.poll() is not None
 
-    wait_until(found, 240.0, 0.002)
+    wait_until(found, HUNG_SECONDS, 0.002)
     time.sleep(float(random.exponential(0.1)) * (random.random() < 0.7))
     number = (signal.SIGKILL, signal.SIGSEGV)[int(random.integers(2))]
     for child in seen[wanted - 1 : wanted]:
         if child in _programs(process.pid):
             subprocess.run(["kill", f"-{number.value}", str(child)], capture_output=True)
-    _, told = process.communicate(timeout=280)
+    _, told = process.communicate(timeout=HUNG_SECONDS)
     wrong = place.wrong(command, finished=process.returncode == 0)
     if wrong or not (process.returncode == 0 or is_in_words(told, process, most=2)):
         return describe(command, process, told, f"{number.name} to ffmpeg {wanted}, {wrong}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.faults.cases import Promise, small_disk
-from tests.faults.commands import Command, Place, describe, draw_command, is_in_words
+from tests.faults.commands import HUNG_SECONDS, Command, Place, describe, draw_command, is_in_words
 
 LIMITS = {
     resource.RLIMIT_FSIZE: (1, 3_000_000),
@@ -21,7 +21,7 @@ LIMITS = {
 
 def _ended(place: Place, command: Command, process: "subprocess.Popen[str]", how: str) -> str:
     """What is wrong where a command should have worked, or failed in words."""
-    _, told = process.communicate(timeout=280)
+    _, told = process.communicate(timeout=HUNG_SECONDS)
     wrong = place.wrong(command, finished=process.returncode == 0)
     if wrong or not (process.returncode == 0 or is_in_words(told, process, most=2)):
         return describe(command, process, told, f"{how}, {wrong}")

@@ -14,7 +14,7 @@ from musex.ledgers import LEDGER
 from musex.model import Model, load_model
 from tests.conftest import synthesise
 from tests.faults.cases import Promise
-from tests.faults.commands import RATE, Command, Place, describe, is_in_words, is_whole
+from tests.faults.commands import HUNG_SECONDS, RATE, Command, Place, describe, is_in_words, is_whole
 
 ONE = Command(("extend", "song.wav", "--seconds", "100", "-o", "made/out.flac"), ("made/out.flac",), 100.0, False)
 THREADS = 8
@@ -27,7 +27,7 @@ def two_onto_one(folder: Path, random: np.random.Generator) -> str:
     for _ in range(2):
         processes.append(place.start(ONE))
         time.sleep(float(random.exponential(0.3)) * (random.random() < 0.7))
-    told = [process.communicate(timeout=280)[1] for process in processes]
+    told = [process.communicate(timeout=HUNG_SECONDS)[1] for process in processes]
     won = [process.returncode == 0 for process in processes]
     wrong = place.wrong(ONE, finished=True)
     if wrong or sum(won) != 1:
@@ -49,7 +49,7 @@ def two_batches(folder: Path, random: np.random.Generator) -> str:
         more = ("--jobs", str(1 + int(random.integers(2))), "--format", "flac")
         commands.append(Command(("extend", name, "--seconds", "60", "-o", "made", *more), (), 60.0, False))
     processes = [place.start(command) for command in commands]
-    told = [process.communicate(timeout=280)[1] for process in processes]
+    told = [process.communicate(timeout=HUNG_SECONDS)[1] for process in processes]
     for command, process, text in zip(commands, processes, told, strict=True):
         if process.returncode or text:
             return describe(command, process, text)
@@ -94,7 +94,7 @@ def same_again(folder: Path, random: np.random.Generator) -> str:
         for arguments in (single, several):
             command = Command(("extend", *arguments, "--seconds", "90", "--seed", seed), ())
             process = place.start(Command(command.arguments, (), overwrites=False), environment=environment)
-            _, told = process.communicate(timeout=280)
+            _, told = process.communicate(timeout=HUNG_SECONDS)
             if process.returncode:
                 return describe(command, process, told)
         files = sorted(path for path in place.made.iterdir() if path.name != LEDGER)
@@ -121,6 +121,5 @@ PROMISES = (
         option="repeats",
         usual=3,
         short=0,
-        seconds=900.0,
     ),
 )
