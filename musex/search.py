@@ -31,6 +31,7 @@ class SearchConfig:
     form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
     # Each nat by which the transition head doubts that a jump keeps the beat, the bar, the row, and is written, …
     transition: tuple[float, float, float, float] = (1.0, 1.0, 4.0, 2.0)
+    transition_in_mood: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 0.5)  # … where a mood is asked for, …
     transition_scale: float = 2.0  # … all of them times this; 1 and 3 kept as many bars on nine validation modules
     likeness: float = 6.0  # times the edge's cost: how unlike both sides sound; only where there is no transition head
     back: float = 2.0  # hearing again what was heard just now …
@@ -41,7 +42,7 @@ class SearchConfig:
     heard_again: float = 16.0  # and what is above half of that: more than once …
     heard_again_in_mood: float = 2.0  # … where a mood is asked for, whose places may be few
     heard_seconds: float = 40.0  # fading with how long ago
-    mood: float = 7.0  # a horizon of one deviation from the mood asked for
+    mood: float = 15.0  # a horizon of one deviation from the mood asked for (models/log.md)
     brief: float = 1.0  # a jump right at the start, or to right before the ending …
     brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
     first_jump_seconds: float = 0.0  # no jump before the song has been played so far
@@ -68,12 +69,14 @@ class SearchConfig:
     def at(self, novelty: float, *, in_mood: bool = False) -> "SearchConfig":
         """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves.
 
-        Where a mood is asked for, they cost no more than their seams: its places may be far.
+        Where a mood is asked for, jumps cost no more than their seams, which need not keep the row: its places may be
+        few and far.
         """
         less, more = max(0.0, 1.0 - 2.0 * novelty), max(0.0, 2.0 * novelty - 1.0)
         return replace(
             self,
             jump=self.jump * (1.0 - more) * (not in_mood) + 3.0 * less,
+            transition=self.transition_in_mood if in_mood else self.transition,
             urge=self.urge + 2.5 * more**0.5,
             heard=self.heard * (1.0 - 0.5 * less),
             soon=self.soon * (1.0 + more),
