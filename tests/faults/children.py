@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,18 +45,16 @@ def _one_child(promise: Promise, numbers: range) -> Generator[tuple[int, str, st
     """The same of one child; the last case may be the one that it died of."""
     command = [sys.executable, "-m", "tests.faults.children", promise.option, str(numbers.start), str(len(numbers))]
     with tempfile.TemporaryFile("w+") as log:
-        child = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": log, "text": True}
         expected = numbers.start
-        try:
-            assert child.stdout is not None
-            for line in child.stdout:
-                number, wrong, left_out = json.loads(line)
-                expected = number + 1
-                yield number, wrong, left_out
-        finally:
-            code = _end(child)
+        with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as child:
+            try:
+                for line in child.stdout or ():
+                    number, wrong, left_out = json.loads(line)
+                    expected = number + 1
+                    yield number, wrong, left_out
+            finally:
+                code = _end(child)
         if expected < numbers.stop:
             log.seek(0)
             last = [line.strip() for line in log.read().splitlines()]

@@ -55,7 +55,8 @@ def left_alone(folder: Path, random: np.random.Generator) -> str:
     assert process.stderr is not None
     taken = len(os.read(process.stdout.fileno(), int(random.exponential(1_000))))
     process.stdout.close()
-    told = process.stderr.read()
+    with process.stderr:
+        told = process.stderr.read()
     process.wait(HUNG_SECONDS)
     if any(word in told for word in STRANGE) or process.returncode < 0:
         return describe(Command(arguments, ()), process, told, f"{taken} bytes were read")
