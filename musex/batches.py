@@ -151,7 +151,10 @@ def check_folders(inputs: Sequence[Path], output: Path | None, plan: Path | None
         if given is None or given.is_dir():
             continue
         if given.suffix.lower() in endings:
-            raise AudioError(f"{given} names one file, and several songs may come: name a folder for their {what}")
+            songs = f"{inputs[0]}{' and others' if len(inputs) > 1 else ''}"
+            raise AudioError(
+                f"{given} names one file, and several songs may come from {songs}: name a folder for their {what}"
+            )
         if given.exists():
             raise AudioError(f"{given} is a file: name a folder for the {what} of several songs")
 

@@ -162,7 +162,9 @@ def extend(
     with usage_checked():
         Settings(**options)
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
-    several = len(songs) > 1 or songs[0].is_dir()
+    from musex.batches import are_several, check_folders, check_naming, find_tasks
+
+    several = are_several(songs)
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
     if output == STREAM:
         if several or check or report or json or plan is not None or variations > 1:
@@ -172,8 +174,6 @@ def extend(
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
         raise UsageError("--format and --name are for where -o names no file")
-    from musex.batches import check_folders, check_naming, find_tasks
-
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
     with usage_checked():
         check_naming(name, ending_of, facts)
