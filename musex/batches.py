@@ -24,7 +24,7 @@ from musex.settings import Options, Settings, check_seconds
 from musex.side_files import LONGEST_NAME, name_beside, shorten
 from musex.tags import read_tags
 from musex.versions import Version, make_versions, name_versions
-from musex.workers import work_side_by_side
+from musex.workers import collected_warnings, work_side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -296,7 +296,9 @@ def extend_songs(
 
 def _one_by_one(tasks: Iterable[Task], work: _Work, on_progress: OnSongProgress | None) -> Iterator[Outcome]:
     for task in tasks:
-        yield _extend(task, None if on_progress is None else partial(on_progress, task.song), work=work)
+        with collected_warnings() as warnings:
+            outcome = _extend(task, None if on_progress is None else partial(on_progress, task.song), work=work)
+        yield replace(outcome, warnings=tuple(warnings))
 
 
 def _side_by_side(

@@ -91,7 +91,7 @@ def _terminal_held_off() -> Iterator[None]:
 
 
 class _Collector(logging.Handler):
-    """Keeps warnings for who gave the work: a worker has no terminal of its own."""
+    """Keeps warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -119,7 +119,18 @@ class _Teller:
             self.channel.put((self.number, stage, done))
 
 
-_collector = _Collector()
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """What the package warns of within, while whoever listens hears it as well."""
+    collector, log = _Collector(), logging.getLogger("musex")
+    log.addHandler(collector)
+    try:
+        yield collector.messages
+    finally:
+        log.removeHandler(collector)
+
+
+_collector = _Collector()  # of a worker, for who gave the work: it has no terminal of its own
 _channels: list[Channel] = []  # to who gives the work, where that wants to know of progress
 
 

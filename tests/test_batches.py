@@ -195,6 +195,21 @@ def test_one_bad_file_stops_no_other(
     assert (out / "one-extended.wav").stat().st_mtime_ns != first
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_is_warned_of_belongs_to_its_song(
+    album: Path, tmp_path: Path, jobs: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut, whole = album / "one.wav", album / "disc 2" / "two.flac"
+    cut.write_bytes(cut.read_bytes()[:-100_000])
+    command = ["extend", str(cut), str(whole), "--seconds", "20", "-o", str(tmp_path / "out"), "--json", "--jobs", jobs]
+    assert cli.run(command) == 0
+    told = capsys.readouterr()
+    warned = {Path(row["song"]).name: row["warnings"] for row in json.loads(told.out)["outputs"]}
+    assert "cut off" in warned["one.wav"][0]
+    assert warned["two.flac"] == []
+    assert told.err.count("musex: warning: ") == 1
+
+
 def test_a_stopped_batch_does_not_begin_anew(album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ["extend", str(album / "one.wav"), str(album / "disc 2" / "two.flac"), "--minutes", "5"]
