@@ -106,7 +106,7 @@ def begin_chain(
         target=target,
         settings=settings,
         unlike=unlike,
-        config=config.at(settings.novelty, in_mood=bool(settings.moods)),
+        config=config.at(settings.novelty),
     )
     silent = sum(stop - start for start, stop in path.silences) / FEATURES.steps_per_second
     if silent >= TOLD_SILENCE_SECONDS and not unlike:  # told with the first of several plans

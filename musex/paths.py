@@ -51,7 +51,9 @@ class PathSearch:
         config: SearchConfig,
     ) -> None:
         self.samples, self.sample_rate = song.samples, song.sample_rate
-        self.target, self.settings, self.unlike, self.config = target, settings, unlike, config
+        self.target, self.settings, self.unlike = target, settings, unlike
+        self.plain_config, self.urge = config, config.urge
+        self.config = config.in_mood if settings.moods else config
         self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
         self.tolerance = config.tolerance_seconds * song.sample_rate
         mono = to_mono(song.samples, song.sample_rate)
@@ -106,27 +108,10 @@ class PathSearch:
 
     def enter(self, limits: Limits) -> Iterator[None]:
         """Find the edges that `limits` allow, and for a loop, one after another, the places between which it plays."""
-        config = self.config
         if limits not in self._seen:
             self._seen[limits] = self._see(limits)
         self.limits, (self.edges, self.odds, self.sub_lags) = limits, self._seen[limits]
-        self.costs = weigh_edges(
-            self.edges,
-            self.begins,
-            config,
-            odds=self.odds,
-            has_pulse=self.heard.pulse >= LEAST_PULSE,
-            start=self.material.start,
-            length=self.material.length,
-            seed=self.settings.seed,
-        )
-        for plan in self.unlike:
-            for seam in plan.seams:
-                rows, same = self._beside(seam)
-                self.costs[rows] += config.unlike * same
-        for seam in self.shunned:
-            rows, same = self._beside(seam)
-            self.costs[rows] += config.beyond * same
+        self.costs = self._price()
         if self.settings.ending != "loop":
             yield
             return
@@ -140,6 +125,24 @@ class PathSearch:
             self.costs = np.where(np.isfinite(self.edges.costs), costs, np.float32(np.inf))
             yield
         self.material = material
+
+    def _price(self) -> Array:
+        """What each edge costs, as `weigh_edges` has it, more where another plan has it or it shall be shunned."""
+        costs = weigh_edges(
+            self.edges,
+            self.begins,
+            self.config,
+            odds=self.odds,
+            has_pulse=self.heard.pulse >= LEAST_PULSE,
+            start=self.material.start,
+            length=self.material.length,
+            seed=self.settings.seed,
+        )
+        others = [(seam, self.config.unlike) for plan in self.unlike for seam in plan.seams]
+        for seam, cost in [*others, *((seam, self.config.beyond) for seam in self.shunned)]:
+            rows, same = self._beside(seam)
+            costs[rows] += cost * same
+        return costs
 
     def _see(self, limits: Limits) -> tuple[Edges, Array | None, Array]:
         """The edges that limits allow, what the transition head says of them, and at which lags they join."""
@@ -180,15 +183,17 @@ class PathSearch:
 
     def wish(self, points: tuple[tuple[float, str], ...]) -> None:
         """Follow moods from now on, as (seconds of the output, mood) in order; none to follow no mood."""
+        config = self.plain_config.in_mood if points else self.plain_config
+        if config != self.config:
+            self.config = config
+            self.costs = np.where(np.isfinite(self.costs), self._price(), self.costs)
         costs, weight = self.costs + self.seam_costs, self.config.mood
         self.arc = Arc(points, self.features, self.edges, costs, gap=self.limits.gap, weight=weight) if points else None
         self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for
 
     def unwanted(self) -> Array:
         """What it costs to hear each step for a horizon from now on: what was heard lately, or is of another mood."""
-        config = self.config
-        again = config.heard_again_in_mood if self.arc else config.heard_again
-        costs = config.heard * self.heat + again * np.maximum(self.heat - 0.5, 0.0)
+        costs = self.config.heard * self.heat + self.config.heard_again * np.maximum(self.heat - 0.5, 0.0)
         if self.arc:
             seconds = self.played / self.sample_rate
             self.to_come = self.arc.to_come(seconds)
@@ -306,7 +311,7 @@ class PathSearch:
         costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
         costs += outlook.beyond(targets, times[:, None], here, time)
         costs += self.to_come[np.minimum(targets + outlook.horizon - times[:, None], self.steps - 1)]
-        costs += config.reuse * self.uses[rows] - config.urge
+        costs += config.reuse * self.uses[rows] - self.urge
         costs += config.forbidden * ((self.uses[rows] >= config.most_uses) | self.last_used[rows])
         if self.seams:
             since = (leaves - self.seams[-1].enter / self.rate) / FEATURES.steps_per_second

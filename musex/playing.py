@@ -57,7 +57,6 @@ def play_live(
     """
     settings = replace(settings or Settings(), ending="cut")
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
-    config = SEARCH.at(settings.novelty)
     path = PathSearch(
         song,
         model.join_head,
@@ -65,7 +64,7 @@ def play_live(
         target=target,
         settings=settings,
         unlike=(),
-        config=config,
+        config=SEARCH.at(settings.novelty),
     )
     steered = _Steered(path, model, wishes)
     return play(grow(steered), song, frames=lambda: target, fades=lambda: (0, 0))
@@ -79,17 +78,17 @@ class _Steered(Chain):
         self.wishes, self.mood, self.jumps = wishes, MOODS.index(None), 0
 
     def grow(self) -> Iterator[None]:
-        plain = self.path.config
+        path = self.path
+        plain = path.urge
         for _ in super().grow():
             yield
-            path = self.path
-            if path.config is not plain and len(path.seams) > self.jumps:
-                path.config = plain
+            if path.urge != plain and len(path.seams) > self.jumps:
+                path.urge = plain
             for wish in self.wishes():
                 if wish == QUIT:
                     return
                 if wish == NEXT:
-                    path.config, self.jumps = replace(plain, urge=URGE), len(path.seams)
+                    path.urge, self.jumps = URGE, len(path.seams)
                 else:
                     change = 1 if wish == MORE_INTENSE else -1
                     self.mood = min(max(self.mood + change, 0), len(MOODS) - 1)

@@ -25,6 +25,7 @@ class SearchConfig:
     rest_share: float = 0.02  # … so much of the duration is more, …
     off_time: float = 2.0  # … and what a second of either costs: less than a broken bar
     jump: float = 3.0  # any jump: spans of a few seconds, one after another, are restless (models/log.md) …
+    jump_in_mood: float = 0.0  # … where a mood is asked for, whose places may be far apart, …
     jump_in_brief: float = 30.0  # … and so much more in a song of no length: 95 s of a sting have 6 seams (4: 11) …
     brief_song_seconds: float = 60.0  # … fading until it lasts so long: to be heard again and again, it is cut seldom
     urge: float = 0.0  # taken off a jump when it is weighed against staying
@@ -66,17 +67,23 @@ class SearchConfig:
     alignments: int = 16  # tried for one decision
     noise: float = 0.3  # scale of the seed's Gumbel noise on each edge
 
-    def at(self, novelty: float, *, in_mood: bool = False) -> "SearchConfig":
-        """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves.
+    @property
+    def in_mood(self) -> "SearchConfig":
+        """The same where a mood is asked for, whose places may be few and far."""
+        return replace(
+            self,
+            jump=self.jump_in_mood,
+            transition=self.transition_in_mood,
+            heard_again=self.heard_again_in_mood,
+        )
 
-        Where a mood is asked for, jumps cost no more than their seams, which need not keep the row: its places may be
-        few and far.
-        """
+    def at(self, novelty: float) -> "SearchConfig":
+        """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves."""
         less, more = max(0.0, 1.0 - 2.0 * novelty), max(0.0, 2.0 * novelty - 1.0)
         return replace(
             self,
-            jump=self.jump * (1.0 - more) * (not in_mood) + 3.0 * less,
-            transition=self.transition_in_mood if in_mood else self.transition,
+            jump=self.jump * (1.0 - more) + 3.0 * less,
+            jump_in_mood=self.jump_in_mood * (1.0 - more) + 3.0 * less,
             urge=self.urge + 2.5 * more**0.5,
             heard=self.heard * (1.0 - 0.5 * less),
             soon=self.soon * (1.0 + more),
