@@ -13,7 +13,7 @@ from musex.arguments import UsageError
 from musex.caches import place_caches
 from musex.commands import facts, learning, making, pictures
 from musex.errors import MusexError
-from musex.terminal import in_options, one_line, tell_error
+from musex.terminal import check_stdout, in_options, one_line, tell_error, tell_result
 
 app = typer.Typer(
     name="musex",
@@ -60,6 +60,8 @@ def run(arguments: list[str]) -> int:
     try:
         if "" in arguments:  # a path of nothing would be the folder that one is in
             raise MusexError("one of the arguments is empty: is a variable of the shell not set?")
+        if not arguments or {"--help", "-h"} & {*arguments}:
+            check_stdout()
         if arguments and (meant := _meant_by(arguments[0])):
             tell_error(meant)
             return 2
@@ -106,5 +108,5 @@ class _Handler(logging.Handler):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"musex {__version__}")
+        tell_result(f"musex {__version__}")
         raise typer.Exit

@@ -20,7 +20,8 @@ MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 KEY_STEPS = 80  # chroma are summed over this long to tell the mode
 
-VALENCE_SHARE = 0.5  # of valence in how unlike two moods are, where arousal counts 1
+VALENCE_SHARE = 0.5  # of valence in how unlike two moods are, where arousal counts 1 …
+OVERSHOOT_SHARE = 0.2  # … and more of it than is wanted, such as calmer than calm, so much (models/log.md)
 PATIENCE = 600  # steps: what is wanted this long after counts a third
 SWEEPS = 12  # improvements of the values to come
 
@@ -127,8 +128,10 @@ def estimate_moods(features: Array) -> Array:
 
 def mismatch(moods: Array, wanted: Array) -> Array:
     """How unlike moods (..., 2) are to what is wanted, 0 to about 3."""
-    away = np.abs(moods - wanted)
-    return np.asarray(away[..., 0] + VALENCE_SHARE * away[..., 1])
+    away = moods - wanted
+    overshoots = away[..., 0] * wanted[..., 0] > 0.0
+    arousal = np.abs(away[..., 0]) * np.where(overshoots, OVERSHOOT_SHARE, 1.0)
+    return np.asarray(arousal + VALENCE_SHARE * np.abs(away[..., 1]))
 
 
 def values_to_come(unlike: Array, edges: Edges, costs: Array, *, gap: int) -> Array:

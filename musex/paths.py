@@ -187,7 +187,7 @@ class PathSearch:
         if config != self.config:
             self.config = config
             self.costs = np.where(np.isfinite(self.costs), self._price(), self.costs)
-        costs, weight = self.costs + self.seam_costs, self.config.mood
+        costs, weight = self.costs + self.seam_costs, config.mood if len(points) > 1 else config.steady_mood
         self.arc = Arc(points, self.features, self.edges, costs, gap=self.limits.gap, weight=weight) if points else None
         self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for
 

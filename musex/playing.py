@@ -57,6 +57,7 @@ def play_live(
     """
     settings = replace(settings or Settings(), ending="cut")
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
+    config = SEARCH.at(settings.novelty)
     path = PathSearch(
         song,
         model.join_head,
@@ -64,7 +65,7 @@ def play_live(
         target=target,
         settings=settings,
         unlike=(),
-        config=SEARCH.at(settings.novelty),
+        config=replace(config, steady_mood=config.mood),  # who wishes for one wants to hear it soon
     )
     steered = _Steered(path, model, wishes)
     return play(grow(steered), song, frames=lambda: target, fades=lambda: (0, 0))

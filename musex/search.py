@@ -25,7 +25,7 @@ class SearchConfig:
     rest_share: float = 0.02  # … so much of the duration is more, …
     off_time: float = 2.0  # … and what a second of either costs: less than a broken bar
     jump: float = 3.0  # any jump: spans of a few seconds, one after another, are restless (models/log.md) …
-    jump_in_mood: float = 0.0  # … where a mood is asked for, whose places may be far apart, …
+    jump_in_mood: float = 3.0  # … where a mood is asked for (models/log.md) …
     jump_in_brief: float = 30.0  # … and so much more in a song of no length: 95 s of a sting have 6 seams (4: 11) …
     brief_song_seconds: float = 60.0  # … fading until it lasts so long: to be heard again and again, it is cut seldom
     urge: float = 0.0  # taken off a jump when it is weighed against staying
@@ -43,7 +43,8 @@ class SearchConfig:
     heard_again: float = 16.0  # and what is above half of that: more than once …
     heard_again_in_mood: float = 2.0  # … where a mood is asked for, whose places may be few
     heard_seconds: float = 40.0  # fading with how long ago
-    mood: float = 15.0  # a horizon of one deviation from the mood asked for (models/log.md)
+    mood: float = 20.0  # a horizon of one deviation from the mood asked for, where that changes (models/log.md) …
+    steady_mood: float = 7.0  # … and where it is one throughout, which may be had with fewer jumps
     brief: float = 1.0  # a jump right at the start, or to right before the ending …
     brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
     first_jump_seconds: float = 0.0  # no jump before the song has been played so far
@@ -65,7 +66,9 @@ class SearchConfig:
     tries: int = 3  # plans made, each shunning the seams beyond their bounds of those before, until there is none
     expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
     alignments: int = 16  # tried for one decision
-    noise: float = 0.3  # scale of the seed's Gumbel noise on each edge
+    noise: float = 0.3  # scale of the seed's Gumbel noise on each edge, …
+    noise_alike: float = 0.0  # … and on all that leave nearby, and all that lead about as far: else seeds differ little
+    alike_steps: tuple[int, int] = (40, 4)  # what counts as near, and as about as far
 
     @property
     def in_mood(self) -> "SearchConfig":
@@ -118,7 +121,11 @@ def weigh_edges(
     """
     distances, steps = edges.distances, edges.steps
     recent = np.exp(-np.abs(distances) / (config.back_seconds * FEATURES.steps_per_second))
-    noise = np.random.default_rng(seed).gumbel(size=distances.shape) * config.noise
+    random = np.random.default_rng(seed)
+    noise = random.gumbel(size=distances.shape) * config.noise
+    near, far = config.alike_steps
+    nearby, as_far = random.gumbel(size=(2, 2 * steps))
+    noise += config.noise_alike * (nearby[np.arange(steps) // near, None] + as_far[distances // far])
     brief_song = max(0.0, 1.0 - length / (config.brief_song_seconds * FEATURES.steps_per_second))
     costs = config.jump + config.jump_in_brief * brief_song - noise
     if odds is None:

@@ -5,6 +5,7 @@ while numba compiles. So whoever begins what must not stay half done says how it
 of that, the last first, and ends the process itself.
 """
 
+import atexit
 import os
 import signal
 import threading
@@ -78,6 +79,8 @@ def listen(*names: str, message: str = "") -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stopper)
+            # The last of all: Python takes its handlers away before it has ended, and all is done by then.
+            atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 def undo_at_stop(undo: Callable[[], object]) -> None:

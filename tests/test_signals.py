@@ -53,6 +53,19 @@ def test_what_is_half_done_is_undone_the_last_first() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (143, "last\nfirst\n", "stopped\n")
 
 
+def test_a_signal_while_python_ends_changes_nothing() -> None:
+    done = run_code("""
+        class Late:
+            def __init__(self):
+                self.kill, self.me = os.kill, os.getpid()
+            def __del__(self):
+                print("late")
+                self.kill(self.me, 2)
+        late = Late()  # goes when Python has taken its handlers away
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "late\n", "")
+
+
 @pytest.mark.parametrize("thread", [False, True])
 def test_what_is_held_off_comes_at_the_end(thread: bool) -> None:
     code = """

@@ -151,7 +151,16 @@ def test_what_is_asked_for_is_not_lost_where_stdout_is_closed(
     song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    for arguments in (["info", str(song)], ["extend", str(song), "--seconds", "8", "--json"], ["doctor"]):
+    song_path = str(song)
+    for arguments in (
+        ["info", song_path],
+        ["extend", song_path, "--seconds", "8", "--json"],
+        ["doctor"],
+        ["--version"],
+        ["--help"],
+        ["extend", "-h"],
+        [],
+    ):
         assert run(arguments) == 1
         assert capsys.readouterr().err.startswith("musex: error: stdout is closed")
     assert list(song.parent.iterdir()) == [song]

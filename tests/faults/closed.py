@@ -34,7 +34,7 @@ def redirected(folder: Path, random: np.random.Generator) -> str:
     chosen = [word for word in REDIRECTED if random.random() < 0.4]
     python = f"{shlex.quote(sys.executable)} -m musex {shlex.join(arguments)}"
     shell = f"{python} {' '.join(chosen)}"
-    process = musex_process(command=["sh", "-c", shell], cwd=place.work, stdin=subprocess.DEVNULL)
+    process = musex_process(command=["sh", "-c", shell], cwd=place.work, stdin=subprocess.DEVNULL, errors="replace")
     _, told = process.communicate(timeout=HUNG_SECONDS)
     unprintable = any(word in chosen for word in (">&-", ">/dev/full"))
     should_fail = unprintable or arguments[-1] == "nothing.wav"

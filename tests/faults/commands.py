@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from musex.arrays import load_array
 from musex.audio import Song, read_song
 from musex.errors import MusexError
 from musex.ledgers import LEDGER
@@ -25,6 +26,8 @@ MINE = b"mine"
 HUNG_SECONDS = 1_000.0  # after which a command has hung, on a machine that does much else
 RATE = 22_050
 SONG_SECONDS, REPEATS = 40.0, 17
+ALBUM_SECONDS = 55.0  # what `evaluate` takes lasts 50 s
+CACHE = "album/.musex-features"  # of what `evaluate` has analysed
 PLAN_SECONDS = 295.0
 
 
@@ -87,7 +90,8 @@ def _inputs() -> dict[str, bytes]:
     with temporary_folder() as folder:
         path = folder / "song.wav"
         for number, name in enumerate(("album/a", "album/b", "song")):
-            soundfile.write(path, synthesise(SONG_SECONDS, RATE, 1, seed=number), RATE, subtype="PCM_16")
+            seconds = SONG_SECONDS if name == "song" else ALBUM_SECONDS
+            soundfile.write(path, synthesise(seconds, RATE, 1, seed=number), RATE, subtype="PCM_16")
             files[f"{name}.wav"] = path.read_bytes()
         plan = _plan(read_song(path))
     return {**files, "plan.json": plan.to_json().encode()}
@@ -133,7 +137,7 @@ class Place:
         for path in self.work.rglob("*"):
             name = str(path.relative_to(self.work))
             if path.is_dir():
-                if name not in ("made", "album"):
+                if name not in ("made", "album", CACHE):
                     return f"left behind: {name}"
             elif name in _inputs():
                 if path.read_bytes() != _inputs()[name]:
@@ -141,6 +145,9 @@ class Place:
             elif path.name == LEDGER:
                 if wrong := _unlike_ledger(path):
                     return wrong
+            elif path.parent == self.work / CACHE:
+                if path.suffix != ".npy" or load_array(path) is None:
+                    return f"{name} is not whole"
             elif name not in command.outputs:
                 return f"left behind: {name}"
             elif (finished or not command.overwrites or path.read_bytes() != MINE) and not is_whole(path, command):
