@@ -25,7 +25,6 @@ class SearchConfig:
     rest_share: float = 0.02  # … so much of the duration is more, …
     off_time: float = 2.0  # … and what a second of either costs: less than a broken bar
     jump: float = 4.5  # any jump: spans of a few seconds, one after another, are restless (models/log.md) …
-    jump_in_mood: float = 4.5  # … where a mood is asked for (models/log.md) …
     jump_in_brief: float = 30.0  # … and so much more in a song of no length: 95 s of a sting have 6 seams (4: 11) …
     brief_song_seconds: float = 60.0  # … fading until it lasts so long: to be heard again and again, it is cut seldom
     urge: float = 0.0  # taken off a jump when it is weighed against staying
@@ -75,7 +74,6 @@ class SearchConfig:
         """The same where a mood is asked for, whose places may be few and far."""
         return replace(
             self,
-            jump=self.jump_in_mood,
             transition=self.transition_in_mood,
             heard_again=self.heard_again_in_mood,
         )
@@ -86,7 +84,6 @@ class SearchConfig:
         return replace(
             self,
             jump=self.jump * (1.0 - more) + 3.0 * less,
-            jump_in_mood=self.jump_in_mood * (1.0 - more) + 3.0 * less,
             urge=self.urge + 2.5 * more**0.5,
             heard=self.heard * (1.0 - 0.5 * less),
             soon=self.soon * (1.0 + more),
