@@ -18,9 +18,10 @@ from musex.audio import read_song
 from musex.dataset import load_tracks, split_tracks
 from musex.errors import AudioError
 from musex.features import to_mono
-from musex.joins import KINDS, draw_junctions
+from musex.junctions import KINDS, draw_junctions
 from musex.metrics import area_under_curve
-from musex.model import JoinHead, load_model
+from musex.model import load_model
+from musex.prediction.join_head import JoinHead
 
 Array = np.ndarray
 Scores = dict[str, Array]  # by judge: how real each junction of a track seems

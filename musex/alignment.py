@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from musex.crossfade import crossfade
 from musex.plans import Seam
-from musex.stitch import crossfade
 
 Array = np.ndarray
 

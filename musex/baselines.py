@@ -16,7 +16,8 @@ from musex.features import analyse_mono
 from musex.listening import Recording, onsets_between
 from musex.match_prior import match_prior
 from musex.metrics import context_distances, start_distances, start_errors
-from musex.model import POINTER_INPUTS, Model, WaveformModel, load_runner
+from musex.model import POINTER_INPUTS, Model, WaveformModel
+from musex.prediction.litert import load_runner
 from musex.prediction.transition_head import TransitionHead
 
 Array = np.ndarray

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 from musex import __version__
 from musex.audio import READABLE, check_song
 from musex.errors import AudioError, MusexError, suggest
-from musex.files import default_output
+from musex.file_names import default_output
 from musex.formats import FORMATS, WRITABLE
 from musex.ledgers import Origin, hash_settings, hash_song, is_done, read_ledger, remember
 from musex.model import WaveformModel, load_model

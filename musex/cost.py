@@ -9,7 +9,7 @@ import numpy as np
 
 from musex.errors import MusexError
 from musex.model import Model
-from musex.processes import running_python
+from musex.processes import peak_memory_mb, running_python
 from musex.side_files import temporary_folder
 
 MEMORY_SECONDS = 180
@@ -27,18 +27,6 @@ def prediction_seconds(model: Model, *, memory_seconds: int = MEMORY_SECONDS, re
         model.predict(memory, np.arange(steps - model.config.context_steps, steps))
         taken.append(time.process_time() - began)
     return min(taken)
-
-
-def peak_memory_mb() -> float:
-    """The most memory this process has held so far, MB."""
-    try:  # ru_maxrss may be that of the process that started this one
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1000.0
-    except (OSError, IndexError):
-        import resource
-
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return used / 1e6 if sys.platform == "darwin" else used / 1000.0
 
 
 def report_extension(song: str, model: str, seconds: str) -> None:

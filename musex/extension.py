@@ -1,9 +1,6 @@
 """The public verbs for songs in memory: extend, plan, predict. `musex.files` has those from file to file."""
 
 import logging
-import os
-import sys
-import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from musex.audio import Samples, Song, read_song, song_from_array, song_from_segment, to_segment
+from musex.audio import Samples, Song, to_segment
 from musex.chain import plan_song
 from musex.config import FEATURES
-from musex.errors import AudioError, ModelError, MusexError
+from musex.errors import ModelError, MusexError
 from musex.features import analyse
 from musex.generative import continue_song
+from musex.inputs import song_of
 from musex.model import Model, Prediction, WaveformModel, load_model
 from musex.outputs import write_plan
 from musex.plans import Plan
@@ -81,7 +79,7 @@ class Extension:
         """A player and a picture of the path through the song, for notebooks."""
         from musex.reports import compose_cell
 
-        return compose_cell(self)
+        return compose_cell(self.plan, self.samples, self.sample_rate)
 
     @property
     def segment(self) -> "AudioSegment":
@@ -185,24 +183,6 @@ def predict(
     return loaded.predict_rows(loaded.listen(features), features)
 
 
-def song_of(song: Any, sample_rate: int | None = None) -> Song:
-    """Whatever the public verbs take, as a song; raises AudioError if it is none."""
-    if isinstance(song, np.ndarray):
-        if sample_rate is None:
-            raise AudioError("an array does not say its sample rate: give `sample_rate=`, such as 44100")
-        return song_from_array(song, sample_rate)
-    if sample_rate is not None:
-        raise AudioError("`sample_rate=` is for arrays: files, songs and segments know their own")
-    if isinstance(song, Song):
-        return song
-    if isinstance(song, str | os.PathLike):
-        return read_logged(os.fspath(song))
-    pydub = sys.modules.get("pydub")  # whoever holds a segment has imported it
-    if pydub is not None and isinstance(song, pydub.AudioSegment):
-        return song_from_segment(song)
-    raise AudioError(f"a {type(song).__name__} is not a song: give a path, a Song, an AudioSegment or an array")
-
-
 def model_of(model: Model | WaveformModel | str | Path | None) -> Model | WaveformModel:
     """The model, loaded if it is named; without a name the packaged one."""
     return model if isinstance(model, Model | WaveformModel) else load_model(model)
@@ -214,14 +194,3 @@ def pointing(model: Model | WaveformModel | str | Path | None) -> Model:
     if isinstance(loaded, WaveformModel):
         raise ModelError(f"{loaded.name} predicts the waveform itself: it points nowhere, and plans nothing")
     return loaded
-
-
-def read_logged(path: str | Path, *, stream: int | None = None) -> Song:
-    """Read a song, and log what it is and what is wrong with it."""
-    began = time.monotonic()
-    song = read_song(path, stream=stream)
-    kind = f"{song.seconds:.1f} s, {song.sample_rate} Hz, {song.channels} channels"
-    logger.info(f"read {path} ({kind}) in {time.monotonic() - began:.2f} s")
-    for warning in song.warnings:
-        logger.warning(warning)
-    return song

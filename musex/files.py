@@ -8,28 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Unpack
 
-from musex.audio import LOSSLESS_SUFFIXES, Samples, Song, check_song
+from musex.audio import Samples, Song, check_song
 from musex.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.errors import MusexError
-from musex.extension import model_of, read_logged
-from musex.formats import FORMATS, LOSSLESS_CODECS, check_size
+from musex.extension import model_of
+from musex.file_names import default_output, find_song
+from musex.formats import FORMATS, check_size
 from musex.generative import continue_song
+from musex.inputs import read_logged
 from musex.measures import measure_plan
 from musex.model import Model, WaveformModel, load_model
 from musex.outputs import made_by, title_of, write_output, write_plan
 from musex.plans import Plan, read_plan
 from musex.progress import OnProgress, ignore_progress
 from musex.settings import Options, Settings, check_seconds
-from musex.side_files import check_side_file, name_beside, save_text
+from musex.side_files import check_side_file, save_text
 from musex.stitch import render
 from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
-from musex.tags import read_source
 from musex.writing import check_output, pipe_song
 
 logger = logging.getLogger(__name__)
-
-CONTAINER_SUFFIXES = (".caf", ".mka", ".mkv", ".mov", ".mp4")  # of what is lossless or not
-RELATED_SUFFIXES = {".oga": ".ogg", ".m4b": ".m4a", ".aifc": ".aiff"}  # of formats that are written by another name
 
 
 def extend_file(
@@ -172,11 +170,6 @@ def stream_file(
         logger.warning(note)
 
 
-def number_path(path: str | Path, number: int) -> Path:
-    """`<stem>-<number>.<ext>`: where the variation of that number goes."""
-    return name_beside(path, f"-{number}{Path(path).suffix}")
-
-
 def render_file(
     plan_path: str | Path,
     output: str | Path | None = None,
@@ -210,33 +203,6 @@ def render_file(
     song = read_logged(found, stream=plan.stream)
     _write_plan(plan, render(plan, song), song, target, force, bitrate, report)
     return measure_plan(plan, song, load_model()) if measured else plan, target
-
-
-def default_output(song_path: str | Path) -> Path:
-    """`<stem>-extended.<ext>` beside the song; where its own format is not written, wav for a lossless one or mp3."""
-    path = Path(song_path)
-    suffix = RELATED_SUFFIXES.get(path.suffix.lower(), path.suffix)
-    if suffix.lower() not in FORMATS:
-        lossless = suffix.lower() in LOSSLESS_SUFFIXES
-        if suffix.lower() in CONTAINER_SUFFIXES:
-            lossless = read_source(path).codec.startswith(LOSSLESS_CODECS)
-        suffix = ".wav" if lossless else ".mp3"
-    return name_beside(path, f"-extended{suffix}")
-
-
-def default_page(output: str | Path) -> Path:
-    """`<stem>-report.html` beside an output or a plan."""
-    return name_beside(output, "-report.html")
-
-
-def find_song(plan: Plan, plan_path: Path) -> Path:
-    """Where the song of a plan file is, from here or from the plan's folder; MusexError if it came from no file."""
-    name = plan.song.get("path")
-    if not isinstance(name, str):
-        raise MusexError(f"{plan_path} was made from an array: name the song with `song_path=`")
-    path = Path(name)
-    beside = plan_path.parent / path
-    return beside if not path.exists() and beside.exists() else path
 
 
 def _ignore_file(path: Path) -> None:

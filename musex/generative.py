@@ -17,13 +17,14 @@ import soxr
 
 from musex.audio import Samples, Song
 from musex.config import FEATURES
+from musex.crossfade import crossfade
 from musex.errors import MusexError
 from musex.features import standardise, to_mono
 from musex.model import WaveformModel
 from musex.plans import Plan, Seam, Span, describe_song
 from musex.search import SEARCH
 from musex.settings import Settings
-from musex.stitch import FADE_OUT_SECONDS, crossfade, play
+from musex.stitch import FADE_OUT_SECONDS, play
 
 __all__ = ["WaveformModel", "continue_song"]
 

@@ -10,8 +10,8 @@ from musex.analysis import beatnet
 from musex.audio import Song, read_song
 from musex.caches import place_caches
 from musex.config import FEATURES, FeatureConfig
-from musex.extension import song_of
 from musex.features import analyse_mono, to_mono
+from musex.inputs import song_of
 from musex.regions import Region, find_material, find_region, limits_ladder
 from musex.seams import find_edges
 from musex.settings import Settings

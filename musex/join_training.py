@@ -12,7 +12,8 @@ from musex.config import FEATURES
 from musex.dataset import Track, cache_file, load_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import to_mono
-from musex.joins import KINDS, OF_SEARCH, REACH_SECONDS, draw_junctions
+from musex.joins import REACH_SECONDS
+from musex.junctions import KINDS, OF_SEARCH, draw_junctions
 from musex.metrics import area_under_curve
 from musex.networks import keras
 from musex.networks.join import build_join

@@ -1,9 +1,7 @@
 """An output that loops: the jump from its end back to its beginning, and the loop points in its file."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +9,6 @@ from musex.plans import Seam
 from musex.regions import Limits, Material
 from musex.seams import Edges
 from musex.search import SeamFinder
-from musex.tags.riff import append_chunk
 
 Array = np.ndarray
 
@@ -19,7 +16,6 @@ CANDIDATES = 12  # closing jumps that are aligned
 TRIED = 4  # of them, the best, that are tried to plan with
 UNUSED = 3.0  # cost of a loop that leaves out nearly all that it could play
 SHORTCUT = 1.0  # cost of a loop that is shorter than its song's and needs jumps ahead
-LARGEST_CHUNK = (1 << 32) - 1
 
 
 def find_closings(
@@ -69,12 +65,3 @@ def between(edges: Edges, limits: Limits, stop: int) -> Edges:
     late = np.arange(edges.steps)[:, None] > stop - limits.gap - limits.drift
     late = late | (edges.targets > stop - 2 * (limits.gap + limits.drift))
     return replace(edges, costs=np.where(late, np.float32(np.inf), edges.costs))
-
-
-def mark_loop(path: Path, frames: int, sample_rate: int) -> None:
-    """Append a `smpl` chunk to a WAV file (RF64 too): the whole of it is one loop, for ever."""
-    if frames > LARGEST_CHUNK:
-        return
-    period = round(1e9 / sample_rate)
-    sampler = struct.pack("<9I", 0, 0, period, 60, 0, 0, 0, 1, 0)  # middle C, one loop
-    append_chunk(path, b"smpl", sampler + struct.pack("<6I", 0, 0, 0, frames - 1, 0, 0))  # forward, all of it, endless

@@ -1,32 +1,26 @@
 """A packaged model: load the exported file and run it, without TensorFlow."""
 
-import hashlib
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
-from musex.audio import HIGHEST_SAMPLE_RATE, muted_stderr
+from musex.audio import HIGHEST_SAMPLE_RATE
 from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import ModelError
 from musex.features import standardise
-from musex.json_files import check_types, parse_json, read_json_text
-from musex.prediction.trial import Shapes, try_model
-
-if TYPE_CHECKING:
-    from musex.prediction.transition_head import TransitionHead
+from musex.json_files import check_types
+from musex.prediction.described import MODEL_NAME, TRANSITION_FILE, load_described, packaged_model, read_description
+from musex.prediction.join_head import JoinHead
+from musex.prediction.litert import run
+from musex.prediction.transition_head import TransitionHead
 
 Array = np.ndarray
 
-MODEL_NAME = "pointer"
 POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
-TRANSITION_FILE = "transition.tflite"
-FORMAT_VERSION = 1
 TRIED_STEPS = 300  # of the memory with which a model is tried
 MOST_STEPS = 10_000  # of a context or a horizon
 MOST_WIDTH = 2**20  # of a window or a row of features
@@ -58,13 +52,6 @@ class Memory:
     features: Array
     padded: Array
     mask: Array
-
-
-def packaged_model() -> Path:
-    """The model that came with musex: beside the package in a checkout, inside it when installed."""
-    installed = Path(str(resources.files("musex"))) / "models" / f"{MODEL_NAME}.tflite"
-    checkout = Path(__file__).parent.parent / "models" / f"{MODEL_NAME}.tflite"
-    return installed if installed.exists() else checkout
 
 
 @overload
@@ -101,24 +88,6 @@ def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
     )
 
 
-def read_description(file: Path) -> dict[str, Any]:
-    """What the JSON beside a LiteRT file says of it; raises ModelError if it says nothing, or is of another version."""
-    description = file.with_suffix(".json")
-    try:
-        settings = parse_json(read_json_text(description))
-        if not all(isinstance(settings.get(name, ""), str) for name in ("network", "sha256")):
-            raise TypeError("its network and sha256 are words")
-    except FileNotFoundError as error:
-        raise ModelError(f"no {description.name} beside {file}: a model is both files") from error
-    except OSError as error:
-        raise ModelError(f"{description} cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{description} does not describe a model of this musex: {error}") from error
-    if (version := settings.get("format", FORMAT_VERSION)) != FORMAT_VERSION:
-        raise ModelError(f"{file} is of format {version}, this musex reads format {FORMAT_VERSION}: train it again")
-    return dict(settings)
-
-
 def _pointer_config(content: dict[str, Any]) -> PointerConfig:
     content["features"] = FeatureConfig(**content["features"])
     content["lags"], content["sharpness"] = tuple(content["lags"]), tuple(content["sharpness"])
@@ -147,88 +116,6 @@ def _check_seconds(*lengths: int) -> None:
         raise ValueError("its context or horizon is out of range")
 
 
-class JoinHead:
-    """The exported join head: does a junction sound as if the music had been made so?"""
-
-    def __init__(self, path: Path) -> None:
-        self.runner, _ = load_described(path, {"window": (1, 0, 0)}, read_description(path))
-
-    def judge(self, window: Array) -> float:
-        """Log-odds that a junction, heard as `musex.joins.junction_window` (frames, n_mels), is real."""
-        outputs = run(self.runner, window=window[None].astype(np.float32))
-        return float(next(iter(outputs.values()))[0, 0])
-
-
-class Runner:
-    """The exported function of a LiteRT file. Threads take turns: its memory is one."""
-
-    def __init__(self, function: Any) -> None:
-        self.function = function
-        self.shapes: dict[str, tuple[int, ...]] = {
-            name: tuple(details["shape"].tolist()) for name, details in function.get_input_details().items()
-        }
-        self._turn = threading.Lock()
-
-    def __call__(self, **inputs: Array) -> dict[str, Array]:
-        with self._turn:
-            outputs: dict[str, Array] = self.function(**inputs)
-        return outputs
-
-
-def load_runner(path: Path, inputs: set[str], content: bytes | None = None, *, delegate: bool = True) -> Runner:
-    """The exported function of a LiteRT file; raises ModelError if it is damaged or takes other inputs.
-
-    Without its delegate LiteRT is slower, and keeps no copy of the weights for each place where they are used.
-    """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    resolver = OpResolverType.AUTO if delegate else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        interpreter = Interpreter(
-            model_content=content or path.read_bytes(), num_threads=2, experimental_op_resolver_type=resolver
-        )
-        runner = Runner(interpreter.get_signature_runner("serving_default"))
-        names = set(runner.shapes)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise ModelError(f"{path} cannot be loaded, it is damaged or no LiteRT model: {error}") from error
-    if names != inputs:
-        raise ModelError(f"{path} takes {sorted(names)}, not {sorted(inputs)}: it is not the network expected here")
-    return runner
-
-
-def load_described(
-    path: Path, shapes: Shapes, settings: dict[str, Any], *, delegate: bool = True
-) -> tuple[Runner, str]:
-    """The exported function of the LiteRT file that `settings` were written for, and the file's SHA-256.
-
-    A file that did not come with musex is tried first; see `musex.prediction.trial`, for `shapes` too.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 != settings.get("sha256", sha256):
-        raise ModelError(f"{path} is damaged or not the file its description was written for: install it again")
-    if sha256 not in _tried and path.resolve().parent != packaged_model().resolve().parent:
-        try_model(path, shapes, delegate=delegate)
-        _tried.add(sha256)
-    return load_runner(path, set(shapes), content, delegate=delegate), sha256
-
-
-_tried: set[str] = set()  # of files that are known to run
-
-
-def run(runner: Any, **inputs: Array) -> dict[str, Array]:
-    """Run an exported function; raises ModelError if it holds what LiteRT cannot run."""
-    try:
-        with muted_stderr():  # LiteRT announces its delegates there
-            outputs: dict[str, Array] = runner(**inputs)
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"the model cannot be run: {error}") from error
-    return outputs
-
-
 class Model:
     """An exported network. Threads may share it, and take turns in its predictions."""
 
@@ -248,10 +135,8 @@ class Model:
         return JoinHead(path) if path.exists() else None
 
     @cached_property
-    def transition_head(self) -> "TransitionHead | None":
+    def transition_head(self) -> TransitionHead | None:
         """The transition head beside this model, else the packaged one: scores trained it, not a folder of music."""
-        from musex.prediction.transition_head import TransitionHead
-
         beside = (self.path.with_name(TRANSITION_FILE), packaged_model().with_name(TRANSITION_FILE))
         return next((TransitionHead(path) for path in beside if path.exists()), None)
 

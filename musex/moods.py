@@ -6,10 +6,9 @@ Arousal comes from loudness, onset density and brightness, valence from mode and
 
 import numpy as np
 
-from musex.config import FEATURES, PointerConfig
+from musex.config import FEATURES
 from musex.form import smooth, step_levels
 from musex.plans import Plan
-from musex.seams import Edges
 from musex.settings import MOODS
 
 Array = np.ndarray
@@ -22,56 +21,6 @@ KEY_STEPS = 80  # chroma are summed over this long to tell the mode
 
 VALENCE_SHARE = 0.5  # of valence in how unlike two moods are, where arousal counts 1 …
 OVERSHOOT_SHARE = 0.2  # … and more of it than is wanted, such as calmer than calm, so much (models/log.md)
-PATIENCE = 600  # steps: what is wanted this long after counts a third
-SWEEPS = 12  # improvements of the values to come
-
-
-class Arc:
-    """The mood asked for at any time of the output, and what each step of the song costs then.
-
-    Between the times at which moods are asked for, what is asked changes evenly.
-    """
-
-    def __init__(
-        self,
-        points: tuple[tuple[float, str], ...],
-        features: Array,
-        edges: Edges,
-        costs: Array,
-        *,
-        gap: int,
-        weight: float,
-    ) -> None:
-        """Prepare for a path.
-
-        Args:
-            points: seconds of the output and the mood asked for then, in order.
-            features: of the song, (steps, width).
-            edges: the possible jumps.
-            costs: what they cost, (steps, partners).
-            gap: steps between two jumps.
-            weight: what a horizon costs that is one deviation away from what is asked.
-        """
-        self.points, self.weight = points, weight
-        self.moods = estimate_moods(features)
-        horizon = PointerConfig().horizon_steps
-        to_come = {
-            mood: values_to_come(
-                mismatch(self.moods, np.array(MOODS[mood])) * (weight / horizon), edges, costs, gap=gap
-            )
-            for mood in {mood for _, mood in points}
-        }
-        self._to_come = np.array([to_come[mood] for _, mood in points])
-
-    def unlike(self, seconds: float) -> Array:
-        """What a horizon at each step costs when it begins at a time of the output, (steps,)."""
-        return self.weight * mismatch(self.moods, asked(self.points, seconds))
-
-    def to_come(self, seconds: float) -> Array:
-        """What is to come after each step, if it is reached at a time of the output, (steps,)."""
-        times = [time for time, _ in self.points]
-        shares = [np.interp(seconds, times, row) for row in np.eye(len(times))]
-        return np.asarray(shares @ self._to_come)
 
 
 def asked(points: tuple[tuple[float, str], ...], seconds: Array | float) -> Array:
@@ -132,29 +81,3 @@ def mismatch(moods: Array, wanted: Array) -> Array:
     overshoots = away[..., 0] * wanted[..., 0] > 0.0
     arousal = np.abs(away[..., 0]) * np.where(overshoots, OVERSHOOT_SHARE, 1.0)
     return np.asarray(arousal + VALENCE_SHARE * np.abs(away[..., 1]))
-
-
-def values_to_come(unlike: Array, edges: Edges, costs: Array, *, gap: int) -> Array:
-    """The least that the mood and the jumps to reach it will cost from each step on, fading with `PATIENCE`.
-
-        value(p) = unlike(p) + fade · min(value(p + 1), min over edges of cost + value(target))
-
-    Args:
-        unlike: what each step costs, (steps,).
-        edges: the possible jumps.
-        costs: what they cost, (steps, partners).
-        gap: steps between two jumps: what is entered is played on at least so long.
-    """
-    fade = 1.0 - 1.0 / PATIENCE
-    steps = edges.steps
-    sums = np.concatenate([[0.0], np.cumsum(unlike)])
-    landed = np.minimum(edges.targets + gap, steps - 1)
-    played = sums[landed] - sums[edges.targets]
-    values = np.full(steps, float(np.median(unlike)) * PATIENCE)
-    for _ in range(SWEEPS):
-        jump = np.min(costs + played + fade**gap * values[landed], axis=1)
-        value = values[-1]
-        for step in range(steps - 1, -1, -1):
-            value = unlike[step] + fade * min(value, jump[step])
-            values[step] = value
-    return values

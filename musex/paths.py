@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from musex.arc import Arc
 from musex.config import FEATURES, PointerConfig
 from musex.features import analyse_frames, to_mono
 from musex.form import beginnings
 from musex.joins import JoinHeadLike
 from musex.loops import between, find_closings
-from musex.moods import Arc
 from musex.outlook import Outlook
 from musex.planning.transitions import TransitionHeadLike, hear, judge_jumps
 from musex.plans import Plan, Seam, SongLike

@@ -51,3 +51,15 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
             os.waitpid(process.pid, 0)  # Popen.wait would want a lock that the interrupted code may hold
     else:
         process.wait()
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held so far, MB."""
+    try:  # ru_maxrss may be that of the process that started this one
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) / 1000.0
+    except (OSError, IndexError):
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return used / 1e6 if sys.platform == "darwin" else used / 1000.0

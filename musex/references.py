@@ -14,13 +14,13 @@ import numpy as np
 from musex.arrays import load_array, save_array
 from musex.audio import read_song
 from musex.config import FEATURES, WaveformConfig
-from musex.cost import peak_memory_mb
 from musex.dataset import Track, cache_file, describe_split, find_tracks, split_tracks
 from musex.errors import AudioError, DatasetError
 from musex.features import standardise, to_mono
 from musex.networks import keras
 from musex.networks.lstm import build_lstm
 from musex.networks.paper import build_paper
+from musex.processes import peak_memory_mb
 from musex.runs import (
     STATE_FILE,
     RunLog,

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musex import __version__
-from musex.audio import Song, read_song
+from musex.audio import Samples, Song, read_song
 from musex.checks import MEASURES, exceeded, format_measure, passes
 from musex.config import FEATURES
 from musex.errors import MusexError
-from musex.extension import Extension, song_of
 from musex.features import analyse
-from musex.files import default_page, find_song
+from musex.file_names import default_page, find_song
 from musex.form import step_levels
+from musex.inputs import song_of
 from musex.moods import asked, estimate_moods
 from musex.plans import Plan, Seam, read_plan
 from musex.progress import OnProgress, ignore_progress
@@ -168,10 +168,10 @@ def report(
     )
 
 
-def compose_cell(extension: Extension) -> str:
-    """A player and the path through the song, for a notebook's cell."""
-    plan, sound = extension.plan, Song(extension.samples, extension.sample_rate)
-    audio = _encode([sound.samples], sound, extension.seconds)
+def compose_cell(plan: Plan, samples: Samples, sample_rate: int) -> str:
+    """A player of what a plan sounds like, (frames, channels), and its path through the song, for a notebook's cell."""
+    sound = Song(samples, sample_rate)
+    audio = _encode([samples], sound, sound.seconds)
     seconds = plan.song["frames"] / plan.song["sample_rate"]
     source = base64.b64encode(audio).decode("ascii")
     return (

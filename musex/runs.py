@@ -14,7 +14,7 @@ import numpy as np
 from musex.arrays import load_arrays, save_arrays
 from musex.audio import muted_stderr
 from musex.errors import DatasetError, MusexError
-from musex.model import FORMAT_VERSION
+from musex.prediction.described import FORMAT_VERSION
 from musex.side_files import save_text, written_whole
 
 Array = np.ndarray

@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from musex.crossfade import crossfade
 from musex.errors import MusexError
 from musex.layers import with_swaps
-from musex.plans import Plan, Seam, SongLike
+from musex.plans import Plan, SongLike
 
 Array = np.ndarray
 
@@ -16,35 +17,6 @@ CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
 RING_SECONDS = 0.2  # fade where the song's own ending is cut off within its last ring, for the duration's sake
 LONGEST_REST_SECONDS = 10.0
 FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0, "loop": 0.0}  # by the plan's ending
-LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
-
-
-def crossfade(samples: Array, seam: Seam) -> Array:
-    """The crossfade of a seam, float32 (fade, channels), at the level of its sides and never above their peak.
-
-    With θ = πt/2 and the sides' correlation ρ the gains are cos θ / √(1 + ρ sin 2θ) and sin θ / √(1 + ρ sin 2θ).
-    """
-    half = seam.fade // 2
-    before = samples[seam.leave - half : seam.leave + half]
-    after = samples[seam.enter - half : seam.enter + half]
-    if not half:
-        return before
-    theta = (np.arange(2 * half) + 0.5) * (np.pi / (4 * half))
-    rho = max(seam.correlation, LEAST_CORRELATION)
-    level = np.sqrt(1.0 + rho * np.sin(2.0 * theta))
-    mixed = before * (np.cos(theta) / level)[:, None] + after * (np.sin(theta) / level)[:, None]
-    return _limit(mixed, max(float(np.abs(before).max()), float(np.abs(after).max()))).astype(np.float32)
-
-
-def _limit(mixed: Array, peak: float) -> Array:
-    """Lower the part of a crossfade that exceeds `peak`, with ramps to both ends."""
-    loudest = np.abs(mixed).max(axis=1)
-    over = np.flatnonzero(loudest > peak)
-    if not len(over):
-        return mixed
-    gain = peak / float(loudest.max()) * (1.0 - 1e-6)
-    places = np.array([-1, over[0], over[-1], len(mixed)])
-    return np.asarray(mixed * np.interp(np.arange(len(mixed)), places, [1.0, gain, gain, 1.0])[:, None])
 
 
 def check_plan(plan: Plan, song: SongLike) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 from musex.audio import Samples, Song
 from musex.chain import Chain, ModelLike, begin_chain
 from musex.checks import exceeded
+from musex.crossfade import crossfade
 from musex.errors import MusexError
 from musex.generative import continue_song
 from musex.model import WaveformModel
 from musex.settings import Options, Settings, check_seconds
-from musex.stitch import crossfade, fade_lengths, play
+from musex.stitch import fade_lengths, play
 
 Array = np.ndarray
 logger = logging.getLogger(__name__)

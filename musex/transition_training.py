@@ -20,10 +20,10 @@ from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.errors import AudioError, DatasetError
 from musex.features import analyse_frames, to_mono
 from musex.metrics import area_under_curve
-from musex.model import TRANSITION_FILE
 from musex.networks import keras
 from musex.networks.transition import HIDDEN, build_transition
 from musex.planning.transitions import hear, input_width, see
+from musex.prediction.described import TRANSITION_FILE
 from musex.regions import Limits
 from musex.runs import export
 from musex.seams import find_edges

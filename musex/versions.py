@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from musex.files import default_page, number_path, vary_file
+from musex.file_names import default_page, number_path
+from musex.files import vary_file
 from musex.model import Model, WaveformModel
 from musex.plans import Plan, read_plan
 from musex.progress import OnProgress

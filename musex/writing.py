@@ -32,10 +32,10 @@ from musex.formats import (
     output_rate,
     raw_format,
 )
-from musex.loops import mark_loop
 from musex.processes import running, tell_stop
 from musex.side_files import written_whole
 from musex.tags import prepare_output, read_source
+from musex.tags.riff import mark_loop
 
 MOST_WAITING = 20  # blocks that are made while the encoder has not taken them yet
 

@@ -21,7 +21,8 @@ from musex import audio, writing
 from musex.audio import READABLE, Song, ffmpeg, read_song, song_from_array, song_from_segment, to_segment
 from musex.config import QUALITIES
 from musex.errors import AudioError
-from musex.files import default_output, extend_file
+from musex.file_names import default_output
+from musex.files import extend_file
 from musex.formats import WRITABLE
 from musex.tags import read_source
 from musex.writing import check_output, write_song

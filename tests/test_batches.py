@@ -19,7 +19,8 @@ import soundfile
 from musex import cli
 from musex.batches import Task, extend_songs, find_tasks
 from musex.errors import AudioError, DurationError, MusexError
-from musex.files import extend_file, number_path
+from musex.file_names import number_path
+from musex.files import extend_file
 from musex.ledgers import LEDGER, Origin, is_done, remember
 from musex.plans import read_plan
 from musex.versions import Version

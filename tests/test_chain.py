@@ -15,6 +15,7 @@ from musex.audio import Song
 from musex.chain import begin_chain, plan_song
 from musex.checks import count_exceeded, exceeded
 from musex.config import FEATURES, PointerConfig
+from musex.crossfade import crossfade
 from musex.errors import DurationError, MusexError
 from musex.features import analyse
 from musex.plans import Plan, common_share
@@ -22,7 +23,7 @@ from musex.regions import Limits, find_region
 from musex.seams import find_edges
 from musex.search import SEARCH
 from musex.settings import Settings
-from musex.stitch import RING_SECONDS, crossfade, render
+from musex.stitch import RING_SECONDS, render
 
 RATE = 8000
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.cost import measure_cost, peak_memory_mb, prediction_seconds
+from musex.cost import measure_cost, prediction_seconds
 from musex.errors import MusexError
 from musex.model import load_model
+from musex.processes import peak_memory_mb
 
 
 def test_a_prediction_costs_more_from_a_longer_memory() -> None:

@@ -18,7 +18,7 @@ import musex
 from musex import cli
 from musex.audio import song_from_array
 from musex.errors import AudioError, DurationError, MusexError
-from musex.files import default_output
+from musex.file_names import default_output
 from musex.paths import PathSearch
 from musex.settings import check_seconds
 

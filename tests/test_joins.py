@@ -9,16 +9,8 @@ from musex.alignment import align_seam
 from musex.audio import read_song
 from musex.config import FEATURES
 from musex.features import analyse_mono, to_mono
-from musex.joins import (
-    KINDS,
-    beat_steps,
-    best_match,
-    draw_junctions,
-    junction_window,
-    seam_log_odds,
-    seam_window,
-    splice,
-)
+from musex.joins import junction_window, seam_log_odds, seam_window, splice
+from musex.junctions import KINDS, beat_steps, best_match, draw_junctions
 from musex.model import load_model
 
 RATE = FEATURES.sample_rate

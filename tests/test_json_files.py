@@ -14,7 +14,7 @@ from musex.audio import Song, song_from_array
 from musex.checks import MEASURES, format_measure
 from musex.cli import run
 from musex.errors import ModelError, MusexError
-from musex.files import find_song
+from musex.file_names import find_song
 from musex.json_files import fits, parse_json
 from musex.model import load_model
 from musex.plans import Plan, Seam, Span, Swap, read_plan

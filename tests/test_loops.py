@@ -11,7 +11,7 @@ import soundfile
 
 import musex
 from musex.audio import ffmpeg
-from musex.loops import mark_loop
+from musex.tags.riff import mark_loop
 
 RATE = 44_100
 SECONDS = 12.0

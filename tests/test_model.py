@@ -11,8 +11,9 @@ import pytest
 
 from musex.errors import ModelError
 from musex.features import analyse
-from musex.model import load_model, packaged_model
+from musex.model import load_model
 from musex.prediction import trial
+from musex.prediction.described import packaged_model
 from tests.phrases import compose
 
 

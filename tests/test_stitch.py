@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from musex.alignment import align_seam, level_error, level_step, onset_strength
 from musex.audio import Song
+from musex.crossfade import crossfade
 from musex.errors import MusexError
 from musex.plans import Plan, Seam, Span
-from musex.stitch import crossfade, render
+from musex.stitch import render
 
 RATE = 22_050
 

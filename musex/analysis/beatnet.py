@@ -17,11 +17,11 @@ import soxr
 from musex.analysis.bar_pointer import Beats, decode
 from musex.config import exact_div
 from musex.errors import ModelError
-from musex.model import packaged_model
+from musex.packaged import packaged_file
 
 Array = np.ndarray
 
-WEIGHTS = packaged_model().with_name("beatnet.npz")
+WEIGHTS = packaged_file("beatnet.npz")
 BLOCK_FRAMES = 2048  # frames transformed at once
 STRETCH_FRAMES = 1000  # frames of a song that are heard in a row, …
 WARM_UP_FRAMES = 400  # … after so many that precede them

@@ -6,7 +6,8 @@ import numpy as np
 
 from musex.config import TRANSITION_QUESTIONS
 from musex.errors import ModelError
-from musex.model import Runner, load_described, load_runner, read_description, run
+from musex.prediction.described import load_described, read_description
+from musex.prediction.litert import Runner, load_runner, run
 
 Array = np.ndarray
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from musex.audio import most_bytes
 from musex.errors import ModelError
+from musex.prediction.litert import load_runner, run
 from musex.processes import running_python
 
 LONGEST_SECONDS = 120.0  # of loading a model and running it once
@@ -44,8 +45,6 @@ def try_model(path: Path, shapes: Shapes, *, delegate: bool = True) -> None:
 def main(path: str, shapes: str, delegate: str) -> None:
     """In a process of its own: exit with 1 and tell on stdout why a model cannot be used."""
     _limit_memory()
-    from musex.model import load_runner, run  # which tries models by this module
-
     wanted: dict[str, list[int]] = json.loads(shapes)
     try:
         runner = load_runner(Path(path), set(wanted), delegate=bool(int(delegate)))

@@ -14,6 +14,7 @@ from musex.tags.items import Chapter, DamagedTagsError, Item, Tags, numbered
 from musex.tags.names import INFO_CHUNKS, NAMES_OF_INFO
 
 LARGEST_CHUNK = 2**30  # bytes that are read
+MOST_LOOP_FRAMES = (1 << 32) - 1  # that a sampler chunk can tell
 _KEPT = (b"bext", b"iXML", b"axml", b"_PMX", b"cart")
 _LOUDNESS = slice(412, 422)  # of a broadcast extension from version 2 on
 _UNSAID = struct.pack("<5h", *[0x7FFF] * 5)
@@ -157,3 +158,12 @@ def _parse_chunk(name: bytes, content: bytes) -> Item:
     fields = {"DESCRIPTION": slice(0, 256), "ORIGINATOR": slice(256, 288), "DATE": slice(320, 330)}
     texts = {field: _text(content[place]) for field, place in fields.items()}
     return Item(tuple((field, text) for field, text in texts.items() if text), "chunk", key, content)
+
+
+def mark_loop(path: Path, frames: int, sample_rate: int) -> None:
+    """Append a `smpl` chunk to a WAV file (RF64 too): the whole of it is one loop, for ever."""
+    if frames > MOST_LOOP_FRAMES:
+        return
+    period = round(1e9 / sample_rate)
+    sampler = struct.pack("<9I", 0, 0, period, 60, 0, 0, 0, 1, 0)  # middle C, one loop
+    append_chunk(path, b"smpl", sampler + struct.pack("<6I", 0, 0, 0, frames - 1, 0, 0))  # forward, all of it, endless

@@ -14,8 +14,9 @@ from musex.audio import ffmpeg, read_song, song_from_array
 from musex.extension import plan
 from musex.files import extend_file
 from musex.formats import WRITABLE
-from musex.model import Model, load_model, packaged_model
+from musex.model import Model, load_model
 from musex.plans import Plan
+from musex.prediction.described import packaged_model
 from musex.side_files import temporary_folder
 from musex.stitch import render
 from musex.tags import read_source, read_tags
