@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from musex.config import PointerConfig
-from musex.dataset import load_tracks, split_tracks
-from musex.evaluation import evaluate
-from musex.model import load_model
-from musex.runs import export
-from musex.training import TrainingConfig, describe, train_pointer
+from musex.evaluation.comparison import evaluate
+from musex.prediction.model import load_model
+from musex.training.dataset import load_tracks, split_tracks
+from musex.training.runs import export
+from musex.training.train import TrainingConfig, describe, train_pointer
 
 WHOLE, BATCHES_PER_EPOCH = "whole", 200
 NETWORKS = {
@@ -50,7 +50,7 @@ def main() -> None:
     validation = tuple(options.validation)
     untrained = options.runs / "random weights"
     if not (untrained / "pointer.tflite").exists():
-        from musex.networks.pointer import build_pointer
+        from musex.training.networks.pointer import build_pointer
 
         untrained.mkdir(parents=True, exist_ok=True)
         export(

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import read_song
-from musex.dataset import load_tracks, split_tracks
+from musex.analysis.features import to_mono
+from musex.audio.reading import read_song
 from musex.errors import AudioError
-from musex.features import to_mono
-from musex.junctions import KINDS, draw_junctions
 from musex.metrics import area_under_curve
-from musex.model import load_model
 from musex.prediction.join_head import JoinHead
+from musex.prediction.model import load_model
+from musex.training.dataset import load_tracks, split_tracks
+from musex.training.junctions import KINDS, draw_junctions
 
 Array = np.ndarray
 Scores = dict[str, Array]  # by judge: how real each junction of a track seems

@@ -6,7 +6,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from musex.runs import LOG_FILE, SETTINGS_FILE, read_rows
+from musex.training.runs import LOG_FILE, SETTINGS_FILE, read_rows
 
 Rows = list[dict[str, float]]
 PARTS = 5  # equal times at which both are read

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from musex.config import FEATURES
-from musex.dataset import Track, load_tracks, split_tracks
+from musex.training.dataset import Track, load_tracks, split_tracks
 
 EXCERPT_STEPS, STRIDE_STEPS, EVERY_SECONDS = 50, 5, 20
 SUSPICIOUS_DB = 3.5

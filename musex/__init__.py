@@ -12,16 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from musex.audio import Song, read_song
+    from musex.audio.reading import Song, read_song
     from musex.errors import MusexError
-    from musex.evaluation import evaluate
+    from musex.evaluation.comparison import evaluate
     from musex.extension import Extension, extend, plan, predict
     from musex.files import extend_file, render_file
     from musex.inspection import SongInfo, info
-    from musex.model import Prediction, load_model
     from musex.plans import Plan
-    from musex.reports import report, report_file
-    from musex.stitch import render
+    from musex.prediction.model import Prediction, load_model
+    from musex.rendering.stitch import render
+    from musex.views.reports import report, report_file
 
 __version__ = "0.1.0"
 
@@ -51,21 +51,21 @@ _HOMES = {
     "Extension": "extension",
     "MusexError": "errors",
     "Plan": "plans",
-    "Prediction": "model",
-    "Song": "audio",
+    "Prediction": "prediction.model",
+    "Song": "audio.reading",
     "SongInfo": "inspection",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.comparison",
     "extend": "extension",
     "extend_file": "files",
     "info": "inspection",
-    "load_model": "model",
+    "load_model": "prediction.model",
     "plan": "extension",
     "predict": "extension",
-    "read_song": "audio",
-    "render": "stitch",
+    "read_song": "audio.reading",
+    "render": "rendering.stitch",
     "render_file": "files",
-    "report": "reports",
-    "report_file": "reports",
+    "report": "views.reports",
+    "report_file": "views.reports",
 }
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from musex.signals import Stopped, listen
+from musex.system.signals import Stopped, listen
 
 STOPPED = "musex: stopped"
 
@@ -27,7 +27,7 @@ def main() -> None:
     plug_streams()
     try:
         listen("SIGINT", "SIGTERM", "SIGHUP", message=f"{STOPPED}\n")
-        from musex.cli import run
+        from musex.cli.app import run
 
         code = run(sys.argv[1:])
     except Stopped as stopped:

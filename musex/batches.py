@@ -12,19 +12,19 @@ from string import Formatter
 from typing import Any, Unpack
 
 from musex import __version__
-from musex.audio import READABLE, check_song
+from musex.audio.file_names import default_output
+from musex.audio.formats import FORMATS, WRITABLE
+from musex.audio.reading import READABLE, check_song
+from musex.audio.tags import read_tags
 from musex.errors import AudioError, MusexError, suggest
-from musex.file_names import default_output
-from musex.formats import FORMATS, WRITABLE
-from musex.ledgers import Origin, hash_settings, hash_song, is_done, read_ledger, remember
-from musex.model import WaveformModel, load_model
 from musex.plans import Plan
-from musex.progress import OnProgress
+from musex.prediction.model import WaveformModel, load_model
 from musex.settings import Options, Settings, check_seconds
-from musex.side_files import LONGEST_NAME, name_beside, shorten
-from musex.tags import read_tags
+from musex.system.ledgers import Origin, hash_settings, hash_song, is_done, read_ledger, remember
+from musex.system.progress import OnProgress
+from musex.system.side_files import LONGEST_NAME, name_beside, shorten
+from musex.system.workers import collected_warnings, work_side_by_side
 from musex.versions import Version, make_versions, name_versions
-from musex.workers import collected_warnings, work_side_by_side
 
 logger = logging.getLogger(__name__)
 

@@ -13,15 +13,15 @@ import numpy as np
 import soundfile
 
 from musex import __version__
-from musex.audio import STALL_SECONDS, ffmpeg, read_song, song_from_array
-from musex.caches import place_caches
+from musex.analysis.features import analyse
+from musex.audio.formats import WRITABLE
+from musex.audio.reading import STALL_SECONDS, ffmpeg, read_song, song_from_array
+from musex.audio.writing import write_song
 from musex.errors import MusexError
 from musex.extension import extend
-from musex.features import analyse
-from musex.formats import WRITABLE
-from musex.model import load_model
-from musex.side_files import temporary_folder
-from musex.writing import write_song
+from musex.prediction.model import load_model
+from musex.system.caches import place_caches
+from musex.system.side_files import temporary_folder
 
 PACKAGES = ("numpy", "soundfile", "soxr", "librosa", "pydub", "ai-edge-litert", "imageio-ffmpeg", "tensorflow")
 SECONDS = 20.0

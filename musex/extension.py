@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from musex.audio import Samples, Song, to_segment
-from musex.chain import plan_song
+from musex.analysis.features import analyse
+from musex.audio.inputs import song_of
+from musex.audio.reading import Samples, Song, to_segment
 from musex.config import FEATURES
 from musex.errors import ModelError, MusexError
-from musex.features import analyse
-from musex.generative import continue_song
-from musex.inputs import song_of
-from musex.model import Model, Prediction, WaveformModel, load_model
-from musex.outputs import write_plan
+from musex.planning.chain import plan_song
 from musex.plans import Plan
-from musex.progress import OnProgress, ignore_progress
+from musex.prediction.model import Model, Prediction, WaveformModel, load_model
+from musex.rendering.generative import continue_song
+from musex.rendering.outputs import write_plan
+from musex.rendering.stitch import render
 from musex.settings import Options, Settings, check_seconds
-from musex.stitch import render
-from musex.wording import format_count, format_time
+from musex.system.progress import OnProgress, ignore_progress
+from musex.system.wording import format_count, format_time
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
@@ -77,7 +77,7 @@ class Extension:
 
     def _repr_html_(self) -> str:
         """A player and a picture of the path through the song, for notebooks."""
-        from musex.reports import compose_cell
+        from musex.views.reports import compose_cell
 
         return compose_cell(self.plan, self.samples, self.sample_rate)
 
@@ -103,7 +103,7 @@ def extend(
         seconds: How long the result shall be: more than 0, at most 24 h.
         sample_rate: Hz; for arrays, and only for them.
         model: A loaded model, or the file or folder of one; without it the packaged model. After the end of the song
-            a generative one, `paper` or `lstm`, plays what it predicts; see `musex.generative`.
+            a generative one, `paper` or `lstm`, plays what it predicts; see `musex.rendering.generative`.
         on_progress: Called with what is being done and how much of it is done, 0 to 1.
         options: `seed`, `ending`, `avoid` and more; see `musex.settings.Settings`.
 

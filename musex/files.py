@@ -8,24 +8,24 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Unpack
 
-from musex.audio import Samples, Song, check_song
-from musex.chain import Chain, begin_chain, plan_chain, plan_of
+from musex.audio.file_names import default_output, find_song
+from musex.audio.formats import FORMATS, check_size
+from musex.audio.inputs import read_logged
+from musex.audio.reading import Samples, Song, check_song
+from musex.audio.writing import check_output, pipe_song
 from musex.errors import MusexError
 from musex.extension import model_of
-from musex.file_names import default_output, find_song
-from musex.formats import FORMATS, check_size
-from musex.generative import continue_song
-from musex.inputs import read_logged
-from musex.measures import measure_plan
-from musex.model import Model, WaveformModel, load_model
-from musex.outputs import made_by, title_of, write_output, write_plan
+from musex.planning.chain import Chain, begin_chain, plan_chain, plan_of
+from musex.planning.measures import measure_plan
 from musex.plans import Plan, read_plan
-from musex.progress import OnProgress, ignore_progress
+from musex.prediction.model import Model, WaveformModel, load_model
+from musex.rendering.generative import continue_song
+from musex.rendering.outputs import made_by, title_of, write_output, write_plan
+from musex.rendering.stitch import render
+from musex.rendering.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
 from musex.settings import Options, Settings, check_seconds
-from musex.side_files import check_side_file, save_text
-from musex.stitch import render
-from musex.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
-from musex.writing import check_output, pipe_song
+from musex.system.progress import OnProgress, ignore_progress
+from musex.system.side_files import check_side_file, save_text
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def stream_file(
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> None:
-    """Make a song last `seconds` into a pipe, each part as soon as it is predicted; see `musex.streaming`.
+    """Make a song last `seconds` into a pipe, each part as soon as it is predicted; see `musex.rendering.streaming`.
 
     Raises:
         MusexError: As `extend`; the format cannot be used, or the ending is "loop".

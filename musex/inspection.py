@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musex.analysis import beatnet
-from musex.audio import Song, read_song
-from musex.caches import place_caches
+from musex.analysis.features import analyse_mono, to_mono
+from musex.audio.inputs import song_of
+from musex.audio.reading import Song, read_song
+from musex.audio.tags import read_source
 from musex.config import FEATURES, FeatureConfig
-from musex.features import analyse_mono, to_mono
-from musex.inputs import song_of
-from musex.regions import Region, find_material, find_region, limits_ladder
-from musex.seams import find_edges
+from musex.planning.jumps import find_edges
+from musex.planning.material import Region, find_material, find_region, limits_ladder
 from musex.settings import Settings
-from musex.tags import read_source
+from musex.system.caches import place_caches
 
 if TYPE_CHECKING:
     from pydub import AudioSegment

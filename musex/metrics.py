@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from musex.analysis.features import hz_to_mel, mel_to_hz
 from musex.config import FEATURES, FeatureConfig
-from musex.features import hz_to_mel, mel_to_hz
 
 Array = np.ndarray
 

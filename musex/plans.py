@@ -9,9 +9,9 @@ import numpy as np
 
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
-from musex.json_files import check_types, fits, parse_json, read_json_text
 from musex.settings import Settings
-from musex.wording import format_count, format_time
+from musex.system.json_files import check_types, fits, parse_json, read_json_text
+from musex.system.wording import format_count, format_time
 
 Array = np.ndarray
 
@@ -72,7 +72,7 @@ class Seam:
     enter: int  # of the source: where the span after begins ("to" in the file)
     fade: int
     correlation: float  # of both sides over the crossfade, -1 to 1
-    level_db: float  # see `musex.alignment.level_error`
+    level_db: float  # see `musex.seams.alignment.level_error`
     flux_percentile: float  # of the spectral flux at the seam among the song's own
     rhythm_ms: float | None  # how far the onsets of both sides lie apart; None without a pulse to tell by
     beat: float | None = None  # how likely it goes on at the same place between beats, 0 to 1; None where none can tell
@@ -81,7 +81,7 @@ class Seam:
 
 @dataclass(frozen=True)
 class Swap:
-    """A stretch whose percussive part comes from elsewhere in the song; all in samples, see `musex.layers`."""
+    """A stretch whose percussive part comes from elsewhere in the song; all in samples, see `musex.planning.layers`."""
 
     at: int  # of the output: where it begins
     frames: int

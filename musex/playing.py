@@ -20,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from musex.audio import Samples, Song, read_song
-from musex.chain import Chain, ModelLike
+from musex.audio.reading import Samples, Song, read_song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
-from musex.model import Model, load_model
-from musex.paths import PathSearch
-from musex.search import SEARCH
+from musex.planning.chain import Chain, ModelLike
+from musex.planning.path import PathSearch
+from musex.planning.weights import SEARCH
+from musex.prediction.model import Model, load_model
+from musex.rendering.stitch import play
+from musex.rendering.streaming import grow
 from musex.settings import Settings
-from musex.signals import undoing
-from musex.stitch import play
-from musex.streaming import grow
+from musex.system.signals import undoing
 
 Array = np.ndarray
 

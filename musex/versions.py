@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from musex.file_names import default_page, number_path
+from musex.audio.file_names import default_page, number_path
 from musex.files import vary_file
-from musex.model import Model, WaveformModel
 from musex.plans import Plan, read_plan
-from musex.progress import OnProgress
+from musex.prediction.model import Model, WaveformModel
 from musex.settings import Options
-from musex.side_files import check_side_file
+from musex.system.progress import OnProgress
+from musex.system.side_files import check_side_file
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def make_versions(
     for page in pages:
         check_side_file(page, force, song_path, *outputs, *plans)
     if pages:
-        from musex.reports import page_kbps  # with what draws pages, which takes time to import
+        from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
 
         page_kbps(seconds)  # too long for a page: better said before the music is made
     if plans and set(outputs) | set(plans) <= set(done):
@@ -91,7 +91,7 @@ def make_versions(
             **options,
         )
     if pages:
-        from musex.reports import save_reports
+        from musex.views.reports import save_reports
 
         paged = [plan for plan, version in zip(made, versions, strict=True) if version.page in pages]
         save_reports(paged, song_path, pages, on_progress, force=force, on_written=on_written)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import ffmpeg, read_song
+from musex.audio.reading import ffmpeg, read_song
 
 ROOT = Path(__file__).parent.parent
 FIRST_PREDICTION_SECONDS = 3.0
@@ -25,9 +25,9 @@ MP3_RATIO, MP3_SECONDS = 1.5, 3.0  # times what ffmpeg alone needs, plus
 PEAK_MEGABYTES = 700.0
 FIRST_PREDICTION = """
 import sys, time
-from musex.audio import read_song
-from musex.features import analyse
-from musex.model import load_model
+from musex.audio.reading import read_song
+from musex.analysis.features import analyse
+from musex.prediction.model import load_model
 song = read_song(sys.argv[1])
 features = analyse(song.samples, song.sample_rate)
 model = load_model()
@@ -84,7 +84,7 @@ def main() -> int:
             make_long_song(song, 180)
         wav, mp3, alone = (folder / file for file in ("long.wav", "long.mp3", "alone.mp3"))
         extend = [sys.executable, "-m", "musex", "extend", str(song), "--minutes", str(options.minutes), "--force"]
-        # As musex/writing.py has it encoded.
+        # As musex/audio/writing.py has it encoded.
         settings = ["-c:a", "libmp3lame", "-compression_level", "7", "-b:a", "192k", "-fflags", "+bitexact"]
         first = best([sys.executable, "-c", FIRST_PREDICTION, str(song)], options.repeats)
         to_wav = best([*extend, "-o", str(wav)], options.repeats)

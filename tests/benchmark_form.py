@@ -18,10 +18,10 @@ sys.path.insert(0, str(ROOT / "examples"))
 import groove  # noqa: E402 - found by the path above
 import waltz  # noqa: E402
 
-from musex.audio import Song, read_song  # noqa: E402
-from musex.chain import plan_song  # noqa: E402
-from musex.model import load_model  # noqa: E402
-from musex.search import SEARCH  # noqa: E402
+from musex.audio.reading import Song, read_song  # noqa: E402
+from musex.planning.chain import plan_song  # noqa: E402
+from musex.planning.weights import SEARCH  # noqa: E402
+from musex.prediction.model import load_model  # noqa: E402
 
 LATE = 0.1  # beats after an attack that still count as before it: cuts are made right before attacks
 RATE = 22_050

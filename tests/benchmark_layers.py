@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from musex.audio import Song
+from musex.audio.reading import Song
 from musex.config import FEATURES
-from musex.endurance import follow
+from musex.evaluation.endurance import follow
 from musex.extension import extend
-from musex.joins import REACH_SECONDS, junction_window, whole_window
-from musex.layers import exchange, percussion
 from musex.metrics import area_under_curve
-from musex.model import load_model
+from musex.planning.layers import exchange, percussion
 from musex.plans import Plan
+from musex.prediction.model import load_model
+from musex.seams.joins import REACH_SECONDS, junction_window, whole_window
 from tests.songs import examine_songs, song_arguments
 
 LENGTHS = (60.0, 300.0)  # of the songs, seconds

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import Song
-from musex.chain import plan_song
+from musex.analysis.features import analyse
+from musex.analysis.form import smooth, step_levels
+from musex.analysis.moods import SMOOTH_STEPS, asked, delivered
+from musex.audio.reading import Song
 from musex.config import FEATURES
-from musex.features import analyse
-from musex.form import smooth, step_levels
-from musex.model import load_model
-from musex.moods import SMOOTH_STEPS, asked, delivered
+from musex.planning.chain import plan_song
+from musex.prediction.model import load_model
 from tests.songs import examine_songs, song_arguments
 
 ARC = ((0.0, "calm"), (300.0, "intense"), (600.0, "calm"))

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import Song
-from musex.chain import plan_song
-from musex.endurance import follow
-from musex.features import analyse
-from musex.model import load_model
+from musex.analysis.features import analyse
+from musex.audio.reading import Song
+from musex.evaluation.endurance import follow
+from musex.evaluation.seam_classifier import looper_seams
+from musex.planning.chain import plan_song
+from musex.planning.material import find_region
 from musex.plans import Plan
-from musex.regions import find_region
-from musex.seam_evaluation import looper_seams
+from musex.prediction.model import load_model
 from tests.songs import add_looper, examine_songs, song_arguments
 
 RATE = 10  # steps a second

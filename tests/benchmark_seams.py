@@ -12,13 +12,13 @@ from functools import partial
 
 import numpy as np
 
-from musex.alignment import level_error, level_step
-from musex.audio import Song
-from musex.chain import plan_song
-from musex.checks import BOUNDS, exceeded
-from musex.model import load_model
+from musex.audio.reading import Song
+from musex.evaluation.seam_classifier import looper_seams
+from musex.planning.chain import plan_song
 from musex.plans import Seam
-from musex.seam_evaluation import looper_seams
+from musex.prediction.model import load_model
+from musex.seams.alignment import level_error, level_step
+from musex.seams.bounds import BOUNDS, exceeded
 from tests.songs import add_looper, examine_songs, song_arguments
 
 LENGTHS = (30.0, math.inf)  # of the songs, seconds

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import Song, read_song
-from musex.chain import plan_song
+from musex.audio.reading import Song, read_song
 from musex.errors import DurationError
-from musex.model import Model, load_model
+from musex.planning.chain import plan_song
+from musex.prediction.model import Model, load_model
+from musex.rendering.stitch import render
 from musex.settings import ENDINGS, MOODS, Options
-from musex.stitch import render
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SONGS = ("groove.mp3", "waltz.mp3", "drift.mp3")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.audio import read_song
-from musex.cli import run
-from musex.writing import write_song
+from musex.audio.reading import read_song
+from musex.audio.writing import write_song
+from musex.cli.app import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("models/*.md")])

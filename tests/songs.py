@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from musex.audio import Song, read_song
+from musex.audio.reading import Song, read_song
 from musex.errors import MusexError
-from musex.seam_evaluation import draw_songs
+from musex.evaluation.seam_classifier import draw_songs
 
 Found = TypeVar("Found")
 

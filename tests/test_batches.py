@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex import cli
+from musex.audio.file_names import number_path
 from musex.batches import Task, extend_songs, find_tasks
+from musex.cli import app as cli
 from musex.errors import AudioError, DurationError, MusexError
-from musex.file_names import number_path
 from musex.files import extend_file
-from musex.ledgers import LEDGER, Origin, is_done, remember
 from musex.plans import read_plan
+from musex.system.ledgers import LEDGER, Origin, is_done, remember
 from musex.versions import Version
 
 

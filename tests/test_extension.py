@@ -15,11 +15,11 @@ import soundfile
 from pydub import AudioSegment
 
 import musex
-from musex import cli
-from musex.audio import song_from_array
+from musex.audio.file_names import default_output
+from musex.audio.reading import song_from_array
+from musex.cli import app as cli
 from musex.errors import AudioError, DurationError, MusexError
-from musex.file_names import default_output
-from musex.paths import PathSearch
+from musex.planning.path import PathSearch
 from musex.settings import check_seconds
 
 RATE = 44_100

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musex import cli, features
-from musex.audio import song_from_array
+from musex.analysis import features
+from musex.analysis.features import analyse_mono
+from musex.audio.reading import song_from_array
+from musex.cli import app as cli
 from musex.diagnosis import diagnose
-from musex.features import analyse_mono
 from musex.inspection import PITCH_CLASSES, estimate_key, inspect_file, inspect_song
 
 ROOT = Path(__file__).parent.parent

@@ -180,9 +180,9 @@ def test_wheel_works_outside_the_checkout_without_network_or_ffmpeg(
         "    if event.startswith('socket.'): raise SystemExit(f'{event}: the network is asked for')\n"
         "sys.addaudithook(refuse)\n"
         "os.environ['PATH'] = ''  # no ffmpeg, no compiler\n"
-        "import musex, musex.model\n"
+        "import musex, musex.prediction.model\n"
         "plan = musex.extend_file(sys.argv[1], 'long.mp3', seconds=8)\n"
-        "print(musex.__file__, musex.model.packaged_model(), plan.model['name'], sep='\\n')"
+        "print(musex.__file__, musex.prediction.model.packaged_model(), plan.model['name'], sep='\\n')"
     )
     package, model, name = run_python(code, str(wav_path), path=installed, cwd=tmp_path).splitlines()
     assert (tmp_path / "long.mp3").stat().st_size > 10_000

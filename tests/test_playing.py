@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import musex
-from musex.cli import run
-from musex.model import Model, load_model
+from musex.cli.app import run
 from musex.playing import CALMER, MORE_INTENSE, NEXT, QUIT, _console_keys, made_ahead, play_live
-from tests.test_moods import sections
+from musex.prediction.model import Model, load_model
+from tests.analysis.test_moods import sections
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import typer
 
-from musex.cli import app, run
+from musex.cli.app import app, run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

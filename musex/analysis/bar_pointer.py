@@ -35,7 +35,7 @@ class BarPointerConfig:
     longest_move: float = 0.012  # seconds: farther the regression moves no clear beat
     bars: dict[int, float] = field(default_factory=lambda: {2: 1.5, 3: 0.7, 4: 0.0, 5: 3.0, 6: 1.5, 7: 3.5})
     bar_change: float = 8.0  # price of another metre from here on, and of a bar broken off
-    least_confidence: float = 0.3  # below: no pulse; noise stays below 0.2, see tests/test_bar_pointer.py
+    least_confidence: float = 0.3  # below: no pulse; noise stays below 0.2, see tests/analysis/test_bar_pointer.py
     fewest_beats: int = 8
 
 
@@ -116,7 +116,7 @@ def decode(activations: Array, rate: int = 50, config: BarPointerConfig = CONFIG
 
     Args:
         activations: Probabilities of a beat (downbeats, too) and of a downbeat, (frames, 2). Frame n is the n-th hop,
-            its middle at (n + 0.5) / rate, as `musex.features` counts.
+            its middle at (n + 0.5) / rate, as `musex.analysis.features` counts.
         rate: Frames a second.
         config: Prices and bounds.
     """

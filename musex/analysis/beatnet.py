@@ -17,7 +17,7 @@ import soxr
 from musex.analysis.bar_pointer import Beats, decode
 from musex.config import exact_div
 from musex.errors import ModelError
-from musex.packaged import packaged_file
+from musex.system.packaged import packaged_file
 
 Array = np.ndarray
 

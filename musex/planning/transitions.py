@@ -18,9 +18,9 @@ from typing import Protocol
 
 import numpy as np
 
+from musex.analysis.features import to_rows
+from musex.analysis.form import beginnings, step_levels
 from musex.config import FEATURES, TRANSITION_QUESTIONS
-from musex.features import to_rows
-from musex.form import beginnings, step_levels
 
 Array = np.ndarray
 
@@ -46,7 +46,7 @@ class Heard:
     """A song as transitions are seen in it.
 
     Attributes:
-        features: float32 (steps, width); see `musex.features.analyse_mono`.
+        features: float32 (steps, width); see `musex.analysis.features.analyse_mono`.
         attacks: float32 (frames, bands), rise of the log-mel in each band; see `band_attacks`.
         chroma: float32 (frames, n_chroma).
     """
@@ -114,7 +114,7 @@ class Heard:
 
 
 def hear(log_mel: Array, chroma: Array) -> Heard:
-    """A song as transitions are seen in it, from what `musex.features.analyse_frames` gives."""
+    """A song as transitions are seen in it, from what `musex.analysis.features.analyse_frames` gives."""
     return Heard(to_rows(log_mel, chroma), band_attacks(log_mel), chroma)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from musex.errors import ModelError
-from musex.json_files import parse_json, read_json_text
-from musex.packaged import packaged_file
 from musex.prediction.litert import Runner, load_runner
 from musex.prediction.trial import Shapes, try_model
+from musex.system.json_files import parse_json, read_json_text
+from musex.system.packaged import packaged_file
 
 MODEL_NAME = "pointer"
 TRANSITION_FILE = "transition.tflite"

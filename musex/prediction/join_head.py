@@ -17,6 +17,6 @@ class JoinHead:
         self.runner, _ = load_described(path, {"window": (1, 0, 0)}, read_description(path))
 
     def judge(self, window: Array) -> float:
-        """Log-odds that a junction, heard as `musex.joins.junction_window` (frames, n_mels), is real."""
+        """Log-odds that a junction, heard as `musex.seams.joins.junction_window` (frames, n_mels), is real."""
         outputs = run(self.runner, window=window[None].astype(np.float32))
         return float(next(iter(outputs.values()))[0, 0])

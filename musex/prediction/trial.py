@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import most_bytes
+from musex.audio.reading import most_bytes
 from musex.errors import ModelError
 from musex.prediction.litert import load_runner, run
-from musex.processes import running_python
+from musex.system.processes import running_python
 
 LONGEST_SECONDS = 120.0  # of loading a model and running it once
 CODE = "import sys; from musex.prediction.trial import main; main(*sys.argv[1:])"
@@ -25,7 +25,7 @@ def try_model(path: Path, shapes: Shapes, *, delegate: bool = True) -> None:
     Args:
         path: The file.
         shapes: Of its inputs; 0 is what the file itself says.
-        delegate: As in `musex.model.load_runner`.
+        delegate: As in `musex.prediction.model.load_runner`.
 
     Raises:
         ModelError: It cannot be loaded or run, crashes, or takes too much time or memory.

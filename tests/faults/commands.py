@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from musex.arrays import load_array
-from musex.audio import Song, read_song
+from musex.audio.reading import Song, read_song
 from musex.errors import MusexError
-from musex.ledgers import LEDGER
 from musex.plans import Plan, Seam, Span, describe_song
 from musex.settings import Settings
-from musex.side_files import temporary_folder
+from musex.system.arrays import load_array
+from musex.system.ledgers import LEDGER
+from musex.system.side_files import temporary_folder
 from tests.conftest import synthesise
 from tests.processes import musex_process, wait_for_handlers
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio import ffmpeg, read_song, song_from_array
+from musex.audio.formats import WRITABLE
+from musex.audio.reading import ffmpeg, read_song, song_from_array
+from musex.audio.tags import read_source, read_tags
+from musex.audio.writing import write_song
 from musex.extension import plan
 from musex.files import extend_file
-from musex.formats import WRITABLE
-from musex.model import Model, load_model
 from musex.plans import Plan
 from musex.prediction.described import packaged_model
-from musex.side_files import temporary_folder
-from musex.stitch import render
-from musex.tags import read_source, read_tags
-from musex.writing import write_song
+from musex.prediction.model import Model, load_model
+from musex.rendering.stitch import render
+from musex.system.side_files import temporary_folder
 from tests.conftest import synthesise
 from tests.faults.cases import Promise, tried
 from tests.faults.mutators import damage_bytes, odd_json

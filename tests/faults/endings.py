@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.arrays import load_arrays
-from musex.side_files import save_text
+from musex.system.arrays import load_arrays
+from musex.system.side_files import save_text
 from tests.faults.cases import Promise
 from tests.faults.commands import (
     HUNG_SECONDS,
@@ -28,7 +28,7 @@ CHECKPOINTS = """
 import sys
 from pathlib import Path
 import numpy as np
-from musex.arrays import save_arrays
+from musex.system.arrays import save_arrays
 while True:
     for number in range(1_000):
         save_arrays({"weights": np.full(100_000, number), "progress": np.array([number])}, Path(sys.argv[1]))

@@ -12,8 +12,8 @@ import numpy as np
 
 from musex.errors import MusexError
 from musex.files import extend_file
-from musex.ledgers import LEDGER
-from musex.model import load_model
+from musex.prediction.model import load_model
+from musex.system.ledgers import LEDGER
 from tests.faults.cases import Promise
 from tests.faults.commands import Command, Place, describe, told_errors
 from tests.faults.damaged import song_file

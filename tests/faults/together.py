@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from musex.extension import plan
-from musex.ledgers import LEDGER
-from musex.model import Model, load_model
+from musex.prediction.model import Model, load_model
+from musex.system.ledgers import LEDGER
 from tests.conftest import synthesise
 from tests.faults.cases import Promise
 from tests.faults.commands import HUNG_SECONDS, RATE, Command, Place, describe, is_in_words, is_whole

@@ -1,0 +1,1 @@
+"""Songs as files: read, written, with their tags and formats. Knows no plan."""

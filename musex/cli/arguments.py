@@ -1,0 +1,158 @@
+"""What the command line takes: options that several commands share, and what their text means."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musex.config import QUALITIES
+from musex.errors import MusexError, suggest
+from musex.settings import find_fault
+
+
+class UsageError(MusexError):
+    """An option or an argument cannot be used, whatever the song: exit code 2."""
+
+
+def count_option(*names: str, least: int, metavar: str = "N", **shown: Any) -> Any:
+    """An option that takes a whole number."""
+
+    def parse(text: str | int) -> int:  # a default is an int already
+        if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", str(text), re.ASCII) or int(text) < least:
+            raise UsageError(f"{names[0]} {text} cannot be used: give a whole number from {least} on")
+        return int(text)
+
+    return typer.Option(*names, parser=parse, metavar=metavar, **shown)
+
+
+def number_option(*names: str, least: float, most: float = math.inf, **shown: Any) -> Any:
+    """An option that takes a number."""
+
+    def parse(text: str | float) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (least <= value <= most and math.isfinite(value)):
+            limits = f"from {least:g} on" if most == math.inf else f"from {least:g} to {most:g}"
+            raise UsageError(f"{names[0]} {text} cannot be used: give a number {limits}")
+        return value
+
+    return typer.Option(*names, parser=parse, **shown)
+
+
+def choice_option(name: str, choices: tuple[str, ...], **shown: Any) -> Any:
+    """An option that takes one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            listed = ", ".join(choices) + suggest(text, choices)
+            raise UsageError(f"{name} {text} is not available; musex has {listed}")
+        return text
+
+    def complete(begun: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(begun)]
+
+    return typer.Option(name, parser=parse, metavar=f"[{'|'.join(choices)}]", autocompletion=complete, **shown)
+
+
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="PATH", help="A .tflite file or the folder of a training run.")
+]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what exists.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say on stderr what is decided, and how long it takes.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a summary.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Print each seam's measures; exit with 3 if any exceeds its bound.")
+]
+ReportOption = Annotated[
+    bool, typer.Option("--report", help="Make a page to listen on beside the output: OUTPUT-report.html.")
+]
+BitrateOption = Annotated[
+    str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
+]
+QualityOption = Annotated[
+    str | None, choice_option("--quality", QUALITIES, help="The same by ear: the bit rate varies with the music.")
+]
+NoveltyOption = Annotated[
+    float,
+    number_option("--novelty", least=0.0, most=1.0, metavar="0..1", help="0: as the song goes, few jumps; 1: many."),
+]
+StreamOption = Annotated[
+    int | None, count_option("--stream", least=1, help="Which audio stream, of several. \\[default: the file's]")
+]
+SeedOption = Annotated[int, count_option("--seed", least=0, help="Fixes everything drawn at random.")]
+
+
+def parse_bitrate(bitrate: str | None, quality: str | None) -> str | None:
+    """What `musex.audio.formats` takes as bit rate; UsageError if both are given, or the bit rate is none."""
+    if bitrate is not None and quality is not None:
+        raise UsageError("--bitrate and --quality are both given: give one of them")
+    if bitrate is not None:
+        from musex.audio.formats import kilobits_of  # NumPy with it, which help need not wait for
+
+        with usage_checked():
+            kilobits_of(bitrate, None, 2)
+    return quality if quality is not None else bitrate
+
+
+@contextmanager
+def usage_checked() -> Iterator[None]:
+    """What is refused within is refused as wrong usage, before any song is looked at."""
+    try:
+        yield
+    except MusexError as error:
+        raise UsageError(str(error)) from error
+
+
+def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> float:
+    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none."""
+    given = [
+        (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
+    ]
+    if len(given) != 1:
+        raise UsageError("give exactly one of --minutes, --seconds and --to: how long shall it last?")
+    name, value = given[0]
+    try:
+        wanted = parse_time(value) if name == "to" else float(value) * (60.0 if name == "minutes" else 1.0)
+    except ValueError as error:
+        meant = f"; as a time it is --to {value}" if re.fullmatch(r"(\d+:){1,2}\d+(\.\d*)?", value, re.ASCII) else ""
+        raise UsageError(f"--{name} {value} is not a number: give one such as 10 or 2.5{meant}") from error
+    if fault := find_fault(wanted):
+        raise UsageError(f"--{name} {value} is no duration: {fault}")
+    return wanted
+
+
+def parse_time(text: str) -> float:
+    """Seconds of "H:MM:SS", "MM:SS" or "SS", with decimals; raises UsageError if it is none."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text.strip(), re.ASCII)
+    if not match or (":" in text and float(match[3]) >= 60) or (match[1] and int(match[2]) >= 60):
+        raise UsageError(f"{text} is not a time: give one such as 1:02:03, 4:30 or 90")
+    return int(match[1] or 0) * 3600.0 + int(match[2] or 0) * 60.0 + float(match[3])
+
+
+def parse_stretch(text: str) -> tuple[float, float]:
+    """Seconds of "A-B", both as `parse_time` takes them; raises UsageError if it is none."""
+    start, dash, stop = text.partition("-")
+    if not dash:
+        raise UsageError(f"{text} is not a stretch of the song: give its start and end, such as 0:40-0:52")
+    return parse_time(start), parse_time(stop)
+
+
+def parse_arc(text: str) -> tuple[tuple[float, str], ...]:
+    """Seconds and moods of "minutes:mood" given one after another; raises UsageError if they are none."""
+    points = []
+    for word in text.split():
+        match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+):(\w+)", word, re.ASCII)
+        if not match:
+            raise UsageError(f'{word} is not a time and a mood: give minutes:mood, such as "0:calm 5:intense 10:calm"')
+        points.append((60.0 * float(match[1]), match[2]))
+    return tuple(points)

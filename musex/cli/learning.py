@@ -1,0 +1,143 @@
+"""Commands about models: `train` and `evaluate`."""
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musex.cli.arguments import (
+    ForceOption,
+    QuietOption,
+    SeedOption,
+    UsageError,
+    choice_option,
+    count_option,
+    number_option,
+)
+from musex.cli.terminal import check_stdout, show_progress, show_tables, tell_result
+from musex.config import NETWORKS
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
+    network: Annotated[str, choice_option("--network", NETWORKS, help="Which network.")] = "pointer",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option("--validation", metavar="FOLDER", help="A folder of DATASET to hold out; may be given again."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        number_option(
+            "--minutes", "-m", least=0.0, metavar="M", help="Stop after so long. \\[default: when it has learned]"
+        ),
+    ] = None,
+    epochs: Annotated[int | None, count_option("--epochs", least=1, help="Stop after so many epochs.")] = None,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a network on a folder of music; `musex extend --model RUN` uses it at once.
+
+    `pointer` is musex's own. `paper` and `lstm` are references that predict the waveform itself, trained by the
+    paper's recipe: 120 training and 50 validation tracks, 200 epochs.
+    """
+    from musex.training.dataset import find_tracks
+
+    paths = find_tracks(dataset)  # a folder without music is refused before TensorFlow is loaded
+    from musex.training.train import train as fit
+
+    with show_progress(quiet) as on_progress:
+        fit(
+            dataset,
+            run,
+            network=network,
+            validation=tuple(validation or ()),
+            resume=resume,
+            minutes=minutes,
+            epochs=epochs,
+            seed=seed,
+            paths=paths,
+            on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
+            on_epoch=None if quiet else _print_epoch,
+        )
+    if not quiet:
+        typer.echo(f"{run}: trained; use it by `musex extend SONG --minutes 10 --model {run}`")
+
+
+def _print_epoch(values: dict[str, float]) -> None:
+    typer.echo("  ".join(f"{name} {value:.5g}" for name, value in values.items()))
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music that was not trained on.")],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", metavar="PATH", help="A model to measure beside the packaged one; may be given again."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - for stdout.")
+    ] = None,
+    points: Annotated[int, count_option("--points", least=3, help="Places in each song to predict from.")] = 3,
+    chains: Annotated[
+        int,
+        count_option(
+            "--chains", least=0, help="Songs to chain for 10 minutes, and to continue where their ending is hidden."
+        ),
+    ] = 4,
+    seams: Annotated[
+        bool, typer.Option("--seams", help="Measure instead whether a classifier can find the seams.")
+    ] = False,
+    phrases: Annotated[
+        bool,
+        typer.Option("--phrases", help="Measure instead whether the music goes on after seams, by a judge of ±10 s."),
+    ] = False,
+    scores: Annotated[
+        bool,
+        typer.Option("--scores", help="Measure instead whether seams keep beat and bar, on tracker modules."),
+    ] = False,
+    beats: Annotated[
+        bool,
+        typer.Option("--beats", help="Measure the same on recordings, as a beat tracker hears them."),
+    ] = False,
+    seed: SeedOption = 0,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure the packaged model, other models and the baselines beside them on a folder of music."""
+    if seams + phrases + scores + beats > 1:
+        raise UsageError("--seams, --phrases, --scores and --beats measure different things: choose one")
+    if seams and model:
+        raise UsageError("--seams measures the packaged model alone")
+    from musex.cli.tables import jump_tables, phrase_tables, result_tables, seam_tables
+    from musex.evaluation.comparison import evaluate as measure
+    from musex.evaluation.comparison import load_models
+    from musex.evaluation.jumps import evaluate_beats, evaluate_scores, name_planners
+    from musex.evaluation.phrase_judge import evaluate_phrases
+    from musex.evaluation.seam_classifier import evaluate_seams
+    from musex.system.side_files import check_side_file, save_text
+
+    piped = json == Path("-")
+    if json is not None and not piped:
+        check_side_file(json, force)
+    with show_progress(quiet) as on_progress:
+        if seams:
+            results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
+        elif phrases or scores or beats:
+            planners, left_out = name_planners(load_models(model or []), seed)
+            judge = evaluate_phrases if phrases else evaluate_scores if scores else evaluate_beats
+            results = judge(dataset, planners=planners, seed=seed, on_progress=on_progress)
+            results["left_out"] |= left_out
+        else:
+            models = load_models(model or [])
+            results = measure(dataset, models=models, points=points, chains=chains, seed=seed, on_progress=on_progress)
+    if piped:
+        tell_result(dumps(results, indent=1))
+    elif json is not None:
+        save_text(dumps(results, indent=1) + "\n", json, force=force)
+    if not quiet and not piped:
+        if json is None:
+            check_stdout()
+        drawn = {seams: seam_tables, phrases: phrase_tables, scores or beats: jump_tables}.get(True, result_tables)
+        show_tables(drawn(results))

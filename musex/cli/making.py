@@ -1,0 +1,344 @@
+"""Commands that make music: `extend`, `render` and `report`."""
+
+import sys
+import time
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musex.cli.arguments import (
+    BitrateOption,
+    CheckOption,
+    ForceOption,
+    JsonOption,
+    ModelOption,
+    NoveltyOption,
+    OutputOption,
+    QualityOption,
+    QuietOption,
+    ReportOption,
+    SeedOption,
+    StreamOption,
+    UsageError,
+    VerboseOption,
+    choice_option,
+    count_option,
+    parse_arc,
+    parse_bitrate,
+    parse_duration,
+    parse_stretch,
+    parse_time,
+    usage_checked,
+)
+from musex.cli.terminal import (
+    check_stdout,
+    show_progress,
+    show_seams,
+    show_songs,
+    show_tables,
+    summarise,
+    tell_error,
+    tell_everything,
+    tell_result,
+)
+from musex.config import GENERATIVE
+from musex.errors import MusexError
+from musex.settings import ENDINGS, LAYERS, Settings
+
+STREAM = Path("-")
+
+
+def extend(
+    songs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
+    ],
+    minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
+    seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
+    to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus, m4a or aiff; or a folder, "
+            "as for several songs; - for a stream to stdout (--format, else wav). "
+            "\\[default: INPUT-extended beside the input]",
+        ),
+    ] = None,
+    suffix: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="The format where -o names no file: mp3, wav …")
+    ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name",
+            metavar="TEMPLATE",
+            help="What outputs are called where -o names no file; may hold {stem}, {minutes}, {seconds}, {seed} and "
+            "{ending}.",
+        ),
+    ] = "{stem}-extended",
+    jobs: Annotated[int, count_option("--jobs", "-j", least=1, help="Songs extended at a time.")] = 1,
+    seed: SeedOption = 0,
+    ending: Annotated[
+        str,
+        choice_option(
+            "--ending", ENDINGS, help="How the output ends: as the song does, faded, cut, or back at its start."
+        ),
+    ] = "outro",
+    keep_from: Annotated[
+        str | None,
+        typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
+    ] = None,
+    keep_to: Annotated[str | None, typer.Option("--keep-to", metavar="TIME", help="… and before this.")] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option("--avoid", metavar="A-B", help="Never play this, such as 0:40-0:52; may be given again."),
+    ] = None,
+    novelty: NoveltyOption = 0.5,
+    mood: Annotated[
+        str | None, typer.Option("--mood", metavar="MOOD", help="What to play more of: calm, bright, intense or dark.")
+    ] = None,
+    arc: Annotated[
+        str | None,
+        typer.Option("--arc", metavar="ARC", help='The same over time, as minutes:mood: "0:calm 5:intense 10:calm".'),
+    ] = None,
+    layers: Annotated[
+        str,
+        choice_option(
+            "--layers",
+            LAYERS,
+            help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs).",
+        ),
+    ] = "off",
+    variations: Annotated[
+        int, count_option("--variations", least=1, help="Write N versions that differ, numbered from 1.")
+    ] = 1,
+    model: ModelOption = None,
+    stream: StreamOption = None,
+    force: ForceOption = False,
+    check: CheckOption = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Keep the plan as JSON, for `musex render`; or a folder, as for several songs.",
+        ),
+    ] = None,
+    report: ReportOption = False,
+    bitrate: BitrateOption = None,
+    quality: QualityOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make songs last as long as you need: give --minutes, --seconds or --to.
+
+    Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
+    the same song with the same settings is skipped, and a plan or a page that is missing is made.
+    """
+    wanted = parse_duration(minutes, seconds, to)
+    bitrate = parse_bitrate(bitrate, quality)
+    if verbose:
+        tell_everything()
+    if json or (check and not quiet):
+        check_stdout()
+    quiet |= json  # its one object is all there is on stdout
+    options: dict[str, Any] = {
+        "seed": seed,
+        "ending": ending,
+        "keep_from": None if keep_from is None else parse_time(keep_from),
+        "keep_to": None if keep_to is None else parse_time(keep_to),
+        "avoid": tuple(parse_stretch(text) for text in avoid or ()),
+        "novelty": novelty,
+        "mood": mood,
+        "arc": parse_arc(arc or ""),
+        "layers": layers,
+    }
+    with usage_checked():
+        Settings(**options)
+    ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
+    from musex.batches import are_several, check_folders, check_naming, find_tasks
+
+    several = are_several(songs)
+    work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
+    if output == STREAM:
+        if several or check or report or json or plan is not None or variations > 1:
+            raise UsageError("-o - streams one song, without --check, --json, --plan, --report, --variations")
+        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", **work)
+        return
+    into_folder = several or (output is not None and output.is_dir())
+    if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
+        raise UsageError("--format and --name are for where -o names no file")
+    facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
+    with usage_checked():
+        check_naming(name, ending_of, facts)
+        check_folders(songs, output, plan)
+        if report:
+            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
+
+            page_kbps(wanted)  # too long for a page
+    tasks = find_tasks(
+        songs, output, name=name, suffix=ending_of, facts=facts, variations=variations, plan=plan, pages=report
+    )
+    if several:
+        _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
+    else:
+        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, **work)
+
+
+def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
+    """Extend one song, to one version or several; exit code 3 if a seam fails its check."""
+    from musex.versions import make_versions
+
+    began = time.monotonic()
+    with show_progress(quiet, seconds) as on_progress:
+        made = make_versions(task.song, task.versions, seconds=seconds, on_progress=on_progress, **work)
+    taken = time.monotonic() - began
+    outputs = [version.output for version in task.versions]
+    if json:
+        _tell_outputs(task.song, outputs, made, taken)
+    for path, one in zip(outputs, made, strict=True):
+        if not quiet:
+            summarise(one, path, taken / len(made))
+    if check:
+        _check(made, quiet)
+
+
+def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float) -> None:
+    """One JSON object on stdout: what was made of a song."""
+    from musex.cli.tables import describe_output
+
+    outputs = [describe_output(plan, path, taken / len(plans)) for path, plan in zip(paths, plans, strict=True)]
+    tell_result(dumps({"song": str(song), "outputs": outputs}, indent=1))
+
+
+def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
+    """Write sound to stdout as it is made."""
+    from musex.files import stream_file
+
+    check_stdout()
+    if sys.stdout.isatty():
+        raise MusexError("-o - writes sound to stdout, which is a terminal: pipe it on, as in … -o - | ffplay -")
+    with show_progress(quiet, seconds) as on_progress:
+        try:
+            stream_file(song, sys.stdout.buffer, seconds=seconds, on_progress=on_progress, **options)
+        except BrokenPipeError:  # whoever listens has heard enough: as a command that SIGPIPE ends
+            raise typer.Exit(128 + 13) from None
+
+
+def _extend_several(
+    tasks: list[Any], seconds: float, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
+) -> None:
+    """Extend every task's song, and tell of all at the end; exit code 1 if one failed, else 3 if a seam its check."""
+    from musex.batches import extend_songs
+    from musex.cli.tables import describe_outcome, outcome_table
+    from musex.seams.bounds import passes
+
+    outcomes = []
+    with show_songs(quiet, len(tasks)) as lines:
+        on_progress = None if lines is None else lines.report
+        for outcome in extend_songs(tasks, seconds=seconds, jobs=jobs, checked=check, on_progress=on_progress, **work):
+            outcomes.append(outcome)
+            if lines is not None:
+                lines.finish(outcome.task.song)
+    if json:
+        tell_result(dumps({"outputs": [output for one in outcomes for output in describe_outcome(one)]}, indent=1))
+    if not quiet:
+        show_tables([outcome_table(outcomes)])
+    checked = [found for outcome in outcomes for found in outcome.found] if check else []
+    for version, plan in checked if not quiet else []:
+        show_seams(plan, f"{version.output}, of {plan.song_name}: ")
+    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
+    for outcome in failed:
+        song = str(outcome.task.song)
+        tell_error(outcome.message if song in outcome.message else f"{song}: {outcome.message}")
+    if failed:
+        raise typer.Exit(1)
+    if not all(passes(plan) for _, plan in checked):
+        raise typer.Exit(3)
+
+
+def render(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    output: OutputOption = None,
+    song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    force: ForceOption = False,
+    check: CheckOption = False,
+    bitrate: BitrateOption = None,
+    quality: QualityOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Render a plan again, without predicting anything."""
+    from musex.files import render_file
+
+    bitrate = parse_bitrate(bitrate, quality)
+    if verbose:
+        tell_everything()
+    quiet |= json
+    began = time.monotonic()
+    with show_progress(quiet) as on_progress:
+        made, target = render_file(
+            plan, output, song_path=song, force=force, bitrate=bitrate, measured=check, on_progress=on_progress
+        )
+    taken = time.monotonic() - began
+    if json:
+        _tell_outputs(song or Path(str(made.song.get("path"))), [target], [made], taken)
+    if not quiet:
+        summarise(made, target, taken)
+    if check:
+        _check([made], quiet)
+
+
+def report(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page. \\[default: PLAN-report.html]")
+    ] = None,
+    song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a page to listen on: the output, its seams, the path through the song, in one HTML file."""
+    from musex.views.reports import report_file
+
+    with show_progress(quiet) as on_progress:
+        page = report_file(plan, output, song_path=song, force=force, on_progress=on_progress)
+    if not quiet:
+        typer.echo(str(page))
+
+
+def _check(plans: list[Any], quiet: bool) -> None:
+    """Show the seams of plans, and exit with 3 if any exceeds its bounds."""
+    from musex.seams.bounds import passes
+
+    for plan in plans:
+        if plan.model["name"] in GENERATIVE:
+            raise MusexError(f"{plan.model['name']} predicts the waveform itself: there are no seams to check")
+        if not quiet:
+            check_stdout()
+            show_seams(plan)
+    if not all(passes(plan) for plan in plans):
+        raise typer.Exit(3)
+
+
+def play(
+    song: Annotated[Path, typer.Argument(metavar="SONG", help="A song.")],
+    seed: SeedOption = 0,
+    novelty: NoveltyOption = 0.5,
+    model: ModelOption = None,
+    stream: StreamOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Play a song endlessly on the sound device; keys: n next jump, c calmer, i more intense, q quit."""
+    from musex.playing import KEYS, play_file
+
+    if not quiet:
+        typer.echo(", ".join(f"{key}: {wish}" for key, wish in KEYS.items()), err=True)
+    play_file(song, model=model, stream=stream, settings=Settings(seed=seed, novelty=novelty))

@@ -1,1 +1,0 @@
-"""The commands: each parses, imports what it needs, calls one function and prints."""

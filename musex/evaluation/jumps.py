@@ -1,0 +1,287 @@
+"""How often jumps go on as the music does: judges of musical sense that nothing is tuned on.
+
+Tracker modules say which row of which pattern sounds when. A jump *keeps the beat* if it goes on at the same place
+between beats, *the bar* if at the same place of the bar, *the row* if at the same row of the pattern, and is *written*
+if the composer ever goes from the one place to the other. In recordings a tracker that the search does not use hears
+where beats and bars lie; nothing is known there of rows and of what is written.
+"""
+
+import importlib.util
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from musex.analysis import beatnet
+from musex.analysis.features import analyse_frames, to_mono
+from musex.analysis.tracker_modules import SUFFIXES, read_module
+from musex.audio.reading import Song, read_song, song_from_array
+from musex.config import FEATURES, TRANSITION_QUESTIONS
+from musex.errors import AudioError, DatasetError, DurationError, ModelError
+from musex.evaluation.baselines import ablate
+from musex.evaluation.seam_classifier import LOOPER, looper_seams
+from musex.metrics import describe
+from musex.planning.chain import ModelLike, plan_song
+from musex.planning.transitions import band_attacks
+from musex.plans import Seam
+from musex.prediction.model import Model, WaveformModel
+from musex.training.dataset import find_tracks
+
+Array = np.ndarray
+
+RANDOM, RANDOM_BEATS = "random places", "random places, attacks aligned"
+LEAST_SECONDS = 25.0
+CLEAR_PULSE = 0.6  # of the tracker's confidence: recordings below it say nothing of beats
+REACH_FRAMES, LAG_FRAMES = 100, 50  # of the attacks that random places are aligned by: ±2 s, ±1 s
+Jumps = list[tuple[float, float]]  # seconds left at and gone on with
+
+
+class Judge(Protocol):
+    """What knows of a song where its beats and bars lie."""
+
+    def judge(self, leaves: Array, enters: Array) -> Mapping[str, Array]:
+        """Answers to some of `TRANSITION_QUESTIONS` about jumps, (jumps,): true, false, or NaN for not measurable."""
+
+
+Reader = Callable[[Path], tuple[Song, Judge] | None]
+
+
+def name_planners(
+    models: Mapping[str, Model | WaveformModel], seed: int
+) -> tuple[dict[str, ModelLike], dict[str, str]]:
+    """The models that point by name, and the first of them without parts of what was learned; see `ablate`.
+
+    Returns them, and the reasons why others are left out.
+    """
+    pointers = {name: model for name, model in models.items() if isinstance(model, Model)}
+    left_out = {name: "it plans nothing" for name in models if name not in pointers}
+    planners: dict[str, ModelLike] = dict(pointers)
+    for first in list(pointers.values())[:1]:
+        try:
+            planners |= ablate(first, seed)
+        except ModelError as error:
+            left_out["shuffled weights"] = str(error)
+    return planners, left_out
+
+
+def evaluate_scores(
+    dataset: Path,
+    *,
+    planners: Mapping[str, ModelLike],
+    seconds: float = 420.0,
+    songs: int = 60,
+    looper: bool | None = None,
+    loops: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[str, float], None] | None = None,
+) -> dict[str, Any]:
+    """Shares of the seams that keep to the score, of plans by each model, random jumps and PyMusicLooper's loops.
+
+    Args:
+        dataset: a folder of tracker modules; those of a constant metre count.
+        planners: models by the names that they shall have in the result.
+        seconds: duration of each output.
+        songs: at most so many modules, drawn by the seed.
+        looper: whether PyMusicLooper stands beside them; without it, if it is installed.
+        loops: how many of its best loops count.
+        seed: of the draw, the random jumps and the intervals.
+        on_progress: called with what is done, and how much of it.
+
+    Returns:
+        {"data", "kind", "songs", "jumps": {name: {"beat", "bar", "row", "written": {"mean", "low", "high"}, "count"}},
+        "same": {name: share of its seams that the first model has too}, "left_out": {name: reason}}.
+        Means are over seams, the 95 % bootstrap intervals over songs.
+
+    Raises:
+        DatasetError: there is no module of a constant metre.
+        MusexError: libopenmpt is missing.
+    """
+    paths = [path for path in sorted(dataset.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    results = _evaluate(
+        paths,
+        _read_module,
+        planners,
+        seconds=seconds,
+        songs=songs,
+        loops=count_loops(looper, loops),
+        seed=seed,
+        on_progress=on_progress,
+    )
+    if not results["songs"]:
+        raise DatasetError(f"{dataset} holds no tracker module of {LEAST_SECONDS:g} s and a constant metre")
+    return {"data": str(dataset), "kind": "modules", **results}
+
+
+def evaluate_beats(
+    dataset: Path,
+    *,
+    planners: Mapping[str, ModelLike],
+    seconds: float = 420.0,
+    songs: int = 60,
+    looper: bool | None = None,
+    loops: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[str, float], None] | None = None,
+) -> dict[str, Any]:
+    """The same on recordings with a clear pulse, as far as BeatNet hears it: whether beat and bar are kept.
+
+    Takes and returns what `evaluate_scores` does, for a folder of music; "row" and "written" are empty.
+
+    Raises:
+        DatasetError: there is no music with a clear pulse.
+    """
+    results = _evaluate(
+        find_tracks(dataset),
+        _read_recording,
+        planners,
+        seconds=seconds,
+        songs=songs,
+        loops=count_loops(looper, loops),
+        seed=seed,
+        on_progress=on_progress,
+    )
+    if not results["songs"]:
+        raise DatasetError(f"{dataset} holds no music of {LEAST_SECONDS:g} s with a clear pulse")
+    return {"data": str(dataset), "kind": "recordings", **results}
+
+
+def count_loops(looper: bool | None, loops: int) -> int:
+    """How many of PyMusicLooper's loops count: none where it is not wanted, or not installed."""
+    installed = importlib.util.find_spec("pymusiclooper") is not None
+    return loops if (installed if looper is None else looper) else 0
+
+
+def _evaluate(
+    paths: Sequence[Path],
+    read: Reader,
+    planners: Mapping[str, ModelLike],
+    *,
+    seconds: float,
+    songs: int,
+    loops: int,
+    seed: int,
+    on_progress: Callable[[str, float], None] | None,
+) -> dict[str, Any]:
+    """Plan, collect and judge jumps in songs that `read` gives, or leaves out."""
+    drawn = sorted(np.random.default_rng(seed).permutation(len(paths))[:songs])
+    judged: dict[str, list[Array]] = {}
+    seams: dict[str, list[Jumps]] = {}
+    used = 0
+    for number, index in enumerate(drawn):
+        found = read(paths[index])
+        if found is not None:
+            song, score = found
+            jumps = collect_jumps(song, planners, seconds=seconds, loops=loops, seed=seed)
+            used += bool(jumps)
+            for name, pairs in jumps.items():
+                judged.setdefault(name, []).append(judge(score, pairs))
+                seams.setdefault(name, []).append(pairs)
+        if on_progress:
+            on_progress("Extending", (number + 1) / len(drawn))
+    first = next(iter(planners))
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "songs": used,
+        "jumps": {name: _describe(answers, seed) for name, answers in judged.items()},
+        "same": {name: share_the_same(seams[name], seams[first]) for name in planners if name in seams},
+        "left_out": {} if loops else {LOOPER: "not asked for, or not installed"},
+    }
+
+
+def _read_module(path: Path) -> tuple[Song, Judge] | None:
+    """A module as a song, and its score; None if it is none, too short, or its metre is not constant."""
+    try:
+        samples, score = read_module(path)
+    except AudioError:
+        return None
+    if score.seconds < LEAST_SECONDS or not score.bar_rows:
+        return None
+    return song_from_array(samples, 44_100), score
+
+
+def _read_recording(path: Path) -> tuple[Song, Judge] | None:
+    """A song, and its beats as BeatNet hears them; None if it is too short, or without a clear pulse."""
+    try:
+        song = read_song(path)
+    except AudioError:
+        return None
+    if song.seconds < LEAST_SECONDS:
+        return None
+    beats = beatnet.track(to_mono(song.samples, song.sample_rate), FEATURES.sample_rate)
+    return (song, beats) if beats.confidence >= CLEAR_PULSE else None
+
+
+def collect_jumps(
+    song: Song, models: Mapping[str, ModelLike], *, seconds: float, loops: int, seed: int
+) -> dict[str, Jumps]:
+    """The seams of each model's plan, PyMusicLooper's best `loops`, and random jumps; nothing if there is no plan."""
+    rate = song.sample_rate
+    found: dict[str, Jumps] = {}
+    for name, model in models.items():
+        try:
+            plan = plan_song(song, model, seconds=seconds, seed=seed)
+        except DurationError:
+            return {}
+        found[name] = to_seconds(plan.seams, rate)
+    if loops:
+        found[LOOPER] = to_seconds(looper_seams(song, loops), rate)
+    random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
+    places = random.uniform(3.0, song.seconds - 3.0, (8, 2))
+    found[RANDOM] = [(float(leave), float(enter)) for leave, enter in places]
+    found[RANDOM_BEATS] = align_attacks(song, found[RANDOM])
+    return found
+
+
+def to_seconds(seams: Iterable[Seam], sample_rate: int) -> Jumps:
+    """Where seams leave and enter."""
+    return [(seam.leave / sample_rate, seam.enter / sample_rate) for seam in seams]
+
+
+def align_attacks(song: Song, jumps: Jumps) -> Jumps:
+    """The same jumps, each going on where within a second the attacks around both places agree best."""
+    log_mel, _ = analyse_frames(to_mono(song.samples, song.sample_rate))
+    margin = REACH_FRAMES + LAG_FRAMES
+    attacks = np.pad(band_attacks(log_mel), ((margin, margin), (0, 0)))
+    rate = FEATURES.steps_per_second * FEATURES.frames_per_step
+    aligned = []
+    for leave, enter in jumps:
+        place, other = margin + round(leave * rate), margin + round(enter * rate)
+        fixed = attacks[place - REACH_FRAMES : place + REACH_FRAMES]
+        lags = np.arange(-LAG_FRAMES, LAG_FRAMES + 1)
+        starts = other + lags - REACH_FRAMES
+        scores = [np.sum(fixed * attacks[start : start + len(fixed)]) for start in starts]
+        aligned.append((leave, enter + float(lags[int(np.argmax(scores))]) / rate))
+    return aligned
+
+
+def judge(score: Judge, jumps: Jumps) -> Array:
+    """Whether each jump keeps the beat, the bar, the row, and is written: float64 (jumps, 4), 1, 0 or NaN."""
+    if not jumps:
+        return np.zeros((0, len(TRANSITION_QUESTIONS)))
+    answers = score.judge(*np.array(jumps).T)
+    unknown = np.full(len(jumps), np.nan)
+    return np.stack([answers.get(question, unknown) for question in TRANSITION_QUESTIONS], axis=1).astype(np.float64)
+
+
+def share_the_same(some: Sequence[Jumps], others: Sequence[Jumps], within: float = 0.1) -> float:
+    """Share of jumps, song by song, of which others have the same: both places within so many seconds."""
+    same = [
+        any(abs(leave - one) <= within and abs(enter - other) <= within for one, other in theirs)
+        for ours, theirs in zip(some, others, strict=True)
+        for leave, enter in ours
+    ]
+    return float(np.mean(same)) if same else 0.0
+
+
+def _describe(answers: list[Array], seed: int) -> dict[str, Any]:
+    """Shares of the jumps of all songs by question, with their intervals, and how many jumps there are."""
+    together = np.concatenate(answers)
+    songs = np.repeat(np.arange(len(answers)), [len(song) for song in answers])
+    shares: dict[str, Any] = {}
+    for question, column in zip(TRANSITION_QUESTIONS, together.T, strict=True):
+        known = np.isfinite(column)
+        shares[question] = describe(column[known], songs[known], seed=seed) if known.any() else {}
+    return {"count": len(together), **shares}

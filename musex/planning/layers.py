@@ -1,0 +1,246 @@
+"""Layers: where the song is heard again, its percussive part may come from another place with the same rhythm.
+
+The song is split by median filtering of its spectrogram (Fitzgerald, "Harmonic/percussive separation using median
+filtering", 2010). An output with layers is the song's path plus, in each *swap*, the percussive part of another place
+less that of the place itself: with both places the same it is the song, bit for bit.
+"""
+
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from musex.analysis.features import mix_down
+from musex.plans import Plan, SongLike, Swap
+from musex.system.caches import place_caches
+
+Array = np.ndarray
+
+N_FFT, HOP_LENGTH, KERNEL = 2048, 1024, 17  # of the separation, at any sample rate
+BLOCK_FRAMES = 1500  # of the spectrogram that are separated at a time …
+MARGIN_FRAMES = KERNEL + 2  # … and this many beside them, so that blocks join as if they were one
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """When percussion is exchanged, and for what."""
+
+    crowded: float = 4.0  # "auto" exchanges where the output is this many times as long as the song
+    piece_seconds: float = 6.0  # of percussion that are exchanged together, about
+    least_seconds: float = 2.0
+    slide_seconds: float = 1.0  # by which a piece may begin beside that, on an attack
+    edge_seconds: float = 8.0  # at the output's ends nothing is exchanged
+    apart_seconds: float = 4.0  # between what is exchanged
+    likeness: float = 0.6  # least correlation of both rhythms
+    level_db: float = 3.0  # most difference of their levels
+    audible_db: float = 25.0  # percussion this far below the song is not worth it
+    worn: float = 0.15  # each earlier use of a combination, as correlation
+    noise: float = 0.03  # of the seed, as correlation
+    lead_seconds: float = 0.004  # by which an exchange is over before the attack it makes room for
+    fade_seconds: float = 0.012
+
+
+LAYERS = LayerConfig()
+ENVELOPE_RATE = 200  # Hz: rhythms are compared so finely, …
+SMOOTH = 7  # … attacks widened to so many of these, …
+FINE_RATE = 2000  # … and then aligned so
+_separated: "weakref.WeakKeyDictionary[SongLike, Array]" = weakref.WeakKeyDictionary()
+
+
+def separate(samples: Array) -> Array:
+    """The percussive part of samples (frames, channels), float32; what is left of them is the harmonic part."""
+    place_caches()
+    from librosa import istft, stft
+    from librosa.decompose import hpss
+
+    frames = len(samples)
+    percussive = np.zeros(samples.shape, np.float32)
+    size, margin = BLOCK_FRAMES * HOP_LENGTH, MARGIN_FRAMES * HOP_LENGTH
+    for start in range(0, frames, size):
+        first, last = max(0, start - margin), min(frames, start + size + margin)
+        part = samples[first:last].T
+        spectra = stft(np.ascontiguousarray(part), n_fft=N_FFT, hop_length=HOP_LENGTH)
+        _, mask = hpss(np.abs(spectra).mean(axis=0), kernel_size=KERNEL, mask=True)
+        sound = istft(spectra * mask, hop_length=HOP_LENGTH, n_fft=N_FFT, length=last - first)
+        stop = min(frames, start + size)
+        percussive[start:stop] = sound.T[start - first : stop - first]
+    return percussive
+
+
+def percussion(song: SongLike) -> Array:
+    """The percussive part of a song, (frames, channels), kept as long as the song is."""
+    if song not in _separated:
+        _separated[song] = separate(song.samples)
+    return _separated[song]
+
+
+def plan_swaps(
+    plan: Plan, song: SongLike, *, always: bool, seed: int, config: LayerConfig = LAYERS
+) -> tuple[Swap, ...]:
+    """Exchange percussion in what a plan plays again.
+
+    Args:
+        plan: Without swaps.
+        song: Its song.
+        always: Also where the output is not much longer than the song.
+        seed: Varies the choice among places of like rhythm.
+        config: When and what.
+    """
+    if not always and plan.frames < config.crowded * len(song.samples):
+        return ()
+    planner = _Planner(song, config, seed)
+    return tuple(planner.swaps(plan))
+
+
+class _Planner:
+    """Finds places of the same rhythm in a song's percussion."""
+
+    def __init__(self, song: SongLike, config: LayerConfig, seed: int) -> None:
+        self.song, self.config, self.rate = song, config, song.sample_rate
+        self.percussive = percussion(song)
+        self.mono = mix_down(self.percussive)
+        self.rises = self._rises(ENVELOPE_RATE)
+        power = np.square(self.mono, dtype=np.float64)
+        self.energy = np.concatenate([[0.0], np.cumsum(power)])
+        whole = np.square(song.samples, dtype=np.float64).mean(axis=1)
+        self.whole_energy = np.concatenate([[0.0], np.cumsum(whole)])
+        self.random = np.random.default_rng(seed)
+        self.uses: dict[tuple[int, int], int] = {}
+        self.peak = max(1.0, float(np.abs(song.samples).max()))
+
+    def _rises(self, rate: int) -> Array:
+        """How much louder (in logarithm) the percussion grows, so many times a second."""
+        hop = self.rate / rate
+        bounds = np.rint(np.arange(int(len(self.mono) / hop)) * hop).astype(np.int64)
+        lengths = np.diff(bounds, append=len(self.mono))
+        levels = 0.5 * np.log10(np.add.reduceat(np.square(self.mono), bounds) / lengths + 1e-8)
+        rises = np.maximum(np.diff(levels, prepend=levels[:1]), 0.0)
+        return np.asarray(np.convolve(rises, np.hanning(SMOOTH + 2)[1:-1], mode="same"), np.float32)
+
+    def swaps(self, plan: Plan) -> Iterator[Swap]:
+        """A swap for each piece that was heard before, where there is a place for it."""
+        heard = np.zeros(len(self.song.samples) // self.rate + 1, bool)  # each second of the song
+        edge = round(self.config.edge_seconds * self.rate)
+        for at, source, frames in self._pieces(plan):
+            seconds = slice(source // self.rate, (source + frames) // self.rate + 1)
+            again = bool(heard[seconds].mean() > 0.5)
+            heard[seconds] = True
+            if not again or at < edge or at + frames > plan.frames - edge:
+                continue
+            enter = self._partner(source, frames)
+            if enter is not None:
+                yield Swap(at, frames, source, enter, round(self.config.fade_seconds * self.rate))
+
+    def _pieces(self, plan: Plan) -> Iterator[tuple[int, int, int]]:
+        """(output sample, source sample, samples) of stretches within spans, cut before attacks where they may be."""
+        config, at = self.config, 0
+        halves = [0, *(seam.fade // 2 for seam in plan.seams), 0]
+        room = round(config.fade_seconds * self.rate)
+        for number, span in enumerate(plan.spans):
+            start, stop = span.start + halves[number] + room, span.stop - halves[number + 1] - room
+            while stop - start >= config.least_seconds * self.rate:
+                end = min(start + round(config.piece_seconds * self.rate), stop)
+                if stop - end < config.least_seconds * self.rate:
+                    end = stop
+                elif end < stop:
+                    end = self._before_attack(end)
+                yield at + start - span.start, start, end - start
+                start = end
+            at += span.frames
+
+    def _before_attack(self, place: int) -> int:
+        """Just before the strongest attack near a place."""
+        reach, hop = self.config.slide_seconds, self.rate / ENVELOPE_RATE
+        first = max(0, int((place - reach * self.rate) / hop))
+        near = self.rises[first : int((place + reach * self.rate) / hop)]
+        return round((first + int(near.argmax())) * hop - self.config.lead_seconds * self.rate)
+
+    def _level(self, energy: Array, start: int | Array, frames: int) -> Array:
+        return np.asarray(10.0 * np.log10((energy[np.add(start, frames)] - energy[start]) / frames + 1e-12))
+
+    def _partner(self, source: int, frames: int) -> int | None:
+        """Where percussion of the same rhythm as that of a piece begins; None if it is found nowhere."""
+        config, hop = self.config, self.rate / ENVELOPE_RATE
+        own = float(self._level(self.energy, source, frames))
+        if own < float(self._level(self.whole_energy, source, frames)) - config.audible_db:
+            return None
+        first, count = round(source / hop), round(frames / hop)
+        likeness = correlations(self.rises, self.rises[first : first + count])
+        starts = np.rint(np.arange(len(likeness)) * hop).astype(np.int64) + source - round(first * hop)
+        valid = (starts >= 0) & (starts + frames <= len(self.mono))
+        valid &= np.abs(starts - source) >= config.apart_seconds * self.rate
+        valid &= likeness >= config.likeness
+        places = np.flatnonzero(valid)
+        if not len(places):
+            return None
+        levels = self._level(self.energy, starts[places], frames)
+        places = places[np.abs(levels - own) <= config.level_db]
+        key = source // self.rate
+        worn = np.array([self.uses.get((key, int(starts[place]) // self.rate), 0) for place in places])
+        scores = likeness[places] - config.worn * worn + config.noise * self.random.gumbel(size=len(places))
+        for number in np.argsort(-scores)[:3]:
+            enter = self._align(source, int(starts[places[number]]), frames)
+            if enter is not None and self._fits(source, enter, frames):
+                cell = key, enter // self.rate
+                self.uses[cell] = self.uses.get(cell, 0) + 1
+                return enter
+        return None
+
+    def _align(self, source: int, enter: int, frames: int) -> int | None:
+        """The same place to a fraction of a millisecond; None at the song's ends."""
+        hop, reach = self.rate // FINE_RATE, 20
+        if enter < reach * hop or enter + frames + reach * hop > len(self.mono):
+            return None
+        count = frames // hop
+        own, other = (
+            np.square(self.mono[start : start + (count + extra) * hop]).reshape(-1, hop).mean(axis=1)
+            for start, extra in ((source, 0), (enter - reach * hop, 2 * reach))
+        )
+        own, other = np.sqrt(own), np.sqrt(other)
+        fit = [float(own @ other[lag : lag + count]) for lag in range(2 * reach + 1)]
+        return enter + (int(np.argmax(fit)) - reach) * hop
+
+    def _fits(self, source: int, enter: int, frames: int) -> bool:
+        """Whether the song with the other percussion stays below its peak."""
+        own, other = (self.percussive[start : start + frames] for start in (source, enter))
+        return bool(np.abs(self.song.samples[source : source + frames] - own + other).max() <= self.peak)
+
+
+def correlations(values: Array, pattern: Array) -> Array:
+    """Pearson's correlation of a pattern with every stretch of values: (len(values) − len(pattern) + 1,)."""
+    count = len(pattern)
+    size = 1 << (len(values) + count - 1).bit_length()
+    centred = pattern - pattern.mean()
+    products = np.fft.irfft(np.fft.rfft(values, size) * np.conj(np.fft.rfft(centred, size)), size)
+    products = products[: len(values) - count + 1]
+    sums, squares = (np.concatenate([[0.0], np.cumsum(np.power(values, n, dtype=np.float64))]) for n in (1, 2))
+    totals, powers = sums[count:] - sums[:-count], squares[count:] - squares[:-count]
+    deviations = np.sqrt(np.maximum(powers - totals**2 / count, 1e-12))
+    return np.asarray(products / (deviations * max(float(np.linalg.norm(centred)), 1e-6)), np.float32)
+
+
+def with_swaps(blocks: Iterable[Array], plan: Plan, song: SongLike) -> Iterator[Array]:
+    """The blocks of a plan's output with its swaps made."""
+    percussive, at, waiting = percussion(song), 0, list(plan.swaps)
+    for block in blocks:
+        for swap in waiting:
+            half = swap.fade // 2
+            first, last = max(at, swap.at - half), min(at + len(block), swap.at + swap.frames + half)
+            if first >= at + len(block):
+                break
+            if first < last:
+                change = exchange(percussive, swap, first - swap.at, last - swap.at)
+                block[first - at : last - at] += change
+        at += len(block)
+        waiting = [swap for swap in waiting if swap.at + swap.frames + swap.fade > at]
+        yield block
+
+
+def exchange(percussive: Array, swap: Swap, start: int, stop: int) -> Array:
+    """What a swap adds to its samples `start` to `stop`, counted from its own beginning: (stop − start, channels)."""
+    places = np.arange(start, stop)
+    shares = np.minimum(places + 0.5, swap.frames - places - 0.5) / swap.fade + 0.5
+    shares = np.sin(0.5 * np.pi * np.clip(shares, 0.0, 1.0)) ** 2
+    other, own = (percussive[begin + start : begin + stop] for begin in (swap.enter, swap.leave))
+    return np.asarray((other - own) * shares[:, None], np.float32)

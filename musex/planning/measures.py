@@ -1,0 +1,49 @@
+"""The measures of a plan's seams, taken anew from the sound: those that it tells may be of other places by now."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from musex.analysis.features import analyse_frames, to_mono
+from musex.audio.reading import Song
+from musex.config import FEATURES
+from musex.planning.chain import ModelLike
+from musex.planning.path import LEAST_PULSE, tell_kept
+from musex.planning.transitions import Heard, TransitionHeadLike, hear, see
+from musex.plans import Plan, Seam
+from musex.seams.alignment import FluxReference, measure_seam
+
+Array = np.ndarray
+
+
+def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
+    """The same plan with the measures that its seams have in the song, wherever it was edited.
+
+    Args:
+        plan: Fits the song, see `musex.rendering.stitch.check_plan`.
+        song: The plan's.
+        model: Its transition head judges beat and bar.
+    """
+    reference = FluxReference(song.samples, song.sample_rate)
+    seams = [measure_seam(song.samples, song.sample_rate, seam, reference) for seam in plan.seams]
+    if seams:
+        heard = hear(*analyse_frames(to_mono(song.samples, song.sample_rate)))
+        seams = _judged(seams, heard, model.transition_head, song.sample_rate)
+    return replace(plan, seams=tuple(seams))
+
+
+def _judged(seams: list[Seam], heard: Heard, head: TransitionHeadLike | None, sample_rate: int) -> list[Seam]:
+    """The seams with the likelihoods of beat and bar that a path would give them; none where nobody can tell."""
+    if head is None or heard.pulse < LEAST_PULSE:
+        return [replace(seam, beat=None, bar=None) for seam in seams]
+    rate, last = sample_rate / FEATURES.steps_per_second, len(heard.features) - 1
+    leaves = np.clip([round(seam.leave / rate) for seam in seams], 0, last)
+    lags = np.array([seam.enter - seam.leave for seam in seams])  # samples
+    enters = np.clip(leaves + np.rint(lags / rate).astype(np.int64), 0, last)
+    seen, sub_lags = see(heard, leaves, enters)
+    agreed = (enters - leaves + sub_lags / FEATURES.frames_per_step) * rate
+    odds = head.log_odds(seen)[:, :2].tolist()
+    return [
+        tell_kept(seam, lag, answers, sample_rate)
+        for seam, lag, answers in zip(seams, agreed.tolist(), odds, strict=True)
+    ]

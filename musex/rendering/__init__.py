@@ -1,0 +1,1 @@
+"""Plans to sound, in blocks of constant memory."""

@@ -1,0 +1,142 @@
+"""Plan to waveform: the crossfades of seams, and a plan played as a stream of blocks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from musex.errors import MusexError
+from musex.planning.layers import with_swaps
+from musex.plans import Plan, SongLike
+from musex.seams.crossfade import crossfade
+
+Array = np.ndarray
+
+BLOCK_SECONDS = 1.0
+CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
+RING_SECONDS = 0.2  # fade where the song's own ending is cut off within its last ring, for the duration's sake
+LONGEST_REST_SECONDS = 10.0
+FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0, "loop": 0.0}  # by the plan's ending
+
+
+def check_plan(plan: Plan, song: SongLike) -> None:
+    """Refuse a plan that is not of this song, or whose spans and seams do not fit together; raises MusexError."""
+    frames, channels = song.samples.shape
+    for name, true in (("sample_rate", song.sample_rate), ("frames", frames), ("channels", channels)):
+        if plan.song.get(name) != true:
+            raise MusexError(f"the plan's song has {name} {plan.song.get(name)}, this one {true}: not the same song")
+    if plan.song.get("sha256") != song.sha256:
+        raise MusexError("the plan was made from another song than this one (their SHA-256 differ)")
+    if plan.settings.get("ending", "outro") not in FADE_OUT_SECONDS:
+        raise MusexError(f"the plan asks for an unknown ending, {plan.settings.get('ending')!r}")
+    loops = plan.settings.get("ending") == "loop"
+    if not plan.spans or len(plan.seams) != len(plan.spans) - (not loops):
+        wanted = "as many seams are" if loops else "one seam fewer is"
+        raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: {wanted} needed")
+    at = 0
+    following = [*plan.spans[1:], plan.spans[0]]
+    for span, seam, after in zip(plan.spans, plan.seams, following, strict=False):
+        at += span.frames
+        half = seam.fade // 2
+        inside = half <= min(seam.leave, seam.enter) and max(seam.leave, seam.enter) + half <= frames
+        if not inside or seam.fade < 0 or seam.at != at or seam.leave != span.stop:
+            raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span before it or the song")
+        if seam.enter != after.start:
+            raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span after it")
+    for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
+        if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
+            raise MusexError(f"the plan's span {span.start} to {span.stop} is too short or outside the song")
+    if not 0 <= plan.rest <= LONGEST_REST_SECONDS * song.sample_rate:
+        raise MusexError(f"the plan's rest of {plan.rest} samples is out of range: 0 to {LONGEST_REST_SECONDS:g} s")
+    for swap in plan.swaps:
+        half, ends = swap.fade // 2, np.array([swap.at, swap.at + swap.frames - 1])
+        inside = half <= min(swap.leave, swap.enter) and max(swap.leave, swap.enter) + swap.frames + half <= frames
+        fits = inside and 0 < swap.fade <= swap.frames and swap.at >= 0 and swap.at + swap.frames <= plan.frames
+        if not fits or any(plan.places(ends) != swap.leave + ends - swap.at):
+            raise MusexError(f"the plan's swap at output sample {swap.at} does not fit its spans or the song")
+
+
+def _halves(plan: Plan) -> list[int]:
+    """How far the crossfade reaches into both spans at each seam, and at the output's ends."""
+    halves = [seam.fade // 2 for seam in plan.seams]
+    if len(plan.seams) == len(plan.spans):  # the last seam leads from the end to the beginning
+        return [halves[-1], *halves]
+    return [0, *halves, 0]
+
+
+def _pieces(plan: Plan, samples: Array) -> Iterator[Array]:
+    """Source and crossfades in their order, views of any length; a loop begins amid its last seam's crossfade."""
+    halves = _halves(plan)
+    if halves[0]:
+        yield crossfade(samples, plan.seams[-1])[halves[0] :]
+    for number, span in enumerate(plan.spans):
+        yield samples[span.start + halves[number] : span.stop - halves[number + 1]]
+        if number < len(plan.seams) and plan.seams[number].fade > 1:
+            mixed = crossfade(samples, plan.seams[number])
+            yield mixed if number < len(plan.spans) - 1 else mixed[: halves[-1]]
+    if plan.rest:
+        yield np.zeros((plan.rest, samples.shape[1]), np.float32)
+
+
+def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> None:
+    """Apply the output's fades, in and out, to a block that starts at `start` of `frames`, in place."""
+    fade_in, fade_out = lengths
+    if start < fade_in:
+        gone = np.arange(start, min(start + len(block), fade_in)) / fade_in
+        block[: len(gone)] *= np.sin(0.5 * np.pi * gone)[:, None].astype(np.float32)
+    first = max(start, frames - fade_out)
+    if fade_out and start + len(block) > first:
+        left = (frames - 1 - np.arange(first, start + len(block))) / fade_out
+        block[first - start :] *= np.sin(0.5 * np.pi * left)[:, None].astype(np.float32)
+
+
+def fade_lengths(ending: str, sample_rate: int, frames: int, *, from_start: bool, to_end: bool) -> tuple[int, int]:
+    """Samples of an output's fades, in and out, by whether it begins with the song's start and ends with its end."""
+    if ending == "loop":
+        return 0, 0
+    fade_in = 0.0 if from_start else CUT_SECONDS
+    fade_out = max(FADE_OUT_SECONDS[ending], 0.0 if to_end else RING_SECONDS if ending == "outro" else CUT_SECONDS)
+    return min(round(fade_in * sample_rate), frames // 2), min(round(fade_out * sample_rate), frames)
+
+
+def render(plan: Plan, song: SongLike) -> Iterator[Array]:
+    """Play a plan: float32 blocks (frames, channels) of about a second, `plan.frames` in all, in constant memory.
+
+    Samples away from seams and swaps are the source's, bit for bit. Raises MusexError at once if the plan is not of
+    this song.
+    """
+    check_plan(plan, song)
+    fades = fade_lengths(
+        plan.settings.get("ending", "outro"),
+        song.sample_rate,
+        plan.frames,
+        from_start=plan.spans[0].start == 0,
+        to_end=plan.spans[-1].stop == len(song.samples),
+    )
+    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=lambda: fades)
+    return with_swaps(blocks, plan, song) if plan.swaps else blocks
+
+
+def play(
+    pieces: Iterable[Array], song: SongLike, *, frames: Callable[[], int], fades: Callable[[], tuple[int, int]]
+) -> Iterator[Array]:
+    """Pieces of any length as blocks of about a second, faded in and out over so many samples.
+
+    `frames` and `fades` are asked for before each block: of a stream they are known at its end only.
+    """
+    size = round(BLOCK_SECONDS * song.sample_rate)
+    block = np.empty((size, song.samples.shape[1]), np.float32)
+    start = filled = 0
+    for piece in pieces:
+        while len(piece):
+            taken = piece[: size - filled]
+            block[filled : filled + len(taken)] = taken
+            filled, piece = filled + len(taken), piece[len(taken) :]
+            if filled == size:
+                _fade(block, start, frames(), fades())
+                yield block
+                block, start, filled = np.empty_like(block), start + size, 0
+    if filled:
+        block = block[:filled]
+        _fade(block, start, frames(), fades())
+        yield block

@@ -1,0 +1,1 @@
+"""Jumps on the waveform: aligned, crossfaded, measured, judged."""

@@ -1,0 +1,1 @@
+"""How networks learn; needs TensorFlow where they are trained."""

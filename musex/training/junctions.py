@@ -1,0 +1,94 @@
+"""Junctions that the join head learns from, real and spliced.
+
+Splices are made in audio, by the renderer's own alignment and crossfade; spliced as spectrogram frames they would
+give themselves away by the missing overlap.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from musex.analysis.features import analyse_mono
+from musex.config import FEATURES, FeatureConfig
+from musex.planning.jumps import find_edges
+from musex.planning.material import find_material, find_region, limits_ladder
+from musex.seams.alignment import FluxReference, align_seam, fade_over
+from musex.seams.joins import FADES, REACH_SECONDS, junction_window, seam_window
+from musex.settings import Settings
+
+Array = np.ndarray
+
+
+LEAST_DISTANCE_STEPS = 40  # between the sides of a splice
+KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random", "of the search")
+OF_SEARCH = len(KINDS) - 1
+BEST_EDGES = 0.1  # of a song's edges: those from which the search would choose
+
+
+@dataclass(frozen=True)
+class Junction:
+    """One example: a window (frames, n_mels) of log-mel around a junction, and what kind it is of."""
+
+    window: Array
+    kind: int  # of KINDS; 0 is real
+
+
+def beat_steps(features: Array, config: FeatureConfig = FEATURES) -> float:
+    """The strongest period of the onsets between 0.3 and 1 s, in steps."""
+    onsets = features[:, config.n_mels + config.n_chroma :].ravel()
+    onsets = onsets - onsets.mean()
+    rate = config.frames_per_step
+    spectrum = np.abs(np.fft.rfft(onsets, 2 * len(onsets))) ** 2
+    periods = np.arange(3 * rate, 10 * rate + 1)
+    return float(periods[np.fft.irfft(spectrum)[periods].argmax()]) / rate
+
+
+def best_match(rows: Array, step: int, margin: int) -> int:
+    """The step whose last 2 s are most like those before `step`, at least 4 s away and not at the song's ends."""
+    places = np.arange(margin, len(rows) - margin)
+    places = places[np.abs(places - step) >= LEAST_DISTANCE_STEPS]
+    distance = sum(np.abs(rows[places - lag] - rows[step - lag]).mean(axis=1) for lag in range(1, 21))
+    return int(places[np.argmin(distance)])
+
+
+def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig = FEATURES) -> Iterator[Junction]:
+    """Junctions of a song: `count` of each kind of splice, three times as many real; `mono` is at the features' rate.
+
+    A third of the real ones lie anywhere, the others where the search's splices leave and enter: a place shall not give
+    a splice away. Crossfades are of any length that the search tries.
+    """
+    random = np.random.default_rng(seed)
+    features = analyse_mono(mono, config)
+    rows, beat = features[:, : config.n_mels], beat_steps(features, config)
+    samples, rate = mono[:, None], config.sample_rate
+    reference = FluxReference(samples, rate)
+    reach, margin = round(REACH_SECONDS * rate), 25
+    if len(rows) < 2 * margin + 2 * LEAST_DISTANCE_STEPS + 20:
+        return
+
+    def join(leave: int, enter: int, kind: int) -> Iterator[Junction]:
+        fade = round(float(random.choice(FADES)) * rate / 2) * 2
+        seam = fade_over(samples, rate, align_seam(samples, rate, leave, enter, reference=reference), fade, reference)
+        window = seam_window(samples, rate, seam)
+        if window is not None:
+            yield Junction(junction_window(window, config), kind)
+            for middle in (seam.leave, seam.enter) if kind == OF_SEARCH else ():
+                yield Junction(junction_window(mono[middle - reach : middle + reach], config), 0)
+
+    for step in random.integers(margin, len(rows) - margin, count):
+        jitter = int(random.integers(0, config.step_length))
+        middle = int(step) * config.step_length + jitter
+        yield Junction(junction_window(mono[middle - reach : middle + reach], config), 0)
+        best = float(best_match(rows, int(step), margin))
+        starts = (best, best + beat / 2, best + beat, float(random.integers(margin, len(rows) - margin)))
+        for kind, start in enumerate(starts, start=1):
+            enter = round(min(start, len(rows) - margin) * config.step_length) + jitter
+            yield from join(middle, enter, kind)
+    limits = next(limits_ladder(find_region(features), find_material(Settings(), len(features))))
+    edges = find_edges(features, limits)
+    usable = edges.costs[np.isfinite(edges.costs)]
+    leaves, partners = np.nonzero(edges.costs <= (np.quantile(usable, BEST_EDGES) if len(usable) else -1.0))
+    for number in random.permutation(len(leaves))[:count]:
+        enter = int(edges.targets[leaves[number], partners[number]])
+        yield from join(int(leaves[number]) * config.step_length, enter * config.step_length, OF_SEARCH)

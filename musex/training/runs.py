@@ -1,0 +1,165 @@
+"""The folder of a training run: its settings, losses, state and exported network, the same for every network."""
+
+import csv
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.audio.reading import muted_stderr
+from musex.errors import DatasetError, MusexError
+from musex.prediction.described import FORMAT_VERSION
+from musex.system.arrays import load_arrays, save_arrays
+from musex.system.side_files import save_text, written_whole
+
+Array = np.ndarray
+logger = logging.getLogger(__name__)
+
+LOG_FILE = "losses.csv"
+LOG_FIGURE = "losses.png"
+EVENTS_FOLDER = "tensorboard"
+SETTINGS_FILE = "config.json"
+STATE_FILE = "state.npz"
+BEST_FILE = "best.npz"
+
+
+def open_run(run: Path, network: str, *, resume: bool) -> None:
+    """Make a run's folder, or go on with the one that is there.
+
+    Raises:
+        DatasetError: `run` holds a run and `resume` is not given, or one of another network.
+    """
+    if run.exists() and not run.is_dir():
+        raise DatasetError(f"{run} is a file: name a folder for the run")
+    run.mkdir(parents=True, exist_ok=True)
+    described = run / SETTINGS_FILE
+    if (run / STATE_FILE).exists() and not resume:
+        raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by `resume=True`")
+    if resume and described.exists():
+        try:
+            found = json.loads(described.read_text(encoding="utf-8"))["network"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise DatasetError(f"{described} does not describe a run of musex: name another folder") from error
+        if found != network:
+            raise DatasetError(f"{run} holds a run of {found}, not of {network}: name another folder")
+
+
+def save_settings(run: Path, settings: dict[str, Any]) -> None:
+    """Keep what is trained, and how; `settings["network"]` says whose run it is."""
+    save_text(json.dumps(settings, indent=1) + "\n", run / SETTINGS_FILE, force=True)
+
+
+def save_state(path: Path, variables: Sequence[Any], progress: Sequence[float]) -> None:
+    """Everything that going on needs: weights, optimizer, progress; raises MusexError if it cannot be written."""
+    save_arrays(_numbered(variables) | {"progress": np.array(progress)}, path)
+
+
+def _numbered(variables: Sequence[Any]) -> dict[str, Array]:
+    return {f"arr_{number}": variable.numpy() for number, variable in enumerate(variables)}
+
+
+def load_state(path: Path, variables: Sequence[Any]) -> list[float] | None:
+    """Put a saved state into `variables`; returns its progress, None if there is no such file."""
+    if not path.exists():
+        return None
+    state = load_arrays(path)
+    pairs = _match(variables, state or {})
+    if state is None or "progress" not in state or pairs is None:
+        raise DatasetError(
+            f"{path} does not fit this network, or is damaged: name another folder, or remove it to begin anew"
+        )
+    for variable, value in pairs:
+        variable.assign(value)
+    progress: list[float] = state["progress"].tolist()
+    return progress
+
+
+def save_best(run: Path, variables: Sequence[Any]) -> None:
+    """Keep the weights that are the best so far; raises MusexError if they cannot be, and those before them stay."""
+    save_arrays(_numbered(variables), run / BEST_FILE)
+
+
+def has_best(run: Path, variables: Sequence[Any]) -> bool:
+    """Whether the best weights are there, whole and of this network."""
+    return _match(variables, load_arrays(run / BEST_FILE) or {}) is not None
+
+
+def load_best(run: Path, variables: Sequence[Any]) -> None:
+    """Put the best weights, if there are any, into `variables`."""
+    for variable, value in _match(variables, load_arrays(run / BEST_FILE) or {}) or ():
+        variable.assign(value)
+
+
+def _match(variables: Sequence[Any], arrays: Mapping[str, Array]) -> list[tuple[Any, Array]] | None:
+    """Each variable and its value; None where these do not fit."""
+    values = [arrays.get(f"arr_{number}") for number in range(len(variables))]
+    pairs = [(variable, value) for variable, value in zip(variables, values, strict=True) if value is not None]
+    fits = len(pairs) == len(variables) and all(tuple(variable.shape) == value.shape for variable, value in pairs)
+    return pairs if fits else None
+
+
+class RunLog:
+    """The losses of a run, an epoch at a time: rows of a CSV, and scalars for TensorBoard.
+
+    An epoch that is trained again takes the place of what was kept of it, and of those after it.
+    """
+
+    def __init__(self, run: Path) -> None:
+        from musex.training.networks import tf
+
+        self.path, self.tf = run / LOG_FILE, tf
+        self.events = tf.summary.create_file_writer(str(run / EVENTS_FOLDER))
+
+    def add(self, row: dict[str, float]) -> None:
+        """Keep one epoch; `row["epoch"]` is its number, from 0. Raises MusexError if it cannot be written."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(row), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*self._before(row["epoch"]), row])
+        save_text(text.getvalue(), self.path, force=True)
+        with self.events.as_default(step=int(row["epoch"])):
+            for name in row.keys() - {"epoch"}:
+                # What tf.summary.scalar writes; that one asks for TensorBoard itself, which is needed to look only.
+                about = self.tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+                self.tf.summary.write(name, self.tf.constant(row[name], self.tf.float32), metadata=about)
+        try:
+            self.events.flush()
+        except self.tf.errors.OpError as error:
+            raise MusexError(f"could not write {self.path.parent / EVENTS_FOLDER}: {error.message}") from error
+
+    def _before(self, epoch: float) -> list[dict[str, str]]:
+        """The rows of earlier epochs, as they are written."""
+        if not self.path.exists():
+            return []
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                return [row for row in csv.DictReader(file) if float(row["epoch"]) < epoch]
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            logger.warning(f"{self.path} is damaged: it is made anew ({error})")
+            return []
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """The CSV of losses, one row an epoch; raises DatasetError if there is none or it is damaged."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except FileNotFoundError as error:
+        raise DatasetError(f"no {path.name} in {path.parent}: name the folder of a training run") from error
+    except (ValueError, TypeError) as error:
+        raise DatasetError(f"{path} is damaged: {error}") from error
+
+
+def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:
+    """Write the network as LiteRT, and what it is beside it as JSON; raises MusexError if it cannot be written."""
+    with written_whole(path, force=True) as temporary, muted_stderr():  # the converter tells of its stages there
+        network.export(temporary, format="litert", verbose=False)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    content = {"format": FORMAT_VERSION, "sha256": digest, **settings}
+    save_text(json.dumps(content, indent=1) + "\n", path.with_suffix(".json"), force=True)
+    return path

@@ -1,0 +1,227 @@
+"""Train the generative references, `paper` and `lstm`: they predict the waveform itself, by the paper's recipe."""
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.analysis.features import standardise, to_mono
+from musex.audio.reading import read_song
+from musex.config import FEATURES, WaveformConfig
+from musex.errors import AudioError, DatasetError
+from musex.system.arrays import load_array, save_array
+from musex.system.processes import peak_memory_mb
+from musex.training.dataset import Track, cache_file, describe_split, find_tracks, split_tracks
+from musex.training.networks import keras
+from musex.training.networks.lstm import build_lstm
+from musex.training.networks.paper import build_paper
+from musex.training.runs import (
+    STATE_FILE,
+    RunLog,
+    export,
+    has_best,
+    load_best,
+    load_state,
+    open_run,
+    save_best,
+    save_settings,
+    save_state,
+)
+
+Array = np.ndarray
+logger = logging.getLogger(__name__)
+
+BUILDERS: dict[str, Callable[[WaveformConfig], Any]] = {"paper": build_paper, "lstm": build_lstm}
+SILENCE_MSE = 1.0  # what is predicted has zero mean and unit variance
+LEAST_DEVIATION = 1e-4  # of a clip's context and horizon, full scale at 1: below is silence
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """The paper's recipe: 120 training and 50 validation files, Adam at 0.01, MSE, 200 epochs."""
+
+    training_tracks: int = 120
+    validation_tracks: int = 50
+    batch_size: int = 20
+    validation_batch_size: int = 10
+    learning_rate: float = 0.01
+    epochs: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after some epochs."""
+
+    epochs: int = 0
+    best: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0  # of training and validation
+
+
+def train_reference(
+    dataset: Path,
+    run: Path,
+    *,
+    network: str,
+    model: WaveformConfig | None = None,
+    config: ReferenceConfig | None = None,
+    validation: tuple[str, ...] = (),
+    resume: bool = False,
+    minutes: float | None = None,
+    paths: Sequence[Path] | None = None,
+    on_track: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> Path:
+    """Train `paper` or `lstm` with any configuration; see `musex.training.train.train`."""
+    model, config = model or WaveformConfig(), config or ReferenceConfig()
+    open_run(run, network, resume=resume)
+    learned, held = draw_tracks(dataset, model, config, validation=validation, paths=paths, on_track=on_track)
+    keras.utils.set_random_seed(config.seed)
+    built = BUILDERS[network](model)
+    settings = {
+        "network": network,
+        "model": asdict(model),
+        "recipe": asdict(config),
+        "weights": built.count_params(),
+        "silence_mse": SILENCE_MSE,
+        **describe_split(learned, held),
+    }
+    save_settings(run, settings)
+    task = keras.Model(built.inputs, built.outputs[0])  # has the optimizer, which the best weights go without
+    # XLA compiles the unrolled units for minutes.
+    task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
+    task.optimizer.build(task.trainable_variables)
+    heard, examined = (np.array([load_clip(track, model) for track in tracks]) for tracks in (learned, held))
+    fit(task, built, heard, examined, run, model, config, minutes=minutes, on_epoch=on_epoch)
+    return export(built, run / f"{network}.tflite", settings)
+
+
+def fit(
+    task: Any,
+    network: Any,
+    learned: Array,
+    held: Array,
+    run: Path,
+    model: WaveformConfig,
+    config: ReferenceConfig,
+    *,
+    minutes: float | None,
+    on_epoch: Callable[[dict[str, float]], None] | None,
+) -> None:
+    """Epochs over clips (n, seconds, rate) until their number or the time runs out; leaves the best weights in both.
+
+    The order of each epoch follows from the seed and its number, so that a resumed run goes on as it would have.
+    """
+    variables = [*task.weights, *task.optimizer.variables]
+    progress = restore(run / STATE_FILE, variables)
+    if progress.epochs and not has_best(run, network.weights):
+        progress = replace(progress, best=math.inf)  # they are gone: the next epoch's are the best
+    log = RunLog(run)
+    cut = model.context_seconds
+    while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
+        started, epoch = time.monotonic(), progress.epochs
+        order = np.random.default_rng((config.seed, epoch)).permutation(len(learned))
+        task.reset_metrics()
+        loss = math.nan
+        for start in range(0, len(order), config.batch_size):
+            batch = learned[order[start : start + config.batch_size]]
+            loss = float(task.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
+        size = config.validation_batch_size
+        error = float(task.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
+        seconds = progress.seconds + time.monotonic() - started
+        progress = replace(progress, epochs=epoch + 1, seconds=seconds)
+        if error < progress.best:
+            progress = replace(progress, best=error, best_epoch=epoch)
+            save_best(run, network.weights)
+        row = {
+            "epoch": epoch,
+            "loss": loss,
+            "validation_loss": error,
+            "silence": SILENCE_MSE,
+            "seconds": round(seconds, 1),
+            "peak_memory_mb": round(peak_memory_mb()),
+        }
+        log.add(row)
+        save_state(run / STATE_FILE, variables, list(asdict(progress).values()))
+        if on_epoch:
+            on_epoch(row)
+    load_best(run, network.weights)
+
+
+def restore(path: Path, variables: list[Any]) -> Progress:
+    """Put a saved state, if there is one, into `variables`; returns where it stands."""
+    saved = load_state(path, variables)
+    if saved is None:
+        return Progress()
+    epochs, best, best_epoch, seconds = saved
+    return Progress(int(epochs), best, int(best_epoch), seconds)
+
+
+def draw_tracks(
+    dataset: Path,
+    model: WaveformConfig,
+    config: ReferenceConfig,
+    *,
+    validation: tuple[str, ...] = (),
+    paths: Sequence[Path] | None = None,
+    on_track: Callable[[int, int], None] | None = None,
+) -> tuple[list[Track], list[Track]]:
+    """The recipe's number of training and validation tracks that last a clip, whole groups apart, drawn by the seed."""
+    paths = find_tracks(dataset) if paths is None else paths
+    tracks = [Track(path, path.relative_to(dataset).parts[0], clip_file(path, dataset, model)) for path in paths]
+    wanted = config.training_tracks + config.validation_tracks
+    sides = split_tracks(tracks, validation=validation, share=config.validation_tracks / wanted, seed=config.seed)
+    drawn: list[list[Track]] = []
+    for side, count in zip(sides, (config.training_tracks, config.validation_tracks), strict=True):
+        usable: list[Track] = []
+        for number in np.random.default_rng(config.seed).permutation(len(side)):
+            if len(usable) == count:
+                break
+            if load_clip(side[number], model) is not None:
+                usable.append(side[number])
+                if on_track:
+                    on_track(sum(map(len, drawn)) + len(usable), wanted)
+        drawn.append(usable)
+    if not all(drawn):
+        raise DatasetError(
+            f"{dataset} has {len(drawn[0])} tracks to learn from and {len(drawn[1])} to validate on that last "
+            f"{model.clip_seconds} s: at least 1 of each is needed"
+        )
+    return drawn[0], drawn[1]
+
+
+def clip_file(path: Path, dataset: Path, model: WaveformConfig) -> Path:
+    """Where the clip of a track is cached."""
+    stat = path.stat()
+    key = f"{model.clip_seconds} {model.sample_rate} {path.relative_to(dataset)} {stat.st_size} {stat.st_mtime_ns}"
+    return cache_file(dataset, f"clip-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy")
+
+
+def load_clip(track: Track, model: WaveformConfig) -> Array | None:
+    """A track's first 30 s, (30, rate), context and horizon standardised each; None if too short, silent, unreadable.
+
+    Each by itself, so that the context tells nothing of the horizon's level, and silence scores exactly 1.
+    """
+    waveform = load_array(track.cache)
+    if waveform is None or waveform.ndim != 1:
+        try:
+            song = read_song(track.path)
+        except AudioError as error:
+            logger.warning("left out: %s", error)
+            return None
+        opening = song.samples[: model.clip_seconds * song.sample_rate]
+        waveform = to_mono(opening, song.sample_rate, replace(FEATURES, sample_rate=model.sample_rate))
+        save_array(waveform, track.cache)
+    waveform = waveform[: model.clip_seconds * model.sample_rate]
+    parts = np.split(waveform, [model.context_seconds * model.sample_rate])
+    if len(waveform) < model.clip_seconds * model.sample_rate or min(part.std() for part in parts) < LEAST_DEVIATION:
+        return None
+    scaled = np.concatenate([standardise(part)[0] for part in parts])
+    return scaled.reshape(model.clip_seconds, model.sample_rate)

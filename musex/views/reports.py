@@ -1,0 +1,403 @@
+"""A page to listen on: one HTML file with the output, its seams, the path through the song and what it was made with.
+
+Everything is inside the file, sound and scripts included: it works from the file system, without a network.
+"""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musex import __version__
+from musex.analysis.features import analyse
+from musex.analysis.form import step_levels
+from musex.analysis.moods import asked, estimate_moods
+from musex.audio.file_names import default_page, find_song
+from musex.audio.inputs import song_of
+from musex.audio.reading import Samples, Song, read_song
+from musex.audio.writing import write_song
+from musex.config import FEATURES
+from musex.errors import MusexError
+from musex.plans import Plan, Seam, read_plan
+from musex.rendering.stitch import render
+from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
+from musex.system.progress import OnProgress, ignore_progress
+from musex.system.side_files import check_side_file, save_text, temporary_folder
+from musex.system.wording import format_count, format_time
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
+
+Array = np.ndarray
+
+PEAKS = 2000  # of the waveform that is drawn
+POINTS = 1000  # of a curve, at most
+AUDIO_BYTES = 20_000_000  # of the sound inside a page; longer outputs get a lower bit rate …
+HIGHEST_KBPS, LOWEST_KBPS = 112, 32  # … between these
+CELL_STYLE = """
+.musex { max-width: 60em; color: inherit }
+.musex .arc { fill: none; stroke: #5b74e0; stroke-width: 2 }
+.musex .arc.ahead { stroke: #c2660c; stroke-dasharray: 8 4 }
+.musex .heat { fill: #5b74e0 }
+.musex .axis { stroke: currentColor }
+.musex text { fill: currentColor }
+.musex circle { display: none }
+"""  # colours to be seen on white and on black: a notebook does not say which theme it has
+WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the arc picture
+COLUMNS_DRAWN = 2400  # of a spectrogram, at most
+
+
+def report_file(
+    plan_path: str | Path,
+    page: str | Path | None = None,
+    *,
+    song_path: str | Path | None = None,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Make the page of a plan file; returns where it is.
+
+    Args:
+        plan_path: What `extend_file` wrote.
+        page: The file to write; without it `<plan>-report.html` beside the plan.
+        song_path: Where the song is now; without it where the plan says.
+        force: Overwrite an existing page.
+        on_progress: Called with what is being done and how much of it is done.
+
+    Raises:
+        MusexError: The plan is damaged, the song is missing or another one, or the page cannot be written.
+    """
+    plan = read_plan(plan_path)
+    found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
+    target = Path(page) if page is not None else default_page(plan_path)
+    check_side_file(target, force, plan_path, found)
+    save_reports([plan], found, [target], on_progress, force=force)
+    return target
+
+
+def save_reports(
+    plans: Sequence[Plan],
+    song_path: str | Path,
+    pages: Sequence[Path],
+    on_progress: OnProgress | None = None,
+    *,
+    force: bool = False,
+    on_written: Callable[[Path], None] | None = None,
+) -> None:
+    """Write the page of each plan of a song, whole or not at all; plans are as `extend_file` returns them.
+
+    `on_written` is called with each page as soon as it is in its place.
+    """
+    song = read_song(song_path, stream=plans[0].stream)
+    for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
+
+        def tell(stage: str, done: float, before: int = number) -> None:
+            if on_progress:
+                on_progress(stage, (before + done) / len(pages))
+
+        save_text(report(plan, song, on_progress=tell), page, force=force)
+        if on_written:
+            on_written(page)
+
+
+def report(
+    plan: Plan,
+    song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
+    *,
+    sample_rate: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> str:
+    """The page of a plan, as HTML that needs nothing else: one file, saved in UTF-8.
+
+    Args:
+        plan: What is played, such as `Extension.plan`.
+        song: Its song, as in `musex.extend`.
+        sample_rate: As in `musex.extend`.
+        on_progress: Called with what is being done and how much of it is done.
+
+    Raises:
+        MusexError: The song is not the plan's, the output is too long for a page, or a generative model made it.
+    """
+    page_kbps(plan.seconds)
+    song = song_of(song, sample_rate)
+    if plan.frames != round(plan.seconds * song.sample_rate):
+        raise MusexError(f"{plan.model.get('name')} predicts the waveform itself: there is no path to report on")
+    features = analyse(song.samples, song.sample_rate)
+    steps = _steps(plan, len(features))
+    peaks, audio = _sound(plan, song, on_progress or ignore_progress)
+    rate = plan.song["sample_rate"]
+    begins = np.cumsum([0, *(span.frames for span in plan.spans)])[:-1]
+    data = {
+        "duration": plan.seconds,
+        "song": song.seconds,
+        "seams": [seam.at / rate for seam in plan.seams],
+        "spans": [[int(at) / rate, span.start / rate] for at, span in zip(begins, plan.spans, strict=True)],
+        "peaks": peaks,
+        "audio": base64.b64encode(audio).decode("ascii"),
+    }
+    page = files("musex.views") / "page"
+    texts = {name: (page / name).read_text("utf-8") for name in ("report.html", "report.css", "report.js")}
+    libraries = [(page / name).read_text("utf-8") for name in ("wavesurfer.min.js", "regions.min.js")]
+    title = song.path.name if song.path else "Untitled"
+    return Template(texts["report.html"]).substitute(
+        version=__version__,
+        title=_text(title),
+        style=texts["report.css"],
+        summary=_text(_summary(plan, song.seconds)),
+        duration=f"{plan.seconds:.1f}",
+        duration_text=format_time(plan.seconds),
+        arcs=draw_arcs(plan, song.seconds),
+        charts="".join(_charts(plan, features, steps)),
+        seams=_seam_table(plan),
+        song_picture=_spectrogram(features[:, : FEATURES.n_mels]),
+        output_picture=_spectrogram(features[steps, : FEATURES.n_mels]),
+        settings=_settings(plan),
+        plan=_text(plan.to_json()),
+        licence=_text((page / "WAVESURFER-LICENSE").read_text("utf-8")),
+        data=json.dumps(data).replace("<", "\\u003c"),
+        libraries="\n".join(libraries),
+        script=texts["report.js"],
+    )
+
+
+def compose_cell(plan: Plan, samples: Samples, sample_rate: int) -> str:
+    """A player of what a plan sounds like, (frames, channels), and its path through the song, for a notebook's cell."""
+    sound = Song(samples, sample_rate)
+    audio = _encode([samples], sound, sound.seconds)
+    seconds = plan.song["frames"] / plan.song["sample_rate"]
+    source = base64.b64encode(audio).decode("ascii")
+    return (
+        f'<figure class="musex"><style>{CELL_STYLE}</style>'
+        f'<audio controls style="width: 100%" src="data:audio/mpeg;base64,{source}"></audio>'
+        f"{draw_arcs(plan, seconds)}<figcaption>{_text(_summary(plan, seconds))}</figcaption></figure>"
+    )
+
+
+def draw_arcs(plan: Plan, seconds: float) -> str:
+    """The path through a song of `seconds` as SVG: an arc for each jump, and how much each part is heard."""
+    rate, scale = plan.song["sample_rate"], (WIDTH - 2 * MARGIN) / max(seconds, 1e-9)
+    parts = []
+    heard = np.zeros(round((WIDTH - 2 * MARGIN) / 5))
+    edges = np.linspace(0.0, seconds, len(heard) + 1)
+    for span in plan.spans:
+        overlap = np.minimum(edges[1:], span.stop / rate) - np.maximum(edges[:-1], span.start / rate)
+        heard += np.clip(overlap, 0.0, None) * scale / 5
+    for number, count in enumerate(heard):
+        strength = min(1.0, count / max(4.0, float(heard.max())))
+        parts.append(
+            f'<rect class="heat" x="{MARGIN + 5 * number}" y="{BASE + 6}" width="5.2" height="12" '
+            f'opacity="{strength:.2f}"/>'
+        )
+    for seam in plan.seams:
+        start, stop = (MARGIN + scale * place / rate for place in (seam.leave, seam.enter))
+        height = 24 + (ARC_HEIGHT - 24) * abs(stop - start) / WIDTH
+        ahead = " ahead" if stop > start else ""
+        sweep = int(stop > start)
+        parts.append(
+            f'<path class="arc{ahead}" d="M {start:.1f} {BASE} A {abs(stop - start) / 2:.1f} {height:.1f} 0 0 '
+            f'{sweep} {stop:.1f} {BASE}"/>'
+        )
+    parts.append(f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{BASE}" y2="{BASE}"/>')
+    for tick in _ticks(seconds, 8):
+        x = MARGIN + scale * tick
+        anchor = "start" if tick == 0 else "middle"
+        parts.append(f'<text x="{x:.1f}" y="{BASE + 46}" text-anchor="{anchor}">{format_time(tick)[:-2]}</text>')
+    parts.append(f'<circle id="dot" cx="{MARGIN}" cy="{BASE}" r="7"/>')
+    label = f"{len(plan.seams)} jumps within a song of {format_time(seconds)}"
+    highest = max([0.0, *(abs(seam.leave - seam.enter) * scale / rate for seam in plan.seams)])
+    top = (ARC_HEIGHT - 24) * (1.0 - highest / WIDTH)
+    box = f"0 {top:.0f} {WIDTH} {BASE + 54 - top:.0f}"
+    return f'<svg viewBox="{box}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def count_hearings(steps: Array) -> Array:
+    """How often each step of an output, by its place in the song, was heard before: (steps,) to (steps,)."""
+    seen: dict[int, int] = {}
+    counts = np.zeros(len(steps))
+    for number, place in enumerate(steps.tolist()):
+        counts[number] = seen.get(place, 0)
+        seen[place] = seen.get(place, 0) + 1
+    return counts
+
+
+def _ticks(seconds: float, most: int) -> Array:
+    """Round times, at most so many."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000)
+    apart = next(step for step in steps if seconds / step <= most)
+    return np.arange(0.0, seconds - 0.4 * apart, apart)
+
+
+def _steps(plan: Plan, most: int) -> Array:
+    """Which step of the song each step of the output plays."""
+    length = plan.song["sample_rate"] / FEATURES.steps_per_second
+    places = plan.places(np.arange(0.0, plan.frames, length).astype(np.int64)) / length
+    return np.asarray(np.clip(places.astype(np.int64), 0, most - 1))
+
+
+def _sound(plan: Plan, song: Song, on_progress: OnProgress) -> tuple[list[float], bytes]:
+    """The waveform's peaks, 0 to 1, and the output as mp3."""
+    peaks = np.zeros(PEAKS)
+
+    def watched(blocks: Iterable[Array]) -> Iterator[Array]:
+        at = 0
+        for block in blocks:
+            bins = (at + np.arange(len(block))) * PEAKS // plan.frames
+            np.maximum.at(peaks, np.minimum(bins, PEAKS - 1), np.abs(block).max(axis=1))
+            at += len(block)
+            on_progress("Reporting", at / plan.frames)
+            yield block
+
+    audio = _encode(watched(render(plan, song)), song, plan.seconds)
+    return np.round(peaks, 3).tolist(), audio
+
+
+def page_kbps(seconds: float) -> int:
+    """The bit rate at which a sound of `seconds` fits in a page; raises MusexError where none does."""
+    kbps = min(HIGHEST_KBPS, int(AUDIO_BYTES * 8 / 1000 / max(seconds, 1.0)))
+    if kbps < LOWEST_KBPS:
+        longest = format_time(AUDIO_BYTES * 8 / 1000 / LOWEST_KBPS)
+        raise MusexError(f"an output of {format_time(seconds)} is too long for a page: {longest} is the most")
+    return kbps
+
+
+def _encode(blocks: Iterable[Array], song: Song, seconds: float) -> bytes:
+    """Sound as mp3, without tags, small enough for a page."""
+    kbps = page_kbps(seconds)
+    with temporary_folder() as folder:
+        file = folder / "output.mp3"
+        write_song(file, blocks, song=replace(song, path=None), bitrate=f"{kbps}k")
+        return file.read_bytes()
+
+
+def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[str]:
+    """Curves over the output's time."""
+    every = max(1, len(steps) // POINTS)
+    shown = steps[::every]
+    times = np.arange(len(shown)) * every / FEATURES.steps_per_second
+    levels = step_levels(features)
+    loudness = np.maximum(levels, levels.max() - 50.0)[shown] - float(levels.max())
+    moods = estimate_moods(features)[shown, 0]
+    points = tuple((float(at), str(mood)) for at, mood in plan.settings.get("arc") or ())
+    if plan.settings.get("mood"):
+        points = ((0.0, str(plan.settings["mood"])),)
+    wanted = asked(points, times)[:, 0] if points else None
+    yield _chart("Place in the song", shown / FEATURES.steps_per_second, low="start", high="end")
+    yield _chart("Loudness", loudness, low="−50 dB", high="0 dB", bounds=(-50.0, 0.0))
+    name = "Mood: arousal" + (", dashed: what was asked for" if points else "")
+    yield _chart(name, moods, low="calm", high="intense", bounds=(-2.0, 2.0), second=wanted)
+    hearings = count_hearings(steps)[::every]
+    most = max(1.0, float(hearings.max()))
+    yield _chart("Heard before", hearings, low="never", high=f"{most:.0f} ×", bounds=(0.0, most))
+    yield _time_axis(plan.seconds)
+
+
+def _chart(
+    name: str,
+    values: Array,
+    *,
+    low: str,
+    high: str,
+    bounds: tuple[float, float] | None = None,
+    second: Array | None = None,
+) -> str:
+    bottom, top = bounds or (float(values.min()), float(values.max()))
+    across = np.linspace(0.0, WIDTH, max(2, len(values)))
+
+    def curve(heights: Array, kind: str) -> str:
+        scaled = 86.0 - 80.0 * (np.clip(heights, bottom, top) - bottom) / max(top - bottom, 1e-9)
+        pairs = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, scaled, strict=False))
+        return f'<polyline class="{kind}" points="{pairs}"/>'
+
+    lines = curve(values, "curve") + (curve(second, "curve second") if second is not None else "")
+    return (
+        f'<figure><figcaption>{_text(name)} <span class="scale">{_text(low)} … {_text(high)}</span></figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} 90" preserveAspectRatio="none" role="img" '
+        f'aria-label="{_text(name)} over time, from {_text(low)} to {_text(high)}">{lines}'
+        '<line class="playhead" x1="0" x2="0" y1="0" y2="90"/></svg></figure>'
+    )
+
+
+def _time_axis(seconds: float) -> str:
+    """Times below the charts, the same for all; read aloud they say nothing that the player does not."""
+    labels = "".join(
+        f'<span style="left: {100 * tick / seconds:.2f}%">{format_time(tick)[:-2]}</span>'
+        for tick in _ticks(seconds, 5)
+    )
+    return f'<div class="times" aria-hidden="true">{labels}</div>'
+
+
+def _seam_table(plan: Plan) -> str:
+    if not plan.seams:
+        return "<p>There is none: the song is played as it is.</p>"
+    rate = plan.song["sample_rate"]
+    titles = [measure.title.capitalize() for measure in MEASURES.values()]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Seam", "Listen", "At", "From", "To", *titles))
+    rows = "".join(_seam_row(number, seam, rate) for number, seam in enumerate(plan.seams))
+    caption = "Every seam keeps to its bounds." if passes(plan) else "Measures in bold red exceed their bound."
+    meanings = "".join(
+        f"<dt>{measure.title.capitalize()}</dt><dd>{measure.meaning}"
+        + (f"; bound: {measure.bound}{measure.unit}" if measure.bound else "")
+        + "</dd>"
+        for measure in MEASURES.values()
+    )
+    return (
+        f'<div class="seams" tabindex="0" role="region" aria-label="Table of seams"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<details><summary>What the measures mean</summary><dl>{meanings}</dl></details>"
+    )
+
+
+def _seam_row(number: int, seam: Seam, rate: int) -> str:
+    beyond = exceeded(seam)
+    measures = [
+        (name, format_measure(seam, name) + (measure.unit if getattr(seam, name) is not None else ""))
+        for name, measure in MEASURES.items()
+    ]
+    cells = "".join(f"<td>{format_time(place / rate)}</td>" for place in (seam.at, seam.leave, seam.enter))
+    for name, text in measures:
+        cells += f'<td class="beyond">{text}, beyond its bound</td>' if name in beyond else f"<td>{text}</td>"
+    button = f'<button data-seam="{number}" aria-label="Listen to seam {number + 1}">±5 s</button>'
+    marks = ", ".join(MEASURES[name].title for name in beyond)  # beside the number, where a phone shows them
+    mark = f'<span class="marks" aria-hidden="true"> {marks}</span>' if marks else ""
+    return f'<tr><th scope="row">{number + 1}{mark}</th><td>{button}</td>{cells}</tr>'
+
+
+def _summary(plan: Plan, seconds: float) -> str:
+    seams = format_count(len(plan.seams), "seam")
+    endings = {"outro": "the song's own ending", "fade": "a fade", "cut": "a cut", "loop": "a loop"}
+    ending = endings.get(str(plan.settings.get("ending")), "")
+    return f"{format_time(seconds)} of music made {format_time(plan.seconds)} long, {seams}, ends with {ending}."
+
+
+def _settings(plan: Plan) -> str:
+    shown: dict[str, Any] = {
+        "model": f"{plan.model.get('name')} {str(plan.model.get('sha256'))[:12]}",
+        "predictions": plan.predictions,
+        **{name.replace("_", " "): value for name, value in plan.settings.items() if value not in (None, [], "")},
+    }
+    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in shown.items())
+    return f"<dl>{rows}</dl>"
+
+
+def _spectrogram(log_mel: Array) -> str:
+    """A log-mel (steps, n_mels) in dB as a picture, with seconds and hertz, as a data URI."""
+    from musex.views.plots import plot_log_mel  # matplotlib takes half a second
+
+    every = -(-len(log_mel) // COLUMNS_DRAWN)
+    columns = log_mel[: max(1, len(log_mel) // every) * every].reshape(-1, every, log_mel.shape[1]).mean(axis=1)
+    picture = io.BytesIO()
+    plot_log_mel(columns, steps=every).savefig(picture, format="png", dpi=100)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
+
+
+def _text(value: object) -> str:
+    """Any text as HTML, what is not Unicode in a file's name replaced."""
+    return html.escape(str(value).encode("utf-8", "replace").decode("utf-8"))

@@ -1,0 +1,53 @@
+import ctypes.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from musex.errors import DatasetError
+from musex.evaluation.jumps import RANDOM, evaluate_beats, evaluate_scores, share_the_same
+from musex.prediction.model import load_model
+from tests.modules import write_module
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.skipif(ctypes.util.find_library("openmpt") is None, reason="libopenmpt is missing")
+def test_seams_are_judged_by_the_scores_of_modules(tmp_path: Path) -> None:
+    write_module(tmp_path / "song.mod", [0, 1, 0, 2, 0, 1])
+    (tmp_path / "other.mod").write_bytes(b"no module")
+    planners = {"musex": load_model()}
+    results = evaluate_scores(tmp_path, planners=planners, seconds=80.0, looper=False)
+    assert results["songs"] == 1
+    assert results["same"] == {"musex": 1.0}
+    ours, random = results["jumps"]["musex"], results["jumps"][RANDOM]
+    assert ours["count"] >= 1
+    assert ours["beat"]["mean"] > random["beat"]["mean"]
+    assert ours["beat"]["mean"] >= ours["bar"]["mean"] >= ours["row"]["mean"]
+
+
+def test_a_folder_without_modules_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no tracker module"):
+        evaluate_scores(tmp_path, planners={"musex": load_model()}, looper=False)
+
+
+def test_jumps_are_the_same_where_both_places_are() -> None:
+    some, others = [[(10.0, 5.0), (20.0, 3.0)]], [[(10.05, 5.0), (20.0, 4.0)]]
+    assert share_the_same(some, others) == 0.5
+    assert np.isclose(share_the_same(some, some), 1.0)
+
+
+def test_seams_of_recordings_are_judged_by_a_tracker(tmp_path: Path) -> None:
+    (tmp_path / "groove.mp3").symlink_to(ROOT / "examples" / "groove.mp3")
+    soundfile.write(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(30 * 22_050), 22_050)
+    results = evaluate_beats(tmp_path, planners={"musex": load_model()}, seconds=200.0, looper=False)
+    assert (results["songs"], results["kind"]) == (1, "recordings")
+    ours, random = results["jumps"]["musex"], results["jumps"][RANDOM]
+    assert ours["count"] >= 1
+    assert ours["beat"]["mean"] > random["beat"]["mean"]
+    assert ours["beat"]["mean"] >= ours["bar"]["mean"]
+    assert ours["row"] == {}
+    (tmp_path / "groove.mp3").unlink()
+    with pytest.raises(DatasetError, match="no music of 25 s with a clear pulse"):
+        evaluate_beats(tmp_path, planners={"musex": load_model()}, looper=False)

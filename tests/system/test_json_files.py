@@ -1,0 +1,113 @@
+"""Plans and models whose JSON holds anything at all: used, or refused in words."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from musex.audio.file_names import find_song
+from musex.audio.reading import Song, song_from_array
+from musex.cli.app import run
+from musex.cli.tables import describe_output
+from musex.cli.terminal import summarise
+from musex.errors import ModelError, MusexError
+from musex.plans import Plan, Seam, Span, Swap, read_plan
+from musex.prediction.model import load_model
+from musex.rendering.stitch import render
+from musex.seams.bounds import MEASURES, format_measure
+from musex.settings import Settings
+from musex.system.json_files import fits, parse_json
+from tests.faults.mutators import ODD, places, put
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def song(make_song: Callable[..., np.ndarray]) -> Song:
+    return song_from_array(make_song(8.0, 8_000, 1), 8_000)
+
+
+@pytest.fixture(scope="module")
+def content(song: Song) -> dict[str, Any]:
+    """A plan with one of everything, as JSON has it."""
+    about = {"path": "song.wav", "sha256": song.sha256, "sample_rate": 8_000, "frames": song.frames, "channels": 1}
+    settings = Settings(avoid=((1.0, 2.0),), arc=((0.0, "calm"),)).to_dict() | {"requested_seconds": 8.0}
+    seam = Seam(16_000, 16_000, 32_000, 400, 0.5, 0.1, 50.0, 1.0, 0.9, 0.8)
+    spans = (Span(0, 16_000), Span(32_000, song.frames))
+    swap = Swap(8_000, 4_000, 8_000, 40_000, 200)
+    plan = Plan(6.0, about, {"name": "pointer", "sha256": "0"}, settings, spans, (seam,), (swap,), 3, 0, 1, "0")
+    return dict(json.loads(plan.to_json()))
+
+
+def use(text: str, song: Song) -> None:
+    """Everything that is done with a plan but encoding."""
+    plan = Plan.from_json(text)
+    find_song(plan, Path("plan.json"))
+    blocks = render(plan, song)
+    if not plan.swaps:
+        next(blocks)
+    describe_output(plan, Path("a.wav"), 1.0)
+    summarise(plan, Path("a.wav"), 1.0)
+    for seam in plan.seams:
+        assert [format_measure(seam, name) for name in MEASURES]
+
+
+def test_a_plan_with_anything_anywhere_is_used_or_refused(content: dict[str, Any], song: Song) -> None:
+    use(json.dumps(content), song)
+    for path in places(content):
+        for odd in ODD:
+            try:
+                use(json.dumps(put(content, path, odd)), song)
+            except MusexError:
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is named
+                pytest.fail(f"{path} = {odd!r}: {type(error).__name__}: {error}")
+
+
+def test_a_model_with_anything_anywhere_is_used_or_refused(tmp_path: Path) -> None:
+    content = json.loads((ROOT / "models" / "pointer.json").read_text())
+    model = tmp_path / "pointer.tflite"
+    model.write_bytes(b"none")
+    content = {"format": 1, "network": "pointer", "sha256": content["sha256"], "model": content["model"]}
+    for path in places(content):
+        for odd in ODD:
+            model.with_suffix(".json").write_text(json.dumps(put(content, path, odd)))
+            try:
+                load_model(model)
+            except ModelError:
+                continue
+            except Exception as error:  # noqa: BLE001
+                pytest.fail(f"{path} = {odd!r}: {type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "1e999", "9" * 5_000, '"\\ud800"'])
+def test_what_cannot_be_used_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"it |surrogate|Exceeds"):
+        parse_json(text)
+    with pytest.raises(MusexError, match="no plan"):
+        Plan.from_json(text)
+
+
+def test_devices_and_pipes_are_no_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        reader = threading.Thread(target=pytest.raises, args=(MusexError, read_plan, path), daemon=True)
+        reader.start()
+        reader.join(10.0)
+        assert not reader.is_alive()
+        assert run(["render", str(path)]) == 1
+        assert "not a regular file" in capsys.readouterr().err
+
+
+def test_types_are_told_apart() -> None:
+    assert fits(3, float)
+    assert fits((1, 2.0), tuple[float, ...])
+    assert fits(None, float | None)
+    assert not any(fits(value, int) for value in (True, 1.0, None, "1"))
+    assert not any(fits(value, float) for value in (True, float("nan"), "1"))
+    assert not fits((1.0, 2.0, 3.0), tuple[float, float])

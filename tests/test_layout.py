@@ -1,0 +1,73 @@
+"""How the package is laid out: imports point one way, and nothing lies outside its room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "musex"
+# From what knows least to what knows most: each may import what stands before it, and itself.
+ROOMS = (
+    "config",
+    "errors",
+    "system",
+    "settings",
+    "plans",
+    "audio",
+    "analysis",
+    "metrics",
+    "prediction",
+    "seams",
+    "planning",
+    "rendering",
+    "views",
+    "inspection",
+    "extension",
+    "files",
+    "versions",
+    "batches",
+    "playing",
+    "diagnosis",
+    "training",
+    "evaluation",
+    "cli",
+)
+MODULES = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a module imports of musex, by the names below it, wherever in the module; not for its types alone."""
+    tree = ast.parse(path.read_text("utf-8"))
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    for_types = {inner for guard in guards for inner in ast.walk(guard)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node not in for_types and (node.module or "").startswith("musex"):
+            home = (node.module or "").removeprefix("musex").removeprefix(".")
+            found = [f"{home}.{name.name}".removeprefix(".") for name in node.names if name.name != "__version__"]
+            yield from (name if name in MODULES.values() else home for name in found)
+        elif isinstance(node, ast.Import):
+            yield from (name.name.removeprefix("musex.") for name in node.names if name.name.startswith("musex."))
+
+
+def test_every_module_has_its_room() -> None:
+    rooms = {name.split(".")[0] for name in MODULES.values()} - {"__init__", "__main__"}
+    assert rooms == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.parent != PACKAGE or path.stem in ROOMS], ids=MODULES.get
+)
+def test_imports_point_one_way(path: Path) -> None:
+    own = ROOMS.index(MODULES[path].split(".")[0])
+    beyond = [name for name in imported(path) if ROOMS.index(name.split(".")[0]) > own]
+    assert not beyond, f"{MODULES[path]} knows less than what it imports"
+
+
+def test_no_modules_import_each_other() -> None:
+    arrows = {name.removesuffix(".__init__"): set(imported(path)) for path, name in MODULES.items()}
+    left = {name: {each for each in found if each in arrows} for name, found in arrows.items()}
+    while leaves := [name for name, found in left.items() if not found & left.keys()]:
+        for name in leaves:
+            del left[name]
+    assert not left, "they lie on circles, or lead to them"

@@ -1,0 +1,146 @@
+"""The pages say what is so: their code and commands run, their links lead somewhere, the tests they name exist."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from musex.audio.reading import read_song
+from musex.cli.app import app
+from tests.pages import COMMANDS, LEARNING, PAGES, ROOT, commands_of, follow, prepare
+
+PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_are_understood(page: Path) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for arguments in commands_of(page):
+        commands[arguments[0]].make_context(arguments[0], list(arguments[1:]))
+
+
+ELSEWHERE = {  # what needs more than a folder, and the tests that run it
+    ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
+    ("evaluate", "other-music/", "--seams"): "test_seam_evaluation.py::test_hard_cuts_are_found",
+    ("evaluate", "other-music/", "--phrases"): "test_phrase_evaluation.py::test_jumps_are_found_and_phrases_kept",
+    (
+        "evaluate",
+        "other-music/",
+        "--beats",
+    ): "test_jump_evaluation.py::test_seams_of_recordings_are_judged_by_a_tracker",
+    ("evaluate", "modules/", "--scores"): "test_jump_evaluation.py::test_seams_are_judged_by_the_scores_of_modules",
+}
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np.ndarray]) -> Path:
+    return prepare(tmp_path_factory.mktemp("reader"), make_song)
+
+
+@pytest.mark.parametrize("arguments", [words for words in COMMANDS if words not in LEARNING], ids=" ".join)
+def test_commands_do_as_told(
+    arguments: tuple[str, ...], reader: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In their order: some go on from what others wrote. `training/test_training_pages.py` has those that learn."""
+    if arguments in ELSEWHERE:
+        file, test = ELSEWHERE[arguments].split("::")
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+        return
+    monkeypatch.chdir(reader)
+    follow(arguments, capfd)
+
+
+def run_script(*arguments: str | Path) -> str:
+    """What a script of this repository prints."""
+    command = [sys.executable, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_example_songs_can_be_made_again(tmp_path: Path) -> None:
+    run_script("examples/make_songs.py", "waltz", "--folder", tmp_path)
+    made, kept = (read_song(folder / "waltz.mp3").samples for folder in (tmp_path, ROOT / "examples"))
+    assert made.shape == kept.shape
+    assert np.abs(made - kept).max() < 0.02  # encoders differ
+
+
+def test_the_tables_of_the_paper_are_those_of_its_losses(tmp_path: Path) -> None:
+    for name in ("paper", "lstm"):
+        (tmp_path / name).mkdir()
+        shutil.copy(ROOT / "models" / "figures" / f"{name}-losses.csv", tmp_path / name / "losses.csv")
+        (tmp_path / name / "config.json").write_text('{"weights": 0}')
+    printed = run_script("models/compare_references.py", tmp_path / "paper", tmp_path / "lstm")
+    rows = re.findall(r"^\| (MSE after .*?) \| (.*?) \| (.*?) \|$", printed, re.MULTILINE)
+    assert len(rows) == 10
+    page = (ROOT / "models" / "paper.md").read_text(encoding="utf-8")
+    for name, *values in rows:
+        cells = r" \| ".join(map(re.escape, values))
+        assert re.search(rf"^\| {re.escape(name)}.*\| {cells} \|$", page, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_python_code_runs(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "python.md", "exec"), {})  # noqa: S102 - the page's own code
+
+
+def test_the_command_reference_is_that_of_the_commands() -> None:
+    command = [sys.executable, "-m", "typer", "musex.cli.app", "utils", "docs", "--name", "musex"]
+    made = subprocess.run(command, cwd=ROOT, env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True)
+    page = (ROOT / "examples" / "commands.md").read_text(encoding="utf-8")
+    types = r" ?(<[^>\n]*>|x&gt;=\d+)"  # which versions of Typer put differently
+    assert re.sub(types, "", made.stdout).strip() == re.sub(types, "", page).strip(), (
+        f"renew it by {shlex.join(command)}"
+    )
+
+
+def test_tests_named_beside_features_exist() -> None:
+    page = (ROOT / "examples" / "peers.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", page)
+    claimed = re.findall(r"^\| [^|]+ \| yes \|", page, re.MULTILINE)
+    assert len(named) == len(claimed) > 30
+    for file, test in named:
+        assert f"def {test}(" in next((ROOT / "tests").rglob(file)).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+def test_a_strict_checker_knows_the_types(tmp_path: Path) -> None:
+    (tmp_path / "downstream.py").write_text(
+        "from pathlib import Path\n"
+        "from typing import assert_type\n\n"
+        "import musex\n\n\n"
+        "def prolong(path: Path) -> float:\n"
+        "    song = assert_type(musex.read_song(path), musex.Song)\n"
+        "    model = musex.load_model()\n"
+        '    longer = assert_type(musex.extend(song, seconds=60, model=model, mood="calm"), musex.Extension)\n'
+        "    plan = assert_type(musex.plan(song, seconds=60), musex.Plan)\n"
+        "    assert_type(musex.predict(song, at=20.0, model=model), musex.Prediction)\n"
+        '    assert_type(musex.extend_file(path, "longer.mp3", seconds=60, force=True), musex.Plan)\n'
+        "    return longer.seconds + plan.seconds + sum(len(block) for block in musex.render(plan, song))\n"
+    )
+    wrong = "import musex\n\nmusex.extend('song.mp3', seconds='60', melody='calm')\n"
+    (tmp_path / "wrong.py").write_text(wrong)
+    check = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull]
+    where = {"cwd": tmp_path, "env": os.environ | {"MYPYPATH": str(ROOT)}, "capture_output": True, "text": True}
+    done = subprocess.run([*check, "--follow-imports=silent", "downstream.py"], **where)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout
+    done = subprocess.run([*check, "--follow-imports=silent", "wrong.py"], **where)  # type: ignore[call-overload]
+    assert "melody" in done.stdout
+    assert '"seconds"' in done.stdout
