@@ -57,6 +57,7 @@ def run(arguments: list[str]) -> int:
     logger = logging.getLogger("musex")
     handler = _Handler(logging.WARNING)
     logger.addHandler(handler)
+    logger.propagate = False  # libraries, such as PyMusicLooper, make the root logger show all
     try:
         if "" in arguments:  # a path of nothing would be the folder that one is in
             raise MusexError("one of the arguments is empty: is a variable of the shell not set?")
@@ -81,6 +82,7 @@ def run(arguments: list[str]) -> int:
         return tell_error("out of memory: use a shorter song, or close other programs")
     finally:
         logger.removeHandler(handler)
+        logger.propagate = True
         logger.setLevel(logging.NOTSET)
     return 0
 
