@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from musex.audio.reading import Song, read_song
+    from musex.audio.reading import read_song
+    from musex.audio.song import Song
     from musex.errors import MusexError
     from musex.evaluation.comparison import evaluate
     from musex.extension import Extension, extend, plan, predict
@@ -52,7 +53,7 @@ _HOMES = {
     "MusexError": "errors",
     "Plan": "plans",
     "Prediction": "prediction.model",
-    "Song": "audio.reading",
+    "Song": "audio.song",
     "SongInfo": "inspection",
     "evaluate": "evaluation.comparison",
     "extend": "extension",

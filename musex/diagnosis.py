@@ -14,8 +14,10 @@ import soundfile
 
 from musex import __version__
 from musex.analysis.features import analyse
+from musex.audio.ffmpeg import STALL_SECONDS, ffmpeg
 from musex.audio.formats import WRITABLE
-from musex.audio.reading import STALL_SECONDS, ffmpeg, read_song, song_from_array
+from musex.audio.reading import read_song
+from musex.audio.song import song_from_array
 from musex.audio.writing import write_song
 from musex.errors import MusexError
 from musex.extension import extend

@@ -10,7 +10,7 @@ import numpy as np
 
 from musex.analysis.features import analyse
 from musex.audio.inputs import song_of
-from musex.audio.reading import Samples, Song, to_segment
+from musex.audio.song import Samples, Song, to_segment
 from musex.config import FEATURES
 from musex.errors import ModelError, MusexError
 from musex.planning.chain import plan_song

@@ -11,7 +11,8 @@ from typing import IO, Unpack
 from musex.audio.file_names import default_output, find_song
 from musex.audio.formats import FORMATS, check_size
 from musex.audio.inputs import read_logged
-from musex.audio.reading import Samples, Song, check_song
+from musex.audio.reading import check_song
+from musex.audio.song import Samples, Song
 from musex.audio.writing import check_output, pipe_song
 from musex.errors import MusexError
 from musex.extension import model_of

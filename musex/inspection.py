@@ -9,7 +9,8 @@ import numpy as np
 from musex.analysis import beatnet
 from musex.analysis.features import analyse_mono, to_mono
 from musex.audio.inputs import song_of
-from musex.audio.reading import Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Song
 from musex.audio.tags import read_source
 from musex.config import FEATURES, FeatureConfig
 from musex.planning.jumps import find_edges

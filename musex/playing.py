@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from musex.audio.reading import Samples, Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
 from musex.planning.chain import Chain, ModelLike

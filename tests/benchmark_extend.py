@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio.reading import ffmpeg, read_song
+from musex.audio.ffmpeg import ffmpeg
+from musex.audio.reading import read_song
 
 ROOT = Path(__file__).parent.parent
 FIRST_PREDICTION_SECONDS = 3.0

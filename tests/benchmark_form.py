@@ -18,7 +18,8 @@ sys.path.insert(0, str(ROOT / "examples"))
 import groove  # noqa: E402 - found by the path above
 import waltz  # noqa: E402
 
-from musex.audio.reading import Song, read_song  # noqa: E402
+from musex.audio.reading import read_song  # noqa: E402
+from musex.audio.song import Song  # noqa: E402
 from musex.planning.chain import plan_song  # noqa: E402
 from musex.planning.weights import SEARCH  # noqa: E402
 from musex.prediction.model import load_model  # noqa: E402

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.evaluation.endurance import follow
 from musex.extension import extend

@@ -14,7 +14,7 @@ import numpy as np
 from musex.analysis.features import analyse
 from musex.analysis.form import smooth, step_levels
 from musex.analysis.moods import SMOOTH_STEPS, asked, delivered
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.planning.chain import plan_song
 from musex.prediction.model import load_model

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from musex.analysis.features import analyse
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.evaluation.endurance import follow
 from musex.evaluation.seam_classifier import looper_seams
 from musex.planning.chain import plan_song

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.evaluation.seam_classifier import looper_seams
 from musex.planning.chain import plan_song
 from musex.plans import Seam

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.audio.reading import Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Song
 from musex.errors import DurationError
 from musex.planning.chain import plan_song
 from musex.prediction.model import Model, load_model

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from musex.audio.reading import Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.evaluation.seam_classifier import draw_songs
 

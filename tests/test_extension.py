@@ -16,7 +16,7 @@ from pydub import AudioSegment
 
 import musex
 from musex.audio.file_names import default_output
-from musex.audio.reading import song_from_array
+from musex.audio.song import song_from_array
 from musex.cli import app as cli
 from musex.errors import AudioError, DurationError, MusexError
 from musex.planning.path import PathSearch

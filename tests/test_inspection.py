@@ -9,7 +9,7 @@ import pytest
 
 from musex.analysis import features
 from musex.analysis.features import analyse_mono
-from musex.audio.reading import song_from_array
+from musex.audio.song import song_from_array
 from musex.cli import app as cli
 from musex.diagnosis import diagnose
 from musex.inspection import PITCH_CLASSES, estimate_key, inspect_file, inspect_song

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from musex.audio.reading import MOST_CHANNELS, Samples, Song, to_int16, to_int24
+from musex.audio.song import MOST_CHANNELS, Samples, Song, to_int16, to_int24
 from musex.audio.streams import holding_layout
 from musex.config import QUALITIES
 from musex.errors import AudioError

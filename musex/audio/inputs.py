@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from musex.audio.reading import Song, read_song, song_from_array, song_from_segment
+from musex.audio.reading import read_song
+from musex.audio.song import Song, song_from_array, song_from_segment
 from musex.errors import AudioError
 
 logger = logging.getLogger(__name__)

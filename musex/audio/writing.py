@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from musex.audio.ffmpeg import Watch, ffmpeg, temporary_file
 from musex.audio.formats import (
     FORMATS,
     LOOP_TAGGED,
@@ -30,7 +31,7 @@ from musex.audio.formats import (
     output_rate,
     raw_format,
 )
-from musex.audio.reading import Samples, Song, Watch, ffmpeg, temporary_file
+from musex.audio.song import Samples, Song
 from musex.audio.tags import prepare_output, read_source
 from musex.audio.tags.riff import mark_loop
 from musex.errors import AudioError, suggest

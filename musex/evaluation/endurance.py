@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musex.analysis.features import analyse_mono, log_mel_frames, mix_down, to_mono
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.metrics import longest_repeat, nearest_distances, share_used, slope_per_minute, spectral_centroid
 from musex.planning.chain import ModelLike, plan_song

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from musex.analysis.features import analyse_mono, to_mono
-from musex.audio.reading import Song, song_from_array
+from musex.audio.song import Song, song_from_array
 from musex.config import FEATURES
 from musex.errors import DurationError
 from musex.evaluation.listening import compares_onsets, find_onsets

@@ -17,7 +17,8 @@ import numpy as np
 from musex.analysis import beatnet
 from musex.analysis.features import analyse_frames, to_mono
 from musex.analysis.tracker_modules import SUFFIXES, read_module
-from musex.audio.reading import Song, read_song, song_from_array
+from musex.audio.reading import read_song
+from musex.audio.song import Song, song_from_array
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.errors import AudioError, DatasetError, DurationError, ModelError
 from musex.evaluation.baselines import ablate

@@ -15,7 +15,8 @@ import numpy as np
 import soundfile
 
 from musex.analysis.features import log_mel_frames
-from musex.audio.reading import Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Song
 from musex.config import FEATURES, FeatureConfig
 from musex.errors import AudioError, DatasetError, DurationError, MusexError
 from musex.metrics import area_under_curve

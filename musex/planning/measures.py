@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from musex.analysis.features import analyse_frames, to_mono
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.planning.chain import ModelLike
 from musex.planning.path import LEAST_PULSE, tell_kept

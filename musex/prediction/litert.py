@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from musex.audio.reading import muted_stderr
+from musex.audio.ffmpeg import muted_stderr
 from musex.errors import ModelError
 
 Array = np.ndarray

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from musex.analysis.features import standardise
-from musex.audio.reading import HIGHEST_SAMPLE_RATE
+from musex.audio.song import HIGHEST_SAMPLE_RATE
 from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import ModelError
 from musex.prediction.described import MODEL_NAME, TRANSITION_FILE, load_described, packaged_model, read_description

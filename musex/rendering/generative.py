@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 
 from musex.analysis.features import standardise, to_mono
-from musex.audio.reading import Samples, Song
+from musex.audio.song import Samples, Song
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.planning.weights import SEARCH

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from musex import __version__
-from musex.audio.reading import Samples, Song
+from musex.audio.song import Samples, Song
 from musex.audio.writing import write_song
 from musex.planning.weights import SEARCH
 from musex.plans import Plan

@@ -6,7 +6,7 @@ from typing import Unpack
 
 import numpy as np
 
-from musex.audio.reading import Samples, Song
+from musex.audio.song import Samples, Song
 from musex.errors import MusexError
 from musex.planning.chain import Chain, ModelLike, begin_chain
 from musex.prediction.model import WaveformModel

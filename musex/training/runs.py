@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from musex.audio.reading import muted_stderr
+from musex.audio.ffmpeg import muted_stderr
 from musex.errors import DatasetError, MusexError
 from musex.prediction.described import FORMAT_VERSION
 from musex.system.arrays import load_arrays, save_arrays

@@ -22,7 +22,8 @@ from musex.analysis.form import step_levels
 from musex.analysis.moods import asked, estimate_moods
 from musex.audio.file_names import default_page, find_song
 from musex.audio.inputs import song_of
-from musex.audio.reading import Samples, Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Samples, Song
 from musex.audio.writing import write_song
 from musex.config import FEATURES
 from musex.errors import MusexError

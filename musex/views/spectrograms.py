@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from musex.analysis.features import analyse, to_mono
-from musex.audio.reading import Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig, WaveformConfig
 from musex.errors import MusexError
 from musex.prediction.model import Model, WaveformModel, load_model

@@ -5,7 +5,7 @@ import pytest
 
 from musex.analysis.features import analyse
 from musex.analysis.moods import asked, delivered, estimate_moods
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.planning.chain import plan_song

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.audio.reading import song_from_array
+from musex.audio.song import song_from_array
 from musex.audio.writing import pipe_song
 from musex.errors import AudioError
 

@@ -17,18 +17,13 @@ import pytest
 import soundfile
 from mutagen.flac import Picture
 
+from musex.audio import ffmpeg as ffmpeg_module
 from musex.audio import reading, writing
+from musex.audio.ffmpeg import ffmpeg, list_streams
 from musex.audio.file_names import default_output
 from musex.audio.formats import WRITABLE
-from musex.audio.reading import (
-    READABLE,
-    Song,
-    ffmpeg,
-    read_song,
-    song_from_array,
-    song_from_segment,
-    to_segment,
-)
+from musex.audio.reading import READABLE, read_song
+from musex.audio.song import Song, song_from_array, song_from_segment, to_segment
 from musex.audio.tags import read_source
 from musex.audio.writing import check_output, write_song
 from musex.config import QUALITIES
@@ -240,9 +235,10 @@ def test_an_ffmpeg_that_hangs_is_given_up(
     hung = tmp_path / "ffmpeg"
     hung.write_text("#!/bin/sh\nexec sleep 1000\n")
     hung.chmod(0o755)
-    streams = reading.list_streams(tmp_path / "a.m4a")
-    monkeypatch.setattr(reading, "STALL_SECONDS", 0.5)
-    monkeypatch.setattr(reading, "ffmpeg", lambda: str(hung))
+    streams = list_streams(tmp_path / "a.m4a")
+    for module in (ffmpeg_module, reading):
+        monkeypatch.setattr(module, "STALL_SECONDS", 0.5)
+        monkeypatch.setattr(module, "ffmpeg", lambda: str(hung))
     with pytest.raises(AudioError, match=r"ffmpeg got no further for 0\.5 s"):
         read_song(tmp_path / "a.m4a")
     monkeypatch.setattr(reading, "list_streams", lambda path: streams)
@@ -258,11 +254,12 @@ def test_an_ffmpeg_that_dies_is_told_of(tmp_path: Path, wav_path: Path, monkeypa
     """What it gave until then is a part only: neither a song nor tags nor a count of packets."""
     for suffix in (".m4a", ".flac"):
         run_ffmpeg("-i", wav_path, tmp_path / f"a{suffix}")
-    streams = reading.list_streams(tmp_path / "a.m4a")
+    streams = list_streams(tmp_path / "a.m4a")
     dying = tmp_path / "ffmpeg"
     dying.write_text(f'#!/bin/sh\n{ffmpeg()} "$@"\nkill -SEGV $$\n')
     dying.chmod(0o755)
-    monkeypatch.setattr(reading, "ffmpeg", lambda: str(dying))
+    for module in (ffmpeg_module, reading):
+        monkeypatch.setattr(module, "ffmpeg", lambda: str(dying))
     for use in (lambda: read_song(tmp_path / "a.flac"), lambda: read_source(tmp_path / "a.flac")):
         with pytest.raises(AudioError, match=r"a\.flac cannot be read: ffmpeg was stopped by SIGSEGV"):
             use()

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musex.audio.reading import ffmpeg, list_streams, read_song, song_from_array
+from musex.audio.ffmpeg import ffmpeg, list_streams
+from musex.audio.reading import read_song
+from musex.audio.song import song_from_array
 from musex.audio.streams import choose_stream, holding_layout, parse_streams
 from musex.audio.writing import write_song
 from musex.cli.app import run

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musex.analysis.features import to_mono
-from musex.audio.reading import Song, song_from_array
+from musex.audio.song import Song, song_from_array
 from musex.config import WaveformConfig
 from musex.evaluation.endurance import Chain, chain_song, follow, generate_on, loop_end, measure_chain, source_rows
 from musex.plans import Plan, Seam, Span

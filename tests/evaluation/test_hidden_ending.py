@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musex.analysis.features import to_mono
-from musex.audio.reading import Song, song_from_array
+from musex.audio.song import Song, song_from_array
 from musex.errors import DurationError
 from musex.evaluation.hidden_ending import (
     HIDDEN_SECONDS,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from musex.audio.reading import Song, read_song
+from musex.audio.reading import read_song
+from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.plans import Plan, Seam, Span, describe_song
 from musex.settings import Settings

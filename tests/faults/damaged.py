@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from musex.audio.ffmpeg import ffmpeg
 from musex.audio.formats import WRITABLE
-from musex.audio.reading import ffmpeg, read_song, song_from_array
+from musex.audio.reading import read_song
+from musex.audio.song import song_from_array
 from musex.audio.tags import read_source, read_tags
 from musex.audio.writing import write_song
 from musex.extension import plan

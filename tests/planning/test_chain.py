@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from musex.analysis.features import analyse
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.planning.chain import begin_chain, plan_song

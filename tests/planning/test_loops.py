@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import musex
-from musex.audio.reading import ffmpeg
+from musex.audio.ffmpeg import ffmpeg
 from musex.audio.tags.riff import mark_loop
 
 RATE = 44_100

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musex.analysis.features import analyse_frames, to_mono
-from musex.audio.reading import Song, song_from_array
+from musex.audio.song import Song, song_from_array
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.evaluation.baselines import ablate
 from musex.evaluation.jumps import share_the_same

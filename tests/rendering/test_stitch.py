@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musex.audio.reading import Song
+from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.plans import Plan, Seam, Span
 from musex.rendering.stitch import render

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from musex.audio.file_names import find_song
-from musex.audio.reading import Song, song_from_array
+from musex.audio.song import Song, song_from_array
 from musex.cli.app import run
 from musex.cli.tables import describe_output
 from musex.cli.terminal import summarise

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from musex.audio.reading import ask_ffmpeg, local_input
+from musex.audio.ffmpeg import ask_ffmpeg, local_input
 from musex.audio.streams import parse_streams
 from musex.audio.tags.ape import read_ape
 from musex.audio.tags.id3 import HEADER, parse_id3, parse_id3v1, tag_bytes

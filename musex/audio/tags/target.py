@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musex.audio.reading import ask_ffmpeg
+from musex.audio.ffmpeg import ask_ffmpeg
 from musex.audio.tags.id3 import HEADER, build_id3, tag_bytes
 from musex.audio.tags.items import DamagedTagsError, Picture, Tags
 from musex.audio.tags.mp4 import PICTURES, write_mp4

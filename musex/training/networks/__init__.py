@@ -4,7 +4,7 @@ import ctypes
 import os
 import platform
 
-from musex.audio.reading import muted_stderr
+from musex.audio.ffmpeg import muted_stderr
 from musex.errors import MusexError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own log; it is told no other way

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 import musex
-from musex.audio.reading import song_from_array
+from musex.audio.song import song_from_array
 from musex.cli import app as cli
 from musex.config import WaveformConfig
 from musex.errors import DatasetError, ModelError, MusexError
