@@ -1,7 +1,7 @@
 """The plan of an output: which spans of the song are played and how they are joined. Small, and renderable again."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
 
@@ -108,7 +108,7 @@ class Plan:
     predictions: int = 0
     rest: int = 0
     tries: int = 1
-    musex: str = field(default="")
+    musex: str = ""  # the version that made it
 
     @property
     def stream(self) -> int:

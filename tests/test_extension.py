@@ -88,6 +88,7 @@ def test_files_hold_what_arrays_hold(wav_path: Path, tmp_path: Path, extended: m
     )
     assert plan == extended.plan
     assert musex.Plan.from_json(plan_path.read_text()) == plan
+    assert plan.musex == musex.__version__
     made, _ = soundfile.read(output, dtype="float32")
     np.testing.assert_allclose(made, extended.samples.clip(-1, 1), atol=1 / 32768)
     stages = list(dict.fromkeys(stage for stage, _ in calls))

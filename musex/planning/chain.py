@@ -13,6 +13,7 @@ from typing import Any, Protocol, Unpack
 
 import numpy as np
 
+from musex import __version__
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError
 from musex.planning.layers import plan_swaps
@@ -173,6 +174,7 @@ def plan_of(chain: "Chain | None", song: NamedSong, model: ModelLike, *, seconds
         seams=seams,
         predictions=predictions,
         rest=rest,
+        musex=__version__,
     )
 
 

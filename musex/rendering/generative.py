@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import soxr
 
+from musex import __version__
 from musex.analysis.features import standardise, to_mono
 from musex.audio.song import Samples, Song
 from musex.config import FEATURES
@@ -70,6 +71,7 @@ def continue_song(
         spans=(Span(0, kept),),
         seams=(),
         predictions=_count_predictions(model, (frames - kept) / song.sample_rate),
+        musex=__version__,
     )
     fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
     return plan, play(_pieces(song, model, frames), song, frames=lambda: frames, fades=lambda: (0, fade))
