@@ -119,7 +119,7 @@ def vary_file(
         if plan_paths or len(outputs) > 1:
             raise MusexError(f"{loaded.name} predicts the waveform itself: there is no plan to keep, and one version")
         plan, blocks = continue_song(song, loaded, seconds=seconds, settings=settings)
-        _write_plan(plan, blocks, song, outputs[0], force, bitrate, report)
+        _write_plan(plan, blocks, song, outputs[0], force=force, bitrate=bitrate, report=report)
         (on_written or _ignore_file)(Path(outputs[0]))
         return [plan]
     maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _ignore_file)
@@ -202,7 +202,7 @@ def render_file(
     report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(found, stream=plan.stream)
-    _write_plan(plan, render(plan, song), song, target, force, bitrate, report)
+    _write_plan(plan, render(plan, song), song, target, force=force, bitrate=bitrate, report=report)
     return measure_plan(plan, song, load_model()) if measured else plan, target
 
 
@@ -253,7 +253,9 @@ class _Maker:
         return plan
 
     def render(self, plan: Plan, output: Path) -> None:
-        _write_plan(plan, render(plan, self.song), self.song, output, self.force, self.bitrate, self.report)
+        _write_plan(
+            plan, render(plan, self.song), self.song, output, force=self.force, bitrate=self.bitrate, report=self.report
+        )
         self.on_written(output)
 
 
@@ -268,6 +270,7 @@ def _write_plan(
     blocks: Iterable[Samples],
     song: Song,
     output: str | Path,
+    *,
     force: bool,
     bitrate: str | None,
     report: OnProgress,

@@ -71,3 +71,14 @@ def test_no_modules_import_each_other() -> None:
         for name in leaves:
             del left[name]
     assert not left, "they lie on circles, or lead to them"
+
+
+def test_few_arguments_are_told_by_their_place() -> None:
+    many = []
+    for path, name in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef) and not name.startswith("cli."):  # whose commands Typer calls
+                places = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg != "self"]
+                keras = name == "training.networks.pointer" and node.name == "call"
+                many += [f"{name}.{node.name}"] * (len(places) > 4 and not keras)
+    assert not many

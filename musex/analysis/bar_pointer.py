@@ -132,7 +132,7 @@ def decode(activations: Array, rate: int = 50, config: BarPointerConfig = CONFIG
     confidence = pulse_confidence(beat, frames)
     if confidence < config.least_confidence:
         return no_pulse(confidence)
-    times = refine(beat, usual, frames, rate, config)
+    times = refine(beat, usual, frames, rate, config=config)
     positions = count_bars(times, highest_near(downbeat, frames), config)
     return Beats(times, positions, most_frequent_bar(positions), steady_tempo(times), confidence)
 
@@ -230,7 +230,7 @@ def pulse_confidence(beat: Array, frames: Array, reach: int = 2) -> float:
     return float(np.clip((share - chance) / (1.0 - chance), 0.0, 1.0) * found)
 
 
-def refine(beat: Array, usual: Array, frames: Array, rate: int, config: BarPointerConfig = CONFIG) -> Array:
+def refine(beat: Array, usual: Array, frames: Array, rate: int, *, config: BarPointerConfig = CONFIG) -> Array:
     """Times of beats below a frame, float64 (beats,), seconds.
 
     Each is the vertex of the parabola through the activation's peak. A robust local regression over the neighbours'

@@ -71,7 +71,7 @@ def _to_float32(samples: Samples) -> np.ndarray[Any, Any]:
     return samples.astype("<f4", copy=False)
 
 
-def choose_format(suffix: str, song: Song, source_codec: str, bitrate: str | None, notes: list[str]) -> Format:
+def choose_format(suffix: str, song: Song, source_codec: str, *, bitrate: str | None, notes: list[str]) -> Format:
     """What is written under this ending: an m4a of a lossless one stays lossless, unless a bit rate is asked for."""
     if suffix != ".m4a" or source_codec != LOSSLESS_M4A.codec or bitrate is not None:
         return FORMATS[suffix]

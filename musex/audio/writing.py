@@ -110,7 +110,7 @@ def write_song(
     check_output(path, song.path, force, bitrate=bitrate)
     suffix = Path(path).suffix.lower()
     source, notes = read_source(song.path, song.stream), list[str]()
-    form = choose_format(suffix, song, source.codec, bitrate, notes)
+    form = choose_format(suffix, song, source.codec, bitrate=bitrate, notes=notes)
     command, convert = _input_arguments(form, song, notes)
     tagged_frames = None
     if loop_frames is not None and suffix in LOOP_TAGGED:

@@ -122,7 +122,7 @@ def evaluate(
     left_out |= {name: NEEDS_RUN for name in REFERENCES if name not in models}
 
     measured: dict[str, Rows] = {name: [] for name in predictors}
-    for number, point in _points(tracks, first, points, seed, left_out, report):
+    for number, point in _points(tracks, first, points=points, seed=seed, left_out=left_out, report=report):
         for name, predictor in predictors.items():
             measured[name].append((number, measure(predictor(point), point)))
     if not measured[REFERENCE]:
@@ -139,12 +139,14 @@ def evaluate(
         "worst": worst_tracks(tracks, measured[next(iter(pointers))]),
     }
     if chains:
-        results |= _measure_chains(tracks, models, first, chains, seed, left_out, report)
+        results |= _measure_chains(
+            tracks, models, first=first, chains=chains, seed=seed, left_out=left_out, report=report
+        )
     return {**results, "left_out": left_out}
 
 
 def _points(
-    tracks: list[Track], model: Model, points: int, seed: int, left_out: dict[str, str], report: OnProgress
+    tracks: list[Track], model: Model, *, points: int, seed: int, left_out: dict[str, str], report: OnProgress
 ) -> Iterator[tuple[int, Point]]:
     """Every point and the number of its track, read one track at a time."""
     places = validation_points(tracks, model.config, points=points, seed=seed)
@@ -201,6 +203,7 @@ def skills(start: int, point: Point) -> dict[str, float]:
 def _measure_chains(
     tracks: list[Track],
     models: dict[str, Model | WaveformModel],
+    *,
     first: Model,
     chains: int,
     seed: int,

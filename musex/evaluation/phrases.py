@@ -102,7 +102,7 @@ def can_be_heard(song: PhraseSong, leave: float, enter: float) -> bool:
     return leave >= REACH_SECONDS and enter + REACH_SECONDS <= song.seconds
 
 
-def _cells(sums: Array, starts: Array, count: int, seconds: float, config: FeatureConfig = FEATURES) -> Array:
+def _cells(sums: Array, starts: Array, count: int, seconds: float, *, config: FeatureConfig = FEATURES) -> Array:
     """Means over `count` cells of some length from each start on, to the sample: float32 (starts, count, width)."""
     frames_per_cell = seconds * config.sample_rate / config.hop_length
     edges = starts[:, None] * config.sample_rate / config.hop_length + frames_per_cell * np.arange(count + 1)

@@ -19,7 +19,7 @@ SHORTCUT = 1.0  # cost of a loop that is shorter than its song's and needs jumps
 
 
 def find_closings(
-    edges: Edges, costs: Array, limits: Limits, material: Material, finder: SeamFinder, *, rate: float, target: int
+    edges: Edges, costs: Array, limits: Limits, material: Material, *, finder: SeamFinder, rate: float, target: int
 ) -> Iterator[Seam]:
     """The best jumps from a loop's end to its beginning, aligned, best first.
 

@@ -74,7 +74,7 @@ class PathSearch:
         self.region = find_region(self.features)
         self.silences = find_silences(self.features)
         self.use(find_material(settings, self.steps, self.silences), mono)
-        self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head, config)
+        self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head=join_head, config=config)
         self.shunned: list[Seam] = []
 
     def use(self, material: Material, mono: Array) -> None:
@@ -124,7 +124,9 @@ class PathSearch:
             yield
             return
         edges, costs, material = self.edges, self.costs, self.material
-        for closing in find_closings(edges, costs, limits, material, self.finder, rate=self.rate, target=self.target):
+        for closing in find_closings(
+            edges, costs, limits, material, finder=self.finder, rate=self.rate, target=self.target
+        ):
             start, stop = self._step(closing.enter), self._step(closing.leave)
             avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
             self.material = Material(start, stop, material.keep, avoided)

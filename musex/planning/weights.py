@@ -166,7 +166,7 @@ class SeamFinder:
     """Aligns jumps on a song's waveform and says how badly they join; remembers what it found."""
 
     def __init__(
-        self, samples: Array, sample_rate: int, mono: Array, join_head: JoinHeadLike | None, config: SearchConfig
+        self, samples: Array, sample_rate: int, mono: Array, *, join_head: JoinHeadLike | None, config: SearchConfig
     ) -> None:
         """Find seams of samples (frames, channels); `mono` is the same in mono at the features' rate."""
         self.samples, self.sample_rate, self.mono = samples, sample_rate, mono
@@ -198,7 +198,9 @@ class SeamFinder:
         fades = [round(seconds * self.sample_rate / 2) * 2 for seconds in FADES]
         possible = tuple(fade for fade in fades if fade <= min(longest, 2 * min(ends)))
         if (seam, possible) not in self._faded:
-            faded = (fade_over(self.samples, self.sample_rate, seam, fade, self.reference) for fade in possible)
+            faded = (
+                fade_over(self.samples, self.sample_rate, seam, fade, reference=self.reference) for fade in possible
+            )
             self._faded[seam, possible] = min([seam, *faded], key=self.price)
         return self._faded[seam, possible]
 

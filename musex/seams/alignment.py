@@ -103,7 +103,7 @@ def _correlations(fixed: Array, moving: Array) -> Array:
 
 
 def _follow_onsets(
-    fixed: Array, moving: Array, lags: Array, allowed: tuple[float, float], config: AlignmentConfig
+    fixed: Array, moving: Array, lags: Array, allowed: tuple[float, float], *, config: AlignmentConfig
 ) -> tuple[int, float]:
     """The lag in hops (from `lags`) at which attacks fall together, and their correlation there.
 
@@ -193,7 +193,9 @@ def _levels_around(samples: Array, sample_rate: int, place: int, config: Alignme
     return np.array([_level_db(side) for side in sides])
 
 
-def level_step(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
+def level_step(
+    samples: Array, sample_rate: int, leave: int, enter: int, *, config: AlignmentConfig = ALIGNMENT
+) -> float:
     """Level of the second after sample `enter` over that of the second before sample `leave`, in dB."""
     before, after = (_levels_around(samples, sample_rate, place, config) for place in (leave, enter))
     return float(after[1] - before[0])
@@ -210,7 +212,9 @@ def beyond_own(step: Array, *own: Array) -> Array:
     return least
 
 
-def level_error(samples: Array, sample_rate: int, leave: int, enter: int, config: AlignmentConfig = ALIGNMENT) -> float:
+def level_error(
+    samples: Array, sample_rate: int, leave: int, enter: int, *, config: AlignmentConfig = ALIGNMENT
+) -> float:
     """What a jump's `level_step` has beyond the song's own, see `beyond_own`, in dB."""
     left, entered = (_levels_around(samples, sample_rate, place, config) for place in (leave, enter))
     return float(beyond_own(entered[1] - left[0], left[1] - left[0], entered[1] - entered[0]))
@@ -254,7 +258,7 @@ def align_seam(
     left_onsets, right_onsets = onset_strength(left, sample_rate), onset_strength(right, sample_rate)
     lag_hops = np.arange(-(margin // hop), margin // hop + 1)
     allowed = (low / hop, high / hop)
-    lag, pulse = _follow_onsets(left_onsets, right_onsets, lag_hops, allowed, config)
+    lag, pulse = _follow_onsets(left_onsets, right_onsets, lag_hops, allowed, config=config)
     lag = int(np.clip(lag * hop, low, high))
 
     near = round(config.wave_reach * sample_rate)
@@ -286,13 +290,13 @@ def align_seam(
         enter=enter,
         fade=0,
         correlation=0.0,
-        level_db=level_error(samples, sample_rate, leave, enter, config),
+        level_db=level_error(samples, sample_rate, leave, enter, config=config),
         flux_percentile=0.0,
         rhythm_ms=_rhythm_error(left_onsets, aligned_onsets, 1000.0 * hop / sample_rate) if pulse > 0.0 else None,
     )
     if reference is None:
         reference = FluxReference(samples, sample_rate)
-    return fade_over(samples, sample_rate, seam, fade, reference)
+    return fade_over(samples, sample_rate, seam, fade, reference=reference)
 
 
 def measure_seam(samples: Array, sample_rate: int, seam: Seam, reference: FluxReference) -> Seam:
@@ -308,10 +312,10 @@ def measure_seam(samples: Array, sample_rate: int, seam: Seam, reference: FluxRe
         level_db=level_error(samples, sample_rate, seam.leave, seam.enter),
         rhythm_ms=_rhythm_error(before, after, 1000.0 * hop / sample_rate),
     )
-    return fade_over(samples, sample_rate, seam, seam.fade, reference)
+    return fade_over(samples, sample_rate, seam, seam.fade, reference=reference)
 
 
-def fade_over(samples: Array, sample_rate: int, seam: Seam, fade: int, reference: FluxReference) -> Seam:
+def fade_over(samples: Array, sample_rate: int, seam: Seam, fade: int, *, reference: FluxReference) -> Seam:
     """The same seam with a crossfade of `fade` samples (even); `reference` is the song's own flux."""
     half = fade // 2
     sides = (samples[place - half : place + half] for place in (seam.leave, seam.enter))

@@ -69,7 +69,9 @@ def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig 
 
     def join(leave: int, enter: int, kind: int) -> Iterator[Junction]:
         fade = round(float(random.choice(FADES)) * rate / 2) * 2
-        seam = fade_over(samples, rate, align_seam(samples, rate, leave, enter, reference=reference), fade, reference)
+        seam = fade_over(
+            samples, rate, align_seam(samples, rate, leave, enter, reference=reference), fade, reference=reference
+        )
         window = seam_window(samples, rate, seam)
         if window is not None:
             yield Junction(junction_window(window, config), kind)

@@ -165,7 +165,7 @@ def train_pointer(
     )
     task.compile(optimizer=optimizer)
     optimizer.build(task.trainable_variables)
-    fit(task, learned, held, run, config, minutes=minutes, on_epoch=on_epoch)
+    fit(task, learned, held, run, config=config, minutes=minutes, on_epoch=on_epoch)
     return export(task.network, run / MODEL_FILE, settings)
 
 
@@ -174,8 +174,8 @@ def fit(
     learned: list[Track],
     held: list[Track],
     run: Path,
-    config: TrainingConfig,
     *,
+    config: TrainingConfig,
     minutes: float | None,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
@@ -201,7 +201,9 @@ def fit(
         windows = draw_windows(
             learned, task.config, config.memory_steps, config.seed * 100_003 + epoch, augment=config.augment
         )
-        batches = batch_windows(windows, task.config, config.batch_size, config.memory_steps, steps)
+        batches = batch_windows(
+            windows, task.config, batch_size=config.batch_size, memory_steps=config.memory_steps, count=steps
+        )
         history = task.fit(batches, epochs=1, verbose=0, shuffle=False, steps_per_epoch=steps)
         with averaged_weights(task):
             error, regret = task.examine(examine)
@@ -241,7 +243,7 @@ class averaged_weights:  # noqa: N801 - used as a context manager
 
 
 def batch_windows(
-    windows: Iterator[Window], model: PointerConfig, batch_size: int, memory_steps: int, count: int
+    windows: Iterator[Window], model: PointerConfig, *, batch_size: int, memory_steps: int, count: int
 ) -> Any:
     """A tf.data pipeline of `count` batches ({inputs}, target), drawn while the network computes."""
 

@@ -99,7 +99,7 @@ def train_reference(
     task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
     task.optimizer.build(task.trainable_variables)
     heard, examined = (np.array([load_clip(track, model) for track in tracks]) for tracks in (learned, held))
-    fit(task, built, heard, examined, run, model, config, minutes=minutes, on_epoch=on_epoch)
+    fit(task, built, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)
     return export(built, run / f"{network}.tflite", settings)
 
 
@@ -108,10 +108,10 @@ def fit(
     network: Any,
     learned: Array,
     held: Array,
+    *,
     run: Path,
     model: WaveformConfig,
     config: ReferenceConfig,
-    *,
     minutes: float | None,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:

@@ -93,31 +93,31 @@ def plot_predictions(
     low, high = _scale(heard, actual, config=config)
     levels, differences = [], []
 
-    def show(place: SubplotSpec, name: str, log_mel: Array, begins: float, ends: float) -> Axes:
+    def show(place: SubplotSpec, name: str, log_mel: Array, *, begins: float, ends: float) -> Axes:
         axis = figure.add_subplot(place)
-        image = _draw(axis, log_mel, begins, COLOURS, low, high, config)
+        image = _draw(axis, log_mel, begins=begins, colours=COLOURS, low=low, high=high, config=config)
         axis.set_title(_printable(name), parse_math=False)
         axis.set_xlim(begins, ends)
         levels.append((axis, image))
         return axis
 
     ends = at + horizon / rate
-    first = show(grid[0, :2], "Input", heard, at - len(heard) / rate, at)
+    first = show(grid[0, :2], "Input", heard, begins=at - len(heard) / rate, ends=at)
     _label_seam(first, f"seam at {at:.1f} s", at)
-    show(grid[0, 2], "Actual", actual, at, ends)
+    show(grid[0, 2], "Actual", actual, begins=at, ends=ends)
     spread = max(_spread(guess.predicted, actual) for guess in guesses)
     for row, guess in enumerate(guesses, start=1):
-        show(grid[row, 0], f"Predicted by {guess.name}", guess.predicted, at, ends)
+        show(grid[row, 0], f"Predicted by {guess.name}", guess.predicted, begins=at, ends=ends)
         shared = min(len(guess.predicted), len(actual))
         axis = figure.add_subplot(grid[row, 1])
         difference = np.asarray(guess.predicted[:shared], np.float64) - actual[:shared]
-        image = _draw(axis, difference, at, DIFFERENCE_COLOURS, -spread, spread, config)
+        image = _draw(axis, difference, begins=at, colours=DIFFERENCE_COLOURS, low=-spread, high=spread, config=config)
         axis.set_title(f"Predicted minus actual, error {mean_error(guess.predicted, actual):.2f} dB")
         axis.set_xlim(at, ends)
         differences.append((axis, image))
         if guess.realised is not None:
             error = mean_error(guess.realised, actual)
-            show(grid[row, 2], f"Played for it: the song itself, {error:.2f} dB", guess.realised, at, ends)
+            show(grid[row, 2], f"Played for it: the song itself, {error:.2f} dB", guess.realised, begins=at, ends=ends)
     for axis, _ in (*levels, *differences):
         axis.axvline(at, color=SEAM_COLOUR, linestyle="--", linewidth=3, clip_on=False, zorder=5)
         axis.xaxis.set_major_locator(MaxNLocator(10 if axis is first else 5, integer=True))
@@ -146,12 +146,12 @@ def plot_comparison(
     axes = figure.subplots(3, 1, sharex=True, sharey=True)
     low, high = _scale(first, second, config=config)
     for axis, log_mel, name in zip(axes, (first, second), names, strict=False):
-        image = _draw(axis, log_mel, 0.0, COLOURS, low, high, config)
+        image = _draw(axis, log_mel, begins=0.0, colours=COLOURS, low=low, high=high, config=config)
         axis.set_title(_printable(name), parse_math=False)
     figure.colorbar(image, ax=axes[:2], label="Level (dB)", pad=0.01)
     difference = np.asarray(second[:shared], np.float64) - first[:shared]
     reach = _spread(second, first)
-    image = _draw(axes[2], difference, 0.0, DIFFERENCE_COLOURS, -reach, reach, config)
+    image = _draw(axes[2], difference, begins=0.0, colours=DIFFERENCE_COLOURS, low=-reach, high=reach, config=config)
     axes[2].set_title(f"Second minus first, {error:.2f} dB (mean absolute difference)")
     figure.colorbar(image, ax=axes[2:], label="Difference (dB)", pad=0.01)
     axes[2].set_xlabel("Time (s)")
@@ -166,7 +166,7 @@ def plot_log_mel(log_mel: Array, *, steps: int = 1, config: FeatureConfig = FEAT
     figure = Figure(figsize=(12, 2.6), layout="constrained")
     axis = figure.subplots()
     low, high = _scale(log_mel, config=config)
-    image = _draw(axis, log_mel, 0.0, COLOURS, low, high, config)
+    image = _draw(axis, log_mel, begins=0.0, colours=COLOURS, low=low, high=high, config=config)
     seconds = len(log_mel) * steps / config.steps_per_second
     image.set_extent((0.0, seconds, -0.5, config.n_mels - 0.5))
     axis.set_xlim(0.0, seconds)
@@ -228,7 +228,7 @@ def _scale(*log_mels: Array, config: FeatureConfig) -> tuple[float, float]:
 
 
 def _draw(
-    axis: Axes, values: Array, begins: float, colours: str, low: float, high: float, config: FeatureConfig
+    axis: Axes, values: Array, *, begins: float, colours: str, low: float, high: float, config: FeatureConfig
 ) -> AxesImage:
     ends = begins + len(values) / config.steps_per_second
     return axis.imshow(
