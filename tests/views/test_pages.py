@@ -33,14 +33,14 @@ def test_commands_are_understood(page: Path) -> None:
 
 ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
-    ("evaluate", "other-music/", "--seams"): "test_seam_evaluation.py::test_hard_cuts_are_found",
-    ("evaluate", "other-music/", "--phrases"): "test_phrase_evaluation.py::test_jumps_are_found_and_phrases_kept",
+    ("evaluate", "other-music/", "--seams"): "test_seam_classifier.py::test_hard_cuts_are_found",
+    ("evaluate", "other-music/", "--phrases"): "test_phrase_judge.py::test_jumps_are_found_and_phrases_kept",
     (
         "evaluate",
         "other-music/",
         "--beats",
-    ): "test_jump_evaluation.py::test_seams_of_recordings_are_judged_by_a_tracker",
-    ("evaluate", "modules/", "--scores"): "test_jump_evaluation.py::test_seams_are_judged_by_the_scores_of_modules",
+    ): "test_jumps.py::test_seams_of_recordings_are_judged_by_a_tracker",
+    ("evaluate", "modules/", "--scores"): "test_jumps.py::test_seams_are_judged_by_the_scores_of_modules",
 }
 
 
@@ -53,10 +53,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np
 def test_commands_do_as_told(
     arguments: tuple[str, ...], reader: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In their order: some go on from what others wrote. `training/test_training_pages.py` has those that learn."""
+    """In their order: some go on from what others wrote; `test_training_pages.py` has those that learn."""
     if arguments in ELSEWHERE:
         file, test = ELSEWHERE[arguments].split("::")
-        assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in next((ROOT / "tests").rglob(file)).read_text(encoding="utf-8")
         return
     monkeypatch.chdir(reader)
     follow(arguments, capfd)
