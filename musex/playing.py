@@ -63,6 +63,7 @@ def play_live(
         song,
         model.join_head,
         model.transition_head,
+        context_steps=model.config.context_steps,
         target=target,
         settings=settings,
         unlike=(),

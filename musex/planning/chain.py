@@ -48,6 +48,8 @@ class ModelLike(Protocol):
     @property
     def sha256(self) -> str: ...
     @property
+    def config(self) -> PointerConfig: ...
+    @property
     def join_head(self) -> JoinHeadLike | None: ...
     @property
     def transition_head(self) -> TransitionHeadLike | None: ...
@@ -104,6 +106,7 @@ def begin_chain(
         song,
         model.join_head,
         model.transition_head,
+        context_steps=model.config.context_steps,
         target=target,
         settings=settings,
         unlike=unlike,
@@ -189,9 +192,10 @@ def _spans(start: int, seams: tuple[Seam, ...], length: int) -> tuple[Span, ...]
 class Chain:
     """Predictions made one after another, each after what the path played of those before."""
 
-    def __init__(self, path: PathSearch, model: ModelLike, *, longest: int = PointerConfig().horizon_steps) -> None:
-        """Begin a chain whose predictions are used for at most `longest` steps each."""
-        self.path, self.model, self.longest = path, model, longest
+    def __init__(self, path: PathSearch, model: ModelLike, *, longest: int | None = None) -> None:
+        """Begin a chain whose predictions are used for at most `longest` steps each; without it the whole horizon."""
+        self.path, self.model = path, model
+        self.longest = min(longest or model.config.horizon_steps, model.config.horizon_steps)
         self.memory = model.listen(path.features)
         self.predictions = 0
         self.attempts = 0  # paths begun

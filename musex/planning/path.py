@@ -12,7 +12,7 @@ import numpy as np
 
 from musex.analysis.features import analyse_frames, to_mono
 from musex.analysis.form import beginnings
-from musex.config import FEATURES, PointerConfig
+from musex.config import FEATURES
 from musex.planning.arc import Arc
 from musex.planning.jumps import CostToGo, Edges, find_edges
 from musex.planning.loops import between, find_closings
@@ -53,6 +53,7 @@ class PathSearch:
         join_head: JoinHeadLike | None,
         transition_head: TransitionHeadLike | None,
         *,
+        context_steps: int,
         target: int,
         settings: Settings,
         unlike: Sequence[Plan],
@@ -60,6 +61,7 @@ class PathSearch:
     ) -> None:
         self.samples, self.sample_rate = song.samples, song.sample_rate
         self.target, self.settings, self.unlike = target, settings, unlike
+        self.context_steps = context_steps
         self.plain_config, self.urge = config, config.urge
         self.config = config.in_mood if settings.moods else config
         self.rate = song.sample_rate / FEATURES.steps_per_second  # samples per step
@@ -234,7 +236,7 @@ class PathSearch:
         self.clean &= bool(self.material.clear(self.position / self.rate, (self.position + frames) / self.rate))
         self.heat *= math.exp(-frames / (self.config.heard_seconds * self.sample_rate))
         self.heat[start:stop] += 1.0
-        self.context = np.concatenate([self.context, np.arange(start, stop)])[-PointerConfig().context_steps :]
+        self.context = np.concatenate([self.context, np.arange(start, stop)])[-self.context_steps :]
         self.position += frames
         self.played += frames
 

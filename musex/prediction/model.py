@@ -1,7 +1,7 @@
 """A packaged model: load the exported file and run it, without TensorFlow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -10,7 +10,7 @@ import numpy as np
 
 from musex.analysis.features import standardise
 from musex.audio.song import HIGHEST_SAMPLE_RATE
-from musex.config import GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
+from musex.config import FEATURES, GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import ModelError
 from musex.prediction.described import MODEL_NAME, TRANSITION_FILE, load_described, packaged_model, read_description
 from musex.prediction.join_head import JoinHead
@@ -94,9 +94,10 @@ def _pointer_config(content: dict[str, Any]) -> PointerConfig:
     config = PointerConfig(**content)
     for part in (config, config.features):
         check_types(part)
-    sizes = [config.features.hop_length, config.features.frames_per_step, config.features.n_mels, config.features.n_fft]
-    if not all(1 <= size <= MOST_WIDTH for size in sizes) or config.features.n_chroma < 1:
-        raise ValueError("the sizes of its features are out of range")
+    own = asdict(FEATURES)  # which planning works with, too
+    for name, heard in asdict(config.features).items():
+        if heard != own[name]:
+            raise ValueError(f"it hears with {name} {heard}, this one with {own[name]}: train it again")
     _check_seconds(config.context_steps, config.horizon_steps)
     return config
 

@@ -36,7 +36,7 @@ class Guess:
 class MatchingModel:
     """Expects what followed wherever the last 2 s were heard before."""
 
-    name, sha256 = "matching", "0" * 64
+    name, sha256, config = "matching", "0" * 64, PointerConfig()
 
     join_head = transition_head = None
 
@@ -52,7 +52,7 @@ class MatchingModel:
         played = int(context[-1]) + 1 if len(context) else 0
         likeness[max(0, played - min(apart, len(memory) // 4)) : played + min(apart, len(memory) // 4)] = -30.0
         scores = likeness - np.log(np.exp(likeness - likeness.max()).sum()) - likeness.max()
-        pointer = np.full((PointerConfig().horizon_steps, len(memory)), -30.0, np.float32)
+        pointer = np.full((self.config.horizon_steps, len(memory)), -30.0, np.float32)
         for step in range(min(len(pointer), len(memory))):
             pointer[step, step:] = scores[: len(memory) - step]
         return Guess(pointer)
@@ -82,6 +82,24 @@ def plan_of(song: Song, seconds: float, **options: Any) -> Plan:
 
 def played(plan: Plan, song: Song) -> np.ndarray:
     return np.concatenate(list(render(plan, song)))
+
+
+def test_a_model_of_another_horizon_is_asked_as_it_answers() -> None:
+    model, song = MatchingModel(), song_of(60.0)
+    model.config = replace(model.config, context_seconds=5, horizon_seconds=4)
+    asked: list[int] = []
+    predict = model.predict
+
+    def counting(memory: np.ndarray, context: np.ndarray, *, apart: int) -> Guess:
+        asked.append(len(context))
+        guess = predict(memory, context, apart=apart)
+        assert len(guess.pointer) == 40
+        return guess
+
+    model.predict = counting  # type: ignore[method-assign]
+    plan = plan_song(song, model, seconds=150.0)
+    check(plan, song, 150.0)
+    assert max(asked) == 50
 
 
 def check(plan: Plan, song: Song, seconds: float) -> None:

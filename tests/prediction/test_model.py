@@ -43,6 +43,17 @@ def copy_packaged(folder: Path) -> None:
             shutil.copy(path, folder)
 
 
+@pytest.mark.parametrize(("name", "heard"), [("hop_length", 512), ("n_chroma", 24), ("floor_db", -80.0)])
+def test_a_model_that_hears_otherwise_is_refused(tmp_path: Path, name: str, heard: float) -> None:
+    copy_packaged(tmp_path)
+    description = tmp_path / "pointer.json"
+    settings = json.loads(description.read_text())
+    settings["model"]["features"][name] = heard
+    description.write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=rf"it hears with {name} {heard}, this one with .*: train it again"):
+        load_model(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["join", "transition"])
 def test_heads_are_checked_as_the_model_is(tmp_path: Path, name: str) -> None:
     copy_packaged(tmp_path)
