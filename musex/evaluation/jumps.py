@@ -93,7 +93,7 @@ def evaluate_scores(
     Returns:
         {"data", "kind", "songs", "jumps": {name: {"beat", "bar", "row", "written": {"mean", "low", "high"}, "count"}},
         "same": {name: share of its seams that the first model has too}, "left_out": {name: reason}}.
-        Means are over seams, the 95 % bootstrap intervals over songs.
+        Means of the songs' shares of their seams, and 95 % bootstrap intervals over songs.
 
     Raises:
         DatasetError: there is no module of a constant metre.
