@@ -163,7 +163,7 @@ def _read_by_soundfile(path: Path) -> Song | None:
                 try:
                     while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
                         recording.append(block)
-                except soundfile.LibsndfileError:
+                except (soundfile.LibsndfileError, ValueError):  # ValueError: it is past the end that its header tells
                     failed = True
             rate, subtype = file.samplerate, file.subtype
     if recording.frames == 0:

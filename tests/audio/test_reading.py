@@ -29,6 +29,7 @@ from musex.audio.writing import check_output, write_song
 from musex.config import QUALITIES
 from musex.errors import AudioError
 from musex.files import extend_file
+from tests.faults.damaged import damaged_file
 
 ROOT = Path(__file__).parent.parent.parent
 RATE = 44_100
@@ -443,6 +444,20 @@ def test_all_that_decodes_is_used(tmp_path: Path, song: Song, name: str, capfd: 
     assert name == "junk.mp3" or "s are used" in changed.warnings[0]  # a decoder may step over junk
     assert np.corrcoef(changed.samples[: 2 * RATE, 0], whole.samples[: 2 * RATE, 0])[0, 1] > 0.9
     assert capfd.readouterr().err == ""
+
+
+def test_a_song_that_goes_on_past_the_end_it_tells(tmp_path: Path) -> None:
+    path = damaged_file(tmp_path, np.random.default_rng(40_329))  # libsndfile comes to lie past its own end in it
+    with soundfile.SoundFile(path) as file:
+        try:
+            while len(file.read(16_384)):
+                pass
+        except ValueError:
+            assert file.tell() > file.frames
+        else:
+            pytest.skip("another encoder's file is damaged otherwise")
+    with pytest.raises(AudioError, match=r"lasts \d\.\d\d s; 5 s is the shortest song"):
+        read_song(path)
 
 
 def _raw(folder: Path, samples: np.ndarray) -> Path:

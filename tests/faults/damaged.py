@@ -110,7 +110,7 @@ def _call_ffmpeg(*arguments: str | Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _damaged_file(folder: Path, random: np.random.Generator) -> Path:
+def damaged_file(folder: Path, random: np.random.Generator) -> Path:
     suffix = KINDS[int(random.integers(len(KINDS)))]
     damage = damage_structure if random.random() < 0.8 else damage_bytes
     path = folder / f"song{suffix}"
@@ -119,13 +119,13 @@ def _damaged_file(folder: Path, random: np.random.Generator) -> Path:
 
 
 def damaged_tags(folder: Path, random: np.random.Generator) -> str:
-    path = _damaged_file(folder, random)
+    path = damaged_file(folder, random)
     wrong = tried(lambda: read_tags(path))
     return f"{path.suffix}: {wrong}" if wrong else ""
 
 
 def damaged_song(folder: Path, random: np.random.Generator) -> str:
-    path = _damaged_file(folder, random)
+    path = damaged_file(folder, random)
     written = WRITABLE[int(random.integers(len(WRITABLE)))]
 
     def use() -> None:
