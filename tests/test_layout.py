@@ -82,3 +82,15 @@ def test_few_arguments_are_told_by_their_place() -> None:
                 keras = name == "training.networks.pointer" and node.name == "call"
                 many += [f"{name}.{node.name}"] * (len(places) > 4 and not keras)
     assert not many
+
+
+def test_commands_are_short() -> None:
+    """Without its docstring a command has 40 lines at most: it calls, and tells."""
+    lengths = {}
+    for path, name in MODULES.items():
+        for node in ast.parse(path.read_text("utf-8")).body if name.startswith("cli.") else ():
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[ast.get_docstring(node) is not None :]
+                lengths[f"{name}.{node.name}"] = (node.end_lineno or 0) - body[0].lineno + 1
+    assert len(lengths) > 20
+    assert not {name: length for name, length in lengths.items() if length > 40}

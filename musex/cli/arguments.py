@@ -11,7 +11,7 @@ import typer
 
 from musex.config import QUALITIES
 from musex.errors import MusexError, suggest
-from musex.settings import find_fault
+from musex.settings import Settings, find_fault
 
 
 class UsageError(MusexError):
@@ -156,3 +156,19 @@ def parse_arc(text: str) -> tuple[tuple[float, str], ...]:
             raise UsageError(f'{word} is not a time and a mood: give minutes:mood, such as "0:calm 5:intense 10:calm"')
         points.append((60.0 * float(match[1]), match[2]))
     return tuple(points)
+
+
+def parse_settings(
+    keep_from: str | None, keep_to: str | None, avoid: list[str] | None, arc: str | None, **others: Any
+) -> dict[str, Any]:
+    """The settings as keyword arguments of the public functions; raises UsageError where they mean nothing."""
+    options = {
+        **others,
+        "keep_from": None if keep_from is None else parse_time(keep_from),
+        "keep_to": None if keep_to is None else parse_time(keep_to),
+        "avoid": tuple(parse_stretch(text) for text in avoid or ()),
+        "arc": parse_arc(arc or ""),
+    }
+    with usage_checked():
+        Settings(**options)
+    return options

@@ -25,11 +25,9 @@ from musex.cli.arguments import (
     VerboseOption,
     choice_option,
     count_option,
-    parse_arc,
     parse_bitrate,
     parse_duration,
-    parse_stretch,
-    parse_time,
+    parse_settings,
     usage_checked,
 )
 from musex.cli.terminal import (
@@ -148,19 +146,9 @@ def extend(
     if json or (check and not quiet):
         check_stdout()
     quiet |= json  # its one object is all there is on stdout
-    options: dict[str, Any] = {
-        "seed": seed,
-        "ending": ending,
-        "keep_from": None if keep_from is None else parse_time(keep_from),
-        "keep_to": None if keep_to is None else parse_time(keep_to),
-        "avoid": tuple(parse_stretch(text) for text in avoid or ()),
-        "novelty": novelty,
-        "mood": mood,
-        "arc": parse_arc(arc or ""),
-        "layers": layers,
-    }
-    with usage_checked():
-        Settings(**options)
+    options = parse_settings(
+        keep_from, keep_to, avoid, arc, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers
+    )
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     from musex.batches import are_several, check_folders, check_naming, find_tasks
 
