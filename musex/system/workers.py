@@ -100,10 +100,6 @@ class _Collector(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(record.getMessage())
 
-    def take(self) -> tuple[str, ...]:
-        taken, self.messages = tuple(self.messages), []
-        return taken
-
 
 class _Teller:
     """Tells of the progress with one item: of each stage, and within it not too often."""
@@ -130,7 +126,6 @@ def collected_warnings() -> Iterator[list[str]]:
         log.removeHandler(collector)
 
 
-_collector = _Collector()  # of a worker, for who gave the work: it has no terminal of its own
 _channels: list[Channel] = []  # to who gives the work, where that wants to know of progress
 
 
@@ -138,8 +133,7 @@ def _begin(channel: Channel | None) -> None:
     """Make a process of the pool ready: SIGTERM ends it, and nothing else that is meant for who gives the work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows nothing holds it off before
     listen("SIGTERM")
-    logging.getLogger("musex").addHandler(_collector)
-    logging.getLogger("musex").propagate = False
+    logging.getLogger("musex").propagate = False  # who gave the work has the terminal
     threading.Thread(target=_watch_parent, daemon=True).start()
     if channel is not None:
         _channels.append(channel)
@@ -157,4 +151,6 @@ def _watch_parent() -> None:
 
 def _work(work: Callable[[Item, OnProgress], Result], number: int, item: Item) -> tuple[Result, tuple[str, ...]]:
     report = _Teller(_channels[0], number) if _channels else ignore_progress
-    return work(item, report), _collector.take()
+    with collected_warnings() as warnings:
+        done = work(item, report)
+    return done, tuple(warnings)
