@@ -24,7 +24,7 @@ from musex.audio.reading import read_song
 from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
-from musex.planning.chain import Chain, ModelLike
+from musex.planning.chain import Chain, ModelLike, begin_path
 from musex.planning.path import PathSearch
 from musex.planning.weights import SEARCH
 from musex.prediction.model import Model, load_model
@@ -59,16 +59,8 @@ def play_live(
     settings = replace(settings or Settings(), ending="cut")
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
     config = SEARCH.at(settings.novelty)
-    path = PathSearch(
-        song,
-        model.join_head,
-        model.transition_head,
-        context_steps=model.config.context_steps,
-        target=target,
-        settings=settings,
-        unlike=(),
-        config=replace(config, steady_mood=config.mood),  # who wishes for one wants to hear it soon
-    )
+    config = replace(config, steady_mood=config.mood)  # who wishes for one wants to hear it soon
+    path = begin_path(song, model, target=target, settings=settings, config=config)
     steered = _Steered(path, model, wishes)
     return play(grow(steered), song, frames=lambda: target, fades=lambda: (0, 0))
 

@@ -21,7 +21,7 @@ from musex.planning.outlook import Outlook, look_ahead, look_back
 from musex.planning.path import PathSearch
 from musex.planning.transitions import TransitionHeadLike
 from musex.planning.weights import SEARCH, SearchConfig
-from musex.plans import NamedSong, Plan, Seam, Span, describe_song
+from musex.plans import NamedSong, Plan, Seam, SongLike, Span, describe_song
 from musex.seams.bounds import count_exceeded, seams_beyond
 from musex.seams.joins import JoinHeadLike
 from musex.settings import Options, Settings, check_seconds
@@ -102,7 +102,26 @@ def begin_chain(
     as_it_is = abs(len(song.samples) - target) <= config.tolerance_seconds * song.sample_rate
     if as_it_is and not settings.avoid and settings.ending != "loop":
         return None
-    path = PathSearch(
+    path = begin_path(song, model, target=target, settings=settings, unlike=unlike, config=config.at(settings.novelty))
+    silent = sum(stop - start for start, stop in path.silences) / FEATURES.steps_per_second
+    if silent >= TOLD_SILENCE_SECONDS and not unlike:  # told with the first of several plans
+        logger.warning(
+            f"{silent:.0f} of {len(song.samples) / song.sample_rate:.0f} s of the song are silence: left out"
+        )
+    return Chain(path, model)
+
+
+def begin_path(
+    song: SongLike,
+    model: ModelLike,
+    *,
+    target: int,
+    settings: Settings,
+    config: SearchConfig,
+    unlike: Sequence[Plan] = (),
+) -> PathSearch:
+    """The path of an output of `target` samples, by the heads and sizes of a model; the rest as `plan_song`."""
+    return PathSearch(
         song,
         model.join_head,
         model.transition_head,
@@ -110,14 +129,8 @@ def begin_chain(
         target=target,
         settings=settings,
         unlike=unlike,
-        config=config.at(settings.novelty),
+        config=config,
     )
-    silent = sum(stop - start for start, stop in path.silences) / FEATURES.steps_per_second
-    if silent >= TOLD_SILENCE_SECONDS and not unlike:  # told with the first of several plans
-        logger.warning(
-            f"{silent:.0f} of {len(song.samples) / song.sample_rate:.0f} s of the song are silence: left out"
-        )
-    return Chain(path, model)
 
 
 def plan_chain(
