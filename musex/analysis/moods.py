@@ -1,4 +1,4 @@
-"""The mood of a song's places, what mood is asked for when, and how that weighs on a path.
+"""The mood of a song's places and of an output's moments, and how unlike it is to what is asked for.
 
 Arousal comes from loudness, onset density and brightness, valence from mode and brightness (the circumplex of Russell,
 1980). Both are relative to the song: its calmest place is as calm as it can be played.

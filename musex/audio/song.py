@@ -16,8 +16,8 @@ from musex.system.wording import format_count, format_time
 if TYPE_CHECKING:
     from pydub import AudioSegment
 
-
 Samples = np.ndarray[Any, np.dtype[np.float32]]
+
 BLOCK_FRAMES = 16_384
 MOST_CHANNELS = 8
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000

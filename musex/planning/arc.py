@@ -1,4 +1,4 @@
-"""What mood is asked for when, and how that weighs on a path."""
+"""How a mood that is asked for weighs on a path."""
 
 import numpy as np
 
@@ -8,7 +8,6 @@ from musex.planning.jumps import Edges
 from musex.settings import MOODS
 
 Array = np.ndarray
-
 
 PATIENCE = 600  # steps: what is wanted this long after counts a third
 SWEEPS = 12  # improvements of the values to come

@@ -1,4 +1,4 @@
-"""An output that loops: the jump from its end back to its beginning, and the loop points in its file."""
+"""An output that loops: the jump from its end back to its beginning."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -198,7 +198,7 @@ class PathSearch:
         config = self.plain_config.in_mood if points else self.plain_config
         if config != self.config:
             self.config = config
-            self.costs = np.where(np.isfinite(self.costs), self._price(), self.costs)
+            self.costs = self._price()
         costs, weight = self.costs + self.seam_costs, config.mood if len(points) > 1 else config.steady_mood
         self.arc = Arc(points, self.features, self.edges, costs, gap=self.limits.gap, weight=weight) if points else None
         self.to_come = np.zeros(self.steps)  # what is to be paid after each step, for the mood asked for

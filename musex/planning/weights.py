@@ -72,11 +72,7 @@ class SearchConfig:
     @property
     def in_mood(self) -> "SearchConfig":
         """The same where a mood is asked for, whose places may be few and far."""
-        return replace(
-            self,
-            transition=self.transition_in_mood,
-            heard_again=self.heard_again_in_mood,
-        )
+        return replace(self, transition=self.transition_in_mood, heard_again=self.heard_again_in_mood)
 
     def at(self, novelty: float) -> "SearchConfig":
         """The same for another novelty than 0.5: below it jumps cost more, above it they are wanted for themselves."""

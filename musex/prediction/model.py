@@ -23,7 +23,6 @@ Array = np.ndarray
 POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 TRIED_STEPS = 300  # of the memory with which a model is tried
 MOST_STEPS = 10_000  # of a context or a horizon
-MOST_WIDTH = 2**20  # of a window or a row of features
 IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
 
 

@@ -25,7 +25,7 @@ def try_model(path: Path, shapes: Shapes, *, delegate: bool = True) -> None:
     Args:
         path: The file.
         shapes: Of its inputs; 0 is what the file itself says.
-        delegate: As in `musex.prediction.model.load_runner`.
+        delegate: As in `musex.prediction.litert.load_runner`.
 
     Raises:
         ModelError: It cannot be loaded or run, crashes, or takes too much time or memory.

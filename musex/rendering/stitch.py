@@ -1,4 +1,4 @@
-"""Plan to waveform: the crossfades of seams, and a plan played as a stream of blocks."""
+"""Plan to waveform: a plan played as a stream of blocks."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise

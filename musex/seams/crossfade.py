@@ -6,7 +6,6 @@ from musex.plans import Seam
 
 Array = np.ndarray
 
-
 LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
 
 

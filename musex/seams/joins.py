@@ -17,7 +17,7 @@ FADES = (0.03, 0.06, 0.12, 0.25, 0.5)  # seconds of crossfade that a seam may ha
 
 
 class JoinHeadLike(Protocol):
-    """What judges junctions: `musex.prediction.model.JoinHead`."""
+    """What judges junctions: `musex.prediction.join_head.JoinHead`."""
 
     def judge(self, window: Array) -> float: ...
 

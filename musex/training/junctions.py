@@ -19,7 +19,6 @@ from musex.settings import Settings
 
 Array = np.ndarray
 
-
 LEAST_DISTANCE_STEPS = 40  # between the sides of a splice
 KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random", "of the search")
 OF_SEARCH = len(KINDS) - 1

@@ -1,4 +1,4 @@
-"""The chunks of wav and aiff files that hold tags: INFO, ID3, broadcast extension, cue points.
+"""The chunks of wav and aiff files that hold tags: INFO, ID3, broadcast extension, cue points; and a loop.
 
 https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html and EBU Tech 3285 (bext)
 """
