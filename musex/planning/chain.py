@@ -22,8 +22,8 @@ from musex.planning.path import PathSearch
 from musex.planning.transitions import TransitionHeadLike
 from musex.planning.weights import SEARCH, SearchConfig
 from musex.plans import NamedSong, Plan, Seam, SongLike, Span, describe_song
+from musex.prediction.join_head import JoinHead
 from musex.seams.bounds import count_exceeded, seams_beyond
-from musex.seams.joins import JoinHeadLike
 from musex.settings import Options, Settings, check_seconds
 
 Array = np.ndarray
@@ -50,7 +50,7 @@ class ModelLike(Protocol):
     @property
     def config(self) -> PointerConfig: ...
     @property
-    def join_head(self) -> JoinHeadLike | None: ...
+    def join_head(self) -> JoinHead | None: ...
     @property
     def transition_head(self) -> TransitionHeadLike | None: ...
     def listen(self, features: Array) -> Any: ...

@@ -7,8 +7,8 @@ import numpy as np
 
 from musex.planning.jumps import Edges
 from musex.planning.material import Limits, Material
-from musex.planning.weights import SeamFinder
 from musex.plans import Seam
+from musex.seams.finder import SeamFinder
 
 Array = np.ndarray
 
@@ -48,9 +48,8 @@ def find_closings(
             break
         leave, partner = divmod(best, edges.targets.shape[1])
         enter = int(edges.targets[leave, partner])
-        longest = 2.0 * limits.slide
-        seam = finder.align(round(leave * rate), round(enter * rate), slide=limits.slide, longest_fade=longest)
-        seam = finder.choose_fade(seam, round(longest * finder.sample_rate))
+        seam = finder.align(round(leave * rate), round(enter * rate), slide=limits.slide)
+        seam = finder.choose_fade(seam, slide=limits.slide)
         found.append((float(total[best]) + finder.price(seam), seam))
         near = np.abs(np.arange(edges.steps) - leave) <= 2
         total.reshape(edges.steps, -1)[near] += np.where(

@@ -27,17 +27,17 @@ from musex.planning.material import (
 )
 from musex.planning.outlook import Outlook
 from musex.planning.transitions import TransitionHeadLike, hear, judge_jumps
-from musex.planning.weights import SeamFinder, SearchConfig, expect_seams, weigh_edges
+from musex.planning.weights import SearchConfig, expect_seams, weigh_edges
 from musex.plans import Plan, Seam, SongLike
-from musex.seams.joins import JoinHeadLike
+from musex.prediction.join_head import JoinHead
+from musex.seams.finder import SeamFinder
 from musex.settings import Settings
 
 Array = np.ndarray
 
-BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it, …
+BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it
 LEAST_PULSE = 0.1  # periodicity of the song's attacks below which nobody can tell whether a seam keeps beat and bar
 LAG_SLACK = 0.04  # seconds around the lag that the attacks agree on, within which a seam is aligned
-BEGINNING_SLIDE = 0.4  # … sliding only so much of what a seam else may
 
 
 class PathSearch:
@@ -50,7 +50,7 @@ class PathSearch:
     def __init__(
         self,
         song: SongLike,
-        join_head: JoinHeadLike | None,
+        join_head: JoinHead | None,
         transition_head: TransitionHeadLike | None,
         *,
         context_steps: int,
@@ -76,7 +76,7 @@ class PathSearch:
         self.region = find_region(self.features)
         self.silences = find_silences(self.features)
         self.use(find_material(settings, self.steps, self.silences), mono)
-        self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head=join_head, config=config)
+        self.finder = SeamFinder(song.samples, song.sample_rate, mono, join_head=join_head, prices=config.seam)
         self.shunned: list[Seam] = []
 
     def use(self, material: Material, mono: Array) -> None:
@@ -151,7 +151,7 @@ class PathSearch:
             seed=self.settings.seed,
         )
         others = [(seam, self.config.unlike) for plan in self.unlike for seam in plan.seams]
-        for seam, cost in [*others, *((seam, self.config.beyond) for seam in self.shunned)]:
+        for seam, cost in [*others, *((seam, self.config.seam.beyond) for seam in self.shunned)]:
             rows, same = self._beside(seam)
             costs[rows] += cost * same
         return costs
@@ -356,12 +356,10 @@ class PathSearch:
         if not done:
             return None
         best = min(done, key=lambda place: float(total[place]))
-        return self.finder.choose_fade(done[best], self._longest_fade(done[best])) if total[best] < stay else None
-
-    def _longest_fade(self, seam: Seam) -> int:
-        """Samples of crossfade that there is room for before a seam, and that leave room after it."""
-        before = seam.leave - self.position - (self.seams[-1].fade // 2 if self.seams else 0)
-        return min(2 * before, round(2.0 * self.limits.slide * self.sample_rate))
+        if total[best] >= stay:
+            return None
+        before = done[best].leave - self.position - (self.seams[-1].fade // 2 if self.seams else 0)
+        return self.finder.choose_fade(done[best], slide=self.limits.slide, before=before)
 
     def _realise(self, leave: int, partner: int) -> Seam | None:
         """The seam of an edge on the waveform; with a lag that keeps the duration if the free one would not."""
@@ -391,13 +389,13 @@ class PathSearch:
     def _align(self, leave: int, partner: int, lags: tuple[int, int] | None = None) -> Seam:
         """The seam of an edge; what enters at a beginning is cut there."""
         enter = int(self.edges.targets[leave, partner])
-        slide = self.limits.slide * (BEGINNING_SLIDE if self.begins[enter] >= BEGINNING else 1.0)
+        keeps_place = bool(self.begins[enter] >= BEGINNING)
         sub_lag = self.sub_lags[leave, partner] / FEATURES.frames_per_step
         row, leave, enter = leave, round(leave * self.rate), round(enter * self.rate)
         if lags is None and self.transition_head is not None:
             middle, near = sub_lag * self.rate, LAG_SLACK * self.sample_rate
             lags = (math.ceil(middle - near), math.floor(middle + near))
-        seam = self.finder.align(leave, enter, slide=slide, longest_fade=2.0 * self.limits.slide, lags=lags)
+        seam = self.finder.align(leave, enter, slide=self.limits.slide, keeps_place=keeps_place, lags=lags)
         if self.odds is None or self.heard.pulse < LEAST_PULSE:
             return seam
         agreed = (enter - leave) + sub_lag * self.rate

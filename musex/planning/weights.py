@@ -7,10 +7,8 @@ import numpy as np
 
 from musex.config import FEATURES
 from musex.planning.jumps import Edges
-from musex.plans import Seam
-from musex.seams.alignment import FluxReference, align_seam, beyond_own, fade_over
-from musex.seams.bounds import exceeded
-from musex.seams.joins import FADES, JoinHeadLike, seam_log_odds
+from musex.seams.alignment import beyond_own
+from musex.seams.finder import SEAM_PRICES, SeamPrices
 
 Array = np.ndarray
 
@@ -54,14 +52,7 @@ class SearchConfig:
     beside_steps: int = 10  # edges this near, of the same distance, count as the same
     unlike: float = 1.0  # an edge (or one beside it) of a plan that this one shall be unlike
     forbidden: float = 50.0  # finite: taken where nothing else reaches the end
-    disagreement: float = 0.5  # a seam whose sides do not correlate at all
-    rhythm: float = 0.03  # each millisecond between both sides' attacks
-    level: float = 0.6  # each dB of level step above 1
-    flux: float = 0.04  # each percent of flux above the 80th
-    join: float = 0.3  # each nat by which the join head is less sure than …
-    join_sure: float = 2.0  # … this that a seam is real, …
-    join_cap: float = 6.0  # … up to so many
-    beyond: float = 40.0  # each of a seam's bounds that it exceeds, and a seam beyond them in a plan before
+    seam: SeamPrices = SEAM_PRICES  # how badly a seam joins; what a bound exceeded costs is taken for jumps, too
     tries: int = 3  # plans made, each shunning the seams beyond their bounds of those before, until there is none
     expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
     alignments: int = 16  # tried for one decision
@@ -125,7 +116,7 @@ def weigh_edges(
         costs = costs + config.likeness * edges.costs + config.form * (1.0 - begins[edges.targets])
     else:
         doubt = np.logaddexp(0.0, -odds) @ np.array(config.transition, np.float32)  # nats
-        doubt = config.transition_scale * doubt + config.beyond * np.sum(odds[..., :2] < 0.0, axis=-1) * has_pulse
+        doubt = config.transition_scale * doubt + config.seam.beyond * np.sum(odds[..., :2] < 0.0, axis=-1) * has_pulse
         costs = costs + np.where(np.isfinite(edges.costs), doubt, np.inf)
     costs += np.where(distances > 0, config.back * recent, 0.0)
     brief = min(config.brief_seconds * FEATURES.steps_per_second, steps / 6)
@@ -154,66 +145,7 @@ def expect_seams(samples: Array, rate: float, edges: Edges, config: SearchConfig
     rise, own = after[edges.targets] - before[:, None], after - before
     step = np.abs(beyond_own(rise, own[:, None], own[edges.targets]))
     beyond = np.clip(step - 0.5, 0.0, 1.0)  # the cut may yet move it by some tenths
-    cost = config.level * np.clip(step - 1.0, 0.0, 12.0) + config.beyond * beyond + config.expected_seam
+    prices = config.seam
+    over = np.clip(step - prices.free_level, 0.0, prices.most_level)
+    cost = prices.level * over + prices.beyond * beyond + config.expected_seam
     return np.asarray(cost, np.float32)
-
-
-class SeamFinder:
-    """Aligns jumps on a song's waveform and says how badly they join; remembers what it found."""
-
-    def __init__(
-        self, samples: Array, sample_rate: int, mono: Array, *, join_head: JoinHeadLike | None, config: SearchConfig
-    ) -> None:
-        """Find seams of samples (frames, channels); `mono` is the same in mono at the features' rate."""
-        self.samples, self.sample_rate, self.mono = samples, sample_rate, mono
-        self.join_head, self.config = join_head, config
-        self.reference = FluxReference(samples, sample_rate)
-        self._prices: dict[Seam, float] = {}
-        self._faded: dict[tuple[Seam, tuple[int, ...]], Seam] = {}
-
-    def align(
-        self, leave: int, enter: int, *, slide: float, longest_fade: float, lags: tuple[int, int] | None = None
-    ) -> Seam:
-        """The seam of a jump from about sample `leave` to about `enter`; see `align_seam`."""
-        return align_seam(
-            self.samples,
-            self.sample_rate,
-            leave,
-            enter,
-            lags=lags,
-            slide=slide,
-            longest_fade=longest_fade,
-            reference=self.reference,
-        )
-
-    def choose_fade(self, seam: Seam, longest: int) -> Seam:
-        """The seam with the crossfade of at most `longest` samples that joins best, as the join head hears it."""
-        if self.join_head is None:
-            return seam
-        ends = (seam.leave, seam.enter, len(self.samples) - seam.leave, len(self.samples) - seam.enter)
-        fades = [round(seconds * self.sample_rate / 2) * 2 for seconds in FADES]
-        possible = tuple(fade for fade in fades if fade <= min(longest, 2 * min(ends)))
-        if (seam, possible) not in self._faded:
-            faded = (
-                fade_over(self.samples, self.sample_rate, seam, fade, reference=self.reference) for fade in possible
-            )
-            self._faded[seam, possible] = min([seam, *faded], key=self.price)
-        return self._faded[seam, possible]
-
-    def price(self, seam: Seam) -> float:
-        """How badly a seam joins, by its measures and by the join head."""
-        if seam not in self._prices:
-            self._prices[seam] = self._price(seam)
-        return self._prices[seam]
-
-    def _price(self, seam: Seam) -> float:
-        config, head = self.config, self.join_head
-        odds = seam_log_odds(head, self.mono, self.sample_rate, seam) if head else 0.0
-        return (
-            config.join * min(max(config.join_sure - odds, 0.0), config.join_cap)
-            + config.disagreement * (1.0 - max(seam.correlation, 0.0))
-            + config.rhythm * min(seam.rhythm_ms or 0.0, 50.0)
-            + config.level * min(max(abs(seam.level_db) - 1.0, 0.0), 12.0)
-            + config.flux * max(seam.flux_percentile - 80.0, 0.0)
-            + config.beyond * len({*exceeded(seam)} - {"beat", "bar"} if seam.beat else exceeded(seam))
-        )

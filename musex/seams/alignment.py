@@ -6,6 +6,7 @@ import numpy as np
 
 from musex.plans import Seam
 from musex.seams.crossfade import crossfade
+from musex.seams.fades import first_fade, widest_fade
 
 Array = np.ndarray
 
@@ -22,9 +23,8 @@ class AlignmentConfig:
     wave_lag: float = 0.010
     wave_reach: float = 0.2
     least_pulse: float = 0.25  # onset correlation below which the music has no pulse to follow
-    agreeing_fade: float = 0.030  # where both sides are the same
-    fade: float = 0.250  # where they are not: a shorter one changes the sound faster than music does
     level_reach: float = 1.0
+    kept_slide: float = 0.4  # of what a cut may slide by, where something begins
 
 
 ALIGNMENT = AlignmentConfig()
@@ -228,7 +228,7 @@ def align_seam(
     *,
     lags: tuple[int, int] | None = None,
     slide: float = 0.25,
-    longest_fade: float | None = None,
+    keeps_place: bool = False,
     reference: FluxReference | None = None,
     config: AlignmentConfig = ALIGNMENT,
 ) -> Seam:
@@ -241,7 +241,7 @@ def align_seam(
         enter: where it goes on, about, in samples.
         lags: least and greatest change of `enter - leave`, samples; ±150 ms if not given.
         slide: how far the cut may move along, seconds.
-        longest_fade: of the crossfade, seconds; twice `slide` if not given.
+        keeps_place: whether the cut shall stay near `enter`, as where something begins: it slides less then.
         reference: the song's own flux, found here if not given.
         config: search windows.
 
@@ -271,11 +271,11 @@ def align_seam(
     aligned_onsets = right_onsets[first : first + len(left_onsets)]
     aligned_onsets = np.pad(aligned_onsets, (0, len(left_onsets) - len(aligned_onsets)))
     onsets = np.maximum(left_onsets, aligned_onsets)
-    longest = round(min(config.fade, 2.0 * slide if longest_fade is None else longest_fade) * sample_rate)
-    half = longest // 2 + 1
+    widest = widest_fade(slide, sample_rate)
+    half = widest // 2 + 1
     room = (half - min(leave, enter + lag), len(samples) - half - max(leave, enter + lag))
-    far = min(round(slide * sample_rate), reach // 2)
-    cut = _choose_cut(left, aligned, onsets, hop=hop, fade=longest, reach=far, allowed=room)
+    far = min(round(slide * (config.kept_slide if keeps_place else 1.0) * sample_rate), reach // 2)
+    cut = _choose_cut(left, aligned, onsets, hop=hop, fade=widest, reach=far, allowed=room)
     lag = _refine(left, right, reach + cut, margin, near=near // 3, search=search // 2, lag=lag, limits=(low, high))
 
     leave, enter = leave + cut, enter + cut + lag
@@ -283,7 +283,7 @@ def align_seam(
     correlation = _similarity(
         _excerpt(samples, leave - around, leave + around), _excerpt(samples, enter - around, enter + around)
     )
-    fade = max(2, min(round(config.agreeing_fade * sample_rate), longest) if correlation > 0.9 else longest) // 2 * 2
+    fade = first_fade(correlation, slide, sample_rate)
     seam = Seam(
         at=0,
         leave=leave,

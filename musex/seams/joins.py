@@ -1,25 +1,18 @@
 """What the join head hears of a junction, real or spliced."""
 
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
 from musex.analysis.features import log_mel_frames, to_mono
 from musex.config import FEATURES, FeatureConfig
 from musex.plans import Seam
+from musex.prediction.join_head import JoinHead
 from musex.seams.crossfade import crossfade
 
 Array = np.ndarray
 
 REACH_SECONDS = 1.5  # heard on both sides of a junction
-FADES = (0.03, 0.06, 0.12, 0.25, 0.5)  # seconds of crossfade that a seam may have
-
-
-class JoinHeadLike(Protocol):
-    """What judges junctions: `musex.prediction.join_head.JoinHead`."""
-
-    def judge(self, window: Array) -> float: ...
 
 
 def junction_window(mono: Array, config: FeatureConfig = FEATURES) -> Array:
@@ -51,7 +44,7 @@ def seam_window(samples: Array, sample_rate: int, seam: Seam) -> Array | None:
     return whole_window(splice(samples, seam, reach), sample_rate)
 
 
-def seam_log_odds(head: JoinHeadLike, mono: Array, sample_rate: int, seam: Seam) -> float:
+def seam_log_odds(head: JoinHead, mono: Array, sample_rate: int, seam: Seam) -> float:
     """The join head's log-odds that a seam, rendered, is real; 0 (undecided) within 1.5 s of the song's ends.
 
     Args:

@@ -14,7 +14,8 @@ from musex.config import FEATURES, FeatureConfig
 from musex.planning.jumps import find_edges
 from musex.planning.material import find_material, find_region, limits_ladder
 from musex.seams.alignment import FluxReference, align_seam, fade_over
-from musex.seams.joins import FADES, REACH_SECONDS, junction_window, seam_window
+from musex.seams.fades import FADES
+from musex.seams.joins import REACH_SECONDS, junction_window, seam_window
 from musex.settings import Settings
 
 Array = np.ndarray
