@@ -13,7 +13,7 @@ from musex.audio.inputs import song_of
 from musex.audio.song import Samples, Song, to_segment
 from musex.config import FEATURES
 from musex.errors import ModelError, MusexError
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.plans import Plan
 from musex.prediction.model import Model, Prediction, WaveformModel, load_model
 from musex.rendering.generative import continue_song

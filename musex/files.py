@@ -16,14 +16,14 @@ from musex.audio.song import Samples, Song
 from musex.audio.writing import check_output, pipe_song
 from musex.errors import MusexError
 from musex.extension import model_of
-from musex.planning.chain import Chain, begin_chain, plan_chain, plan_of
 from musex.planning.measures import measure_plan
+from musex.planning.planner import Planner
 from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel, load_model
 from musex.rendering.generative import continue_song
 from musex.rendering.outputs import made_by, title_of, write_output, write_plan
-from musex.rendering.stitch import render
-from musex.rendering.streaming import BegunAnewError, is_streamed_alike, play_chain, stream_song
+from musex.rendering.stitch import BegunAnewError, render
+from musex.rendering.streaming import is_streamed_alike, stream_plan, stream_song
 from musex.settings import Options, Settings, check_seconds
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import check_side_file, save_text
@@ -224,30 +224,27 @@ class _Maker:
 
     def make(self, settings: Settings, unlike: Sequence[Plan], output: Path | None) -> Plan:
         """Plan a version and write it, at the same time where it can be streamed; it is only planned without output."""
-        song, model, seconds = self.song, self.model, self.seconds
+        song, model = self.song, self.model
         self.report("Predicting", 0.0)
-        chain = begin_chain(song, model, seconds=seconds, settings=settings, unlike=unlike)
-        if output is not None and chain and is_streamed_alike(chain, settings):
-            blocks = _predicted(play_chain(chain, song, settings, to_the_end=True), chain, self.report)
-            planned = partial(plan_of, chain, song, model, seconds=seconds, settings=settings)
+        planner = Planner(song, model, seconds=self.seconds, settings=settings, unlike=unlike)
+        if output is not None and is_streamed_alike(planner):
             try:
                 write_output(
-                    blocks,
+                    _predicted(planner, self.report),
                     song,
                     output,
                     force=self.force,
                     bitrate=self.bitrate,
-                    title=title_of(song.frames, chain.path.target, song.sample_rate, settings.ending),
+                    title=title_of(song.frames, planner.task.target, song.sample_rate, settings.ending),
                     encoded_by=made_by(model.name, model.sha256, settings.seed),
-                    untouched=lambda: planned().untouched,
+                    untouched=lambda: planner.drafted().untouched,
                 )
                 self.on_written(output)
                 self.report("Predicting", 1.0)
-                return planned()
+                return planner.drafted()
             except BegunAnewError:
                 logger.info("what was written is no longer planned: planning first")
-        on_progress = partial(self.report, "Predicting")
-        plan = plan_chain(chain, song, model, seconds=seconds, settings=settings, on_progress=on_progress)
+        plan = planner.finish(partial(self.report, "Predicting"))
         if output is not None:
             self.render(plan, output)
         return plan
@@ -259,10 +256,10 @@ class _Maker:
         self.on_written(output)
 
 
-def _predicted(blocks: Iterable[Samples], chain: Chain, report: OnProgress) -> Iterator[Samples]:
-    for block in blocks:
+def _predicted(planner: Planner, report: OnProgress) -> Iterator[Samples]:
+    for block in stream_plan(planner):
         yield block
-        report("Predicting", chain.done)
+        report("Predicting", planner.done)
 
 
 def _write_plan(

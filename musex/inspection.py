@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musex.analysis import beatnet
-from musex.analysis.features import analyse_mono, to_mono
+from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.inputs import song_of
 from musex.audio.reading import read_song
 from musex.audio.song import Song
 from musex.audio.tags import read_source
 from musex.config import FEATURES, FeatureConfig
-from musex.planning.jumps import find_edges
+from musex.planning.jumps import find_jumps
 from musex.planning.material import Region, find_material, find_region, limits_ladder
 from musex.settings import Settings
 from musex.system.caches import place_caches
@@ -29,7 +29,7 @@ MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 SECTION_SECONDS = 20.0  # about as long as a section is, …
 SHORTEST_SECTION_SECONDS = 4.0  # … and never shorter than this
-GOOD_EDGE = 0.5  # of what lies between two random places: a jump that few will hear
+GOOD_JUMP = 0.5  # of what lies between two random places: a jump that few will hear
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ def inspect_song(song: Song) -> SongInfo:
 
 def _inspect_samples(song: Song) -> SongInfo:
     seconds = len(song.samples) / song.sample_rate
-    mono = to_mono(song.samples, song.sample_rate)
-    features = analyse_mono(mono)
-    region, rate = find_region(features), FEATURES.steps_per_second
-    beats = beatnet.track(mono, FEATURES.sample_rate)
+    analysis = analyse_song(song)
+    features = analysis.features
+    region, rate = find_region(analysis), FEATURES.steps_per_second
+    beats = beatnet.track(analysis.mono, FEATURES.sample_rate)
     return SongInfo(
         path=str(song.path or ""),
         seconds=seconds,
@@ -116,7 +116,7 @@ def _inspect_samples(song: Song) -> SongInfo:
         sections=find_sections(features, region),
         music=(region.start / rate, min(region.stop / rate, seconds)),
         body=(region.body_start / rate, min(region.body_stop / rate, seconds)),
-        jumps=share_of_jumps(features, region),
+        jumps=share_of_jumps(analysis, region),
         warnings=tuple(song.warnings),
     )
 
@@ -151,9 +151,9 @@ def find_sections(features: Array, region: Region, config: FeatureConfig = FEATU
     return tuple((region.start + border) / rate for border in begins)
 
 
-def share_of_jumps(features: Array, region: Region) -> float:
+def share_of_jumps(analysis: Analysis, region: Region) -> float:
     """Part of the body's steps that have a good jump elsewhere, 0 to 1."""
-    material = find_material(Settings(), len(features))
+    material = find_material(Settings(), analysis.steps)
     limits = next(limits for limits in limits_ladder(region, material) if limits.usable > 2 * limits.distance)
-    costs = find_edges(features, limits).costs[limits.first_leave : limits.last]
-    return float(np.mean(costs.min(axis=1) < GOOD_EDGE))
+    unlikeness = find_jumps(analysis.comparison_rows, limits).unlikeness[limits.first_leave : limits.last]
+    return float(np.mean(unlikeness.min(axis=1) < GOOD_JUMP))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
 
@@ -80,6 +81,26 @@ class Seam:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """The output begins with sample `start` of the song, and what was decided before is void.
+
+    It would play on to sample `stop` if nothing jumped.
+    """
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is decided at once: samples [start, stop) of the song, and the seam that follows them, if one does."""
+
+    start: int
+    stop: int
+    seam: Seam | None = None
+
+
+@dataclass(frozen=True)
 class Swap:
     """A stretch whose percussive part comes from elsewhere in the song; all in samples, see `musex.planning.layers`."""
 
@@ -119,6 +140,22 @@ class Plan:
     def frames(self) -> int:
         """Length of the output in samples at the song's rate."""
         return sum(span.frames for span in self.spans) + self.rest
+
+    @property
+    def loops(self) -> bool:
+        """Whether its end shall lead to its beginning."""
+        return self.settings.get("ending") == "loop"
+
+    @property
+    def closing(self) -> Seam | None:
+        """The seam from a loop's end to its beginning."""
+        return self.seams[-1] if self.seams and len(self.seams) == len(self.spans) else None
+
+    def parts(self) -> tuple[Beginning | Part, ...]:
+        """What is played, part by part, as a chain decided it; a rest of silence may follow."""
+        stretches = zip_longest(self.spans, self.seams)
+        parts = (Part(span.start, span.stop, seam) for span, seam in stretches)
+        return (Beginning(self.spans[0].start, self.spans[-1].stop), *parts)
 
     @property
     def untouched(self) -> int:

@@ -24,12 +24,12 @@ from musex.audio.reading import read_song
 from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
-from musex.planning.chain import Chain, ModelLike, begin_path
-from musex.planning.path import PathSearch
+from musex.planning.chain import Chain
+from musex.planning.course import ModelLike, Task
 from musex.planning.weights import SEARCH
+from musex.plans import Beginning, Part
 from musex.prediction.model import Model, load_model
-from musex.rendering.stitch import play
-from musex.rendering.streaming import grow
+from musex.rendering.stitch import pieces, play
 from musex.settings import Settings
 from musex.system.signals import undoing
 
@@ -58,37 +58,34 @@ def play_live(
     """
     settings = replace(settings or Settings(), ending="cut")
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
-    config = SEARCH.at(settings.novelty)
-    config = replace(config, steady_mood=config.mood)  # who wishes for one wants to hear it soon
-    path = begin_path(song, model, target=target, settings=settings, config=config)
-    steered = _Steered(path, model, wishes)
-    return play(grow(steered), song, frames=lambda: target, fades=lambda: (0, 0))
+    weights = SEARCH.at(settings.novelty)
+    weights = replace(weights, steady_mood=weights.mood)  # who wishes for one wants to hear it soon
+    chain = Chain(Task(song, model, target, settings, weights), longest=AHEAD_STEPS)
+    return play(pieces(song.samples, _steer(chain, wishes)), song, frames=target, fades=lambda: (0, 0))
 
 
-class _Steered(Chain):
-    """A chain that follows wishes."""
-
-    def __init__(self, path: PathSearch, model: ModelLike, wishes: Callable[[], list[str]]) -> None:
-        super().__init__(path, model, longest=AHEAD_STEPS)
-        self.wishes, self.mood, self.jumps = wishes, MOODS.index(None), 0
-
-    def grow(self) -> Iterator[None]:
-        path = self.path
-        plain = path.urge
-        for _ in super().grow():
-            yield
-            if path.urge != plain and len(path.seams) > self.jumps:
-                path.urge = plain
-            for wish in self.wishes():
-                if wish == QUIT:
-                    return
-                if wish == NEXT:
-                    path.urge, self.jumps = URGE, len(path.seams)
-                else:
-                    change = 1 if wish == MORE_INTENSE else -1
-                    self.mood = min(max(self.mood + change, 0), len(MOODS) - 1)
-                    mood = MOODS[self.mood]
-                    path.wish(() if mood is None else ((0.0, mood),))
+def _steer(chain: Chain, wishes: Callable[[], list[str]]) -> Iterator[Beginning | Part]:
+    """The parts of a chain whose path follows wishes; they are asked for after each stretch that ends in no jump."""
+    mood, wished = MOODS.index(None), False
+    for part in chain.parts():
+        yield part
+        path = chain.path
+        if isinstance(part, Beginning) or path is None:
+            continue
+        if part.seam:
+            wished, path.urge = False, chain.task.weights.urge
+            continue
+        for wish in wishes():
+            if wish == QUIT:
+                return
+            if wish == NEXT:
+                wished = True
+            else:
+                mood = min(max(mood + (1 if wish == MORE_INTENSE else -1), 0), len(MOODS) - 1)
+                wanted = MOODS[mood]
+                path.wish(() if wanted is None else ((0.0, wanted),))
+        if wished:
+            path.urge = URGE
 
 
 def play_file(

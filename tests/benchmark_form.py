@@ -20,7 +20,7 @@ import waltz  # noqa: E402
 
 from musex.audio.reading import read_song  # noqa: E402
 from musex.audio.song import Song  # noqa: E402
-from musex.planning.chain import plan_song  # noqa: E402
+from musex.planning.planner import plan_song  # noqa: E402
 from musex.planning.weights import SEARCH  # noqa: E402
 from musex.prediction.model import load_model  # noqa: E402
 
@@ -59,10 +59,10 @@ def main() -> int:
     model = load_model()
     overall = {}
     for form in (0.0, SEARCH.form):
-        config = replace(SEARCH, form=form)
+        weights = replace(SEARCH, form=form)
         hits: dict[str, list[tuple[bool, float]]] = {}
         for name, song, grid, beats in songs(options.composed):
-            plan = plan_song(song, model, seconds=60.0 * options.minutes, config=config)
+            plan = plan_song(song, model, seconds=60.0 * options.minutes, weights=weights)
             entered = np.interp([seam.enter / song.sample_rate for seam in plan.seams], grid, np.arange(len(grid)))
             found = np.ceil(entered - LATE) % beats == 0
             hits.setdefault(name, []).extend((bool(hit), 1.0 / beats) for hit in found)

@@ -16,7 +16,7 @@ from musex.analysis.form import smooth, step_levels
 from musex.analysis.moods import SMOOTH_STEPS, asked, delivered
 from musex.audio.song import Song
 from musex.config import FEATURES
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.prediction.model import load_model
 from tests.songs import examine_songs, song_arguments
 

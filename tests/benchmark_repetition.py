@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.analysis.features import analyse
+from musex.analysis.song_analysis import analyse_song
 from musex.audio.song import Song
 from musex.evaluation.endurance import follow
 from musex.evaluation.seam_classifier import looper_seams
-from musex.planning.chain import plan_song
 from musex.planning.material import find_region
+from musex.planning.planner import plan_song
 from musex.plans import Plan
 from musex.prediction.model import load_model
 from tests.songs import add_looper, examine_songs, song_arguments
@@ -84,7 +84,7 @@ def looped(song: Song) -> tuple[np.ndarray, list[tuple[float, float]]] | None:
 def examine(song: Song, looper: bool) -> tuple[list[float], list[float] | None]:
     """Both rows of a song; only ours without `looper`, or where it finds no loop."""
     plan = plan_song(song, load_model(), seconds=TARGET)
-    region = find_region(analyse(song.samples, song.sample_rate))
+    region = find_region(analyse_song(song))
     usable = (region.start, region.stop)
     path, seams = ours(song, plan)
     theirs = looped(song) if looper else None

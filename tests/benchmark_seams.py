@@ -14,7 +14,7 @@ import numpy as np
 
 from musex.audio.song import Song
 from musex.evaluation.seam_classifier import looper_seams
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.plans import Seam
 from musex.prediction.model import load_model
 from musex.seams.alignment import level_error, level_step

@@ -19,7 +19,7 @@ import numpy as np
 from musex.audio.reading import read_song
 from musex.audio.song import Song
 from musex.errors import DurationError
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.prediction.model import Model, load_model
 from musex.rendering.stitch import render
 from musex.settings import ENDINGS, MOODS, Options

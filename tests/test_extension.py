@@ -19,7 +19,7 @@ from musex.audio.file_names import default_output
 from musex.audio.song import song_from_array
 from musex.cli import app as cli
 from musex.errors import AudioError, DurationError, MusexError
-from musex.planning.path import PathSearch
+from musex.planning.path import Path as PlannedPath
 from musex.settings import check_seconds
 
 RATE = 44_100
@@ -204,8 +204,8 @@ def test_files_are_written_while_they_are_planned(wav_path: Path, tmp_path: Path
 def test_what_begins_anew_is_written_as_it_ends(
     wav_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrived, refusals = vars(PathSearch)["arrived"].fget, iter([True])
-    monkeypatch.setattr(PathSearch, "arrived", property(lambda path: not next(refusals, False) and arrived(path)))
+    arrived, refusals = vars(PlannedPath)["arrived"].fget, iter([True])
+    monkeypatch.setattr(PlannedPath, "arrived", property(lambda path: not next(refusals, False) and arrived(path)))
     plan = musex.extend_file(wav_path, tmp_path / "out.wav", seconds=SECONDS)
     assert next(refusals, None) is None
     refusals = iter([True])

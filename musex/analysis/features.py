@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -135,6 +136,20 @@ def to_rows(log_mel: Array, chroma: Array, config: FeatureConfig = FEATURES) -> 
     harmony /= np.linalg.norm(harmony, axis=1, keepdims=True) + 1e-6
     rows = [log_mel.reshape(*by_step, -1).mean(axis=1), harmony, rise.reshape(by_step)]
     return np.concatenate(rows, axis=1).astype(np.float32)
+
+
+class Columns(NamedTuple):
+    """What the rows of features hold: views of their columns."""
+
+    log_mel: Array  # (steps, n_mels), dB
+    chroma: Array  # (steps, n_chroma), unit length
+    onsets: Array  # (steps, frames of a step), dB
+
+
+def columns(features: Array, config: FeatureConfig = FEATURES) -> Columns:
+    """Features, (steps, width), taken apart."""
+    log_mel, chroma, onsets = np.split(features, [config.n_mels, config.n_mels + config.n_chroma], axis=1)
+    return Columns(log_mel, chroma, onsets)
 
 
 def analyse_mono(mono: Array, config: FeatureConfig = FEATURES) -> Array:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from musex.analysis.features import columns
 from musex.config import FEATURES, FeatureConfig
 
 Array = np.ndarray
@@ -18,7 +19,7 @@ REFERENCES = 400  # windows of the song from which that is known
 
 def step_levels(features: Array, config: FeatureConfig = FEATURES) -> Array:
     """Level of each step in dB, float64 (steps,): the power mean over bands."""
-    log_mel = features[:, : config.n_mels].astype(np.float64)
+    log_mel = columns(features, config).log_mel.astype(np.float64)
     power = np.mean(10.0 ** (log_mel / 10.0), axis=1)
     return np.asarray(10.0 * np.log10(power))
 
@@ -34,13 +35,12 @@ def comparison_rows(features: Array, config: FeatureConfig = FEATURES) -> Array:
 
     Timbre, harmony, attacks and level each get their share; two random steps lie about 1 apart.
     """
-    log_mel = features[:, : config.n_mels]
+    log_mel, chroma, onsets = columns(features, config)
     log_mel = np.maximum(log_mel, log_mel.max() - 70.0)
-    chroma = features[:, config.n_mels : config.n_mels + config.n_chroma]
-    onset = np.sqrt(features[:, config.n_mels + config.n_chroma :])
-    level = np.maximum(step_levels(features), float(step_levels(features).max()) - 70.0)[:, None]
+    levels = step_levels(features)
+    level = np.maximum(levels, float(levels.max()) - 70.0)[:, None]
     parts = []
-    for part, share in ((log_mel, 0.4), (chroma, 0.3), (onset, 0.2), (level, 0.1)):
+    for part, share in ((log_mel, 0.4), (chroma, 0.3), (np.sqrt(onsets), 0.2), (level, 0.1)):
         centred = part - part.mean(axis=0)
         variance = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))  # mean squared distance of two random rows
         parts.append(centred * np.sqrt(share / max(variance, 1e-9)))
@@ -70,21 +70,22 @@ def _peaks(curve: Array, apart: int) -> Array:
     return np.asarray(np.clip(peaks / max(high, 1e-12), 0.0, 1.0))
 
 
-def beginnings(features: Array) -> Array:
-    """How much each step is the beginning of something, 0 to 1: of a section, or less so of a bar."""
-    rows = comparison_rows(features)
+def beginnings(rows: Array) -> Array:
+    """How much each step is the beginning of something, 0 to 1: of a section, or less so of a bar.
+
+    `rows` are those of `comparison_rows`.
+    """
     sections = _peaks(novelty(rows, SECTION_STEPS), SECTION_STEPS // 4)
     bars = _peaks(novelty(rows, BAR_STEPS), BAR_STEPS // 2)
     found = np.maximum(np.sqrt(sections), BAR_SHARE * bars)
     return np.asarray(np.maximum(found, np.append(found[1:], 0.0)))  # the attack may lie within the step
 
 
-def outro_start(features: Array, start: int, stop: int) -> int:
+def outro_start(rows: Array, start: int, stop: int) -> int:
     """Where the last stretch begins that is unlike everything else in the song; `stop` if it ends as it went.
 
-    Looks at the last quarter of the sound in steps [start, stop).
+    Looks at the last quarter of the sound in steps [start, stop); `rows` are those of `comparison_rows`.
     """
-    rows = comparison_rows(features)
     firsts = np.arange(start, stop - WINDOW_STEPS + 1, WINDOW_HOP)
     if len(firsts) < 8 * WINDOW_STEPS // WINDOW_HOP:
         return stop

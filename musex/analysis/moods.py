@@ -6,6 +6,7 @@ Arousal comes from loudness, onset density and brightness, valence from mode and
 
 import numpy as np
 
+from musex.analysis.features import columns
 from musex.analysis.form import smooth, step_levels
 from musex.config import FEATURES
 from musex.plans import Plan
@@ -59,16 +60,14 @@ def _mode(chroma: Array) -> Array:
 
 def estimate_moods(features: Array) -> Array:
     """Arousal and valence of each step, relative to the song: (steps, width) to float64 (steps, 2)."""
-    log_mel = features[:, : FEATURES.n_mels].astype(np.float64)
-    chroma = features[:, FEATURES.n_mels : FEATURES.n_mels + FEATURES.n_chroma].astype(np.float64)
-    onsets = features[:, FEATURES.n_mels + FEATURES.n_chroma :].astype(np.float64).mean(axis=1)
+    log_mel, chroma, onsets = columns(features.astype(np.float64))
     levels = step_levels(features)
     power = 10.0 ** (log_mel / 10.0)
     brightness = power @ np.arange(FEATURES.n_mels) / (power.sum(axis=1) + 1e-12)
     width = min(SMOOTH_STEPS, len(features))
     loud, dense, bright, major = (
         _relative(smooth(values, width))
-        for values in (np.maximum(levels, levels.max() - 50.0), onsets, brightness, _mode(chroma))
+        for values in (np.maximum(levels, levels.max() - 50.0), onsets.mean(axis=1), brightness, _mode(chroma))
     )
     arousal = 0.5 * loud + 0.3 * dense + 0.2 * bright
     valence = 0.6 * major + 0.4 * bright

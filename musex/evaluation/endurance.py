@@ -8,7 +8,8 @@ from musex.analysis.features import analyse_mono, log_mel_frames, mix_down, to_m
 from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.metrics import longest_repeat, nearest_distances, share_used, slope_per_minute, spectral_centroid
-from musex.planning.chain import ModelLike, plan_song
+from musex.planning.course import ModelLike
+from musex.planning.planner import plan_song
 from musex.plans import Plan
 from musex.prediction.model import WaveformModel
 from musex.rendering.generative import continue_song

@@ -10,7 +10,8 @@ from musex.config import FEATURES
 from musex.errors import DurationError
 from musex.evaluation.listening import compares_onsets, find_onsets
 from musex.metrics import chroma_similarity, log_mel_mse, onset_correlation, onset_f_measure, prediction_error_db
-from musex.planning.chain import ModelLike, plan_song
+from musex.planning.course import ModelLike
+from musex.planning.planner import plan_song
 from musex.planning.weights import SEARCH
 from musex.rendering.stitch import render
 
@@ -45,7 +46,7 @@ def continue_song(song: Song, model: ModelLike, seconds: float, *, seed: int = 0
         DurationError: the song cannot be continued.
     """
     search = replace(SEARCH, first_jump_seconds=song.seconds - LAST_SECONDS)
-    plan = plan_song(song, model, seconds=song.seconds + seconds, seed=seed, ending="cut", config=search)
+    plan = plan_song(song, model, seconds=song.seconds + seconds, seed=seed, ending="cut", weights=search)
     played = np.concatenate(list(render(plan, song)))
     return to_mono(played[song.frames :], song.sample_rate)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from musex.analysis import beatnet
-from musex.analysis.features import analyse_frames, to_mono
+from musex.analysis.song_analysis import analyse_song
 from musex.analysis.tracker_modules import SUFFIXES, read_module
 from musex.audio.reading import read_song
 from musex.audio.song import Song, song_from_array
@@ -24,8 +24,8 @@ from musex.errors import AudioError, DatasetError, DurationError, ModelError
 from musex.evaluation.baselines import ablate
 from musex.evaluation.seam_classifier import LOOPER, looper_seams
 from musex.metrics import describe
-from musex.planning.chain import ModelLike, plan_song
-from musex.planning.transitions import band_attacks
+from musex.planning.course import ModelLike
+from musex.planning.planner import plan_song
 from musex.plans import Seam
 from musex.prediction.model import Model, WaveformModel
 from musex.training.dataset import find_tracks
@@ -211,7 +211,7 @@ def _read_recording(path: Path) -> tuple[Song, Judge] | None:
         return None
     if song.seconds < LEAST_SECONDS:
         return None
-    beats = beatnet.track(to_mono(song.samples, song.sample_rate), FEATURES.sample_rate)
+    beats = beatnet.track(analyse_song(song).mono, FEATURES.sample_rate)
     return (song, beats) if beats.confidence >= CLEAR_PULSE else None
 
 
@@ -243,9 +243,8 @@ def to_seconds(seams: Iterable[Seam], sample_rate: int) -> Jumps:
 
 def align_attacks(song: Song, jumps: Jumps) -> Jumps:
     """The same jumps, each going on where within a second the attacks around both places agree best."""
-    log_mel, _ = analyse_frames(to_mono(song.samples, song.sample_rate))
     margin = REACH_FRAMES + LAG_FRAMES
-    attacks = np.pad(band_attacks(log_mel), ((margin, margin), (0, 0)))
+    attacks = np.pad(analyse_song(song).attacks, ((margin, margin), (0, 0)))
     rate = FEATURES.steps_per_second * FEATURES.frames_per_step
     aligned = []
     for leave, enter in jumps:

@@ -18,7 +18,8 @@ from musex.errors import AudioError, DatasetError, DurationError, MusexError
 from musex.evaluation.jumps import RANDOM, RANDOM_BEATS, Jumps, count_loops, to_seconds
 from musex.evaluation.phrases import REACH_SECONDS, PhraseSong, can_be_heard, hear_phrases, phrase_rows
 from musex.evaluation.seam_classifier import LOOPER, area_interval, draw_songs, learn_to_tell, looper_seams
-from musex.planning.chain import ModelLike, plan_song
+from musex.planning.course import ModelLike
+from musex.planning.planner import plan_song
 
 Array = np.ndarray
 

@@ -20,7 +20,7 @@ from musex.audio.song import Song
 from musex.config import FEATURES, FeatureConfig
 from musex.errors import AudioError, DatasetError, DurationError, MusexError
 from musex.metrics import area_under_curve
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.plans import Seam
 from musex.prediction.model import Model, load_model
 from musex.seams.joins import REACH_SECONDS, seam_window, whole_window

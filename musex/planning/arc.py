@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from musex.analysis.moods import asked, estimate_moods, mismatch
-from musex.config import PointerConfig
-from musex.planning.jumps import Edges
+from musex.analysis.moods import asked, mismatch
+from musex.planning.jumps import Jumps
+from musex.planning.weights import HEARD_STEPS
 from musex.settings import MOODS
 
 Array = np.ndarray
@@ -22,8 +22,8 @@ class Arc:
     def __init__(
         self,
         points: tuple[tuple[float, str], ...],
-        features: Array,
-        edges: Edges,
+        moods: Array,
+        jumps: Jumps,
         costs: Array,
         *,
         gap: int,
@@ -33,18 +33,17 @@ class Arc:
 
         Args:
             points: seconds of the output and the mood asked for then, in order.
-            features: of the song, (steps, width).
-            edges: the possible jumps.
+            moods: arousal and valence of each step of the song, (steps, 2).
+            jumps: the possible jumps.
             costs: what they cost, (steps, partners).
             gap: steps between two jumps.
             weight: what a horizon costs that is one deviation away from what is asked.
         """
         self.points, self.weight = points, weight
-        self.moods = estimate_moods(features)
-        horizon = PointerConfig().horizon_steps
+        self.moods = moods
         to_come = {
             mood: values_to_come(
-                mismatch(self.moods, np.array(MOODS[mood])) * (weight / horizon), edges, costs, gap=gap
+                mismatch(self.moods, np.array(MOODS[mood])) * (weight / HEARD_STEPS), jumps, costs, gap=gap
             )
             for mood in {mood for _, mood in points}
         }
@@ -61,22 +60,22 @@ class Arc:
         return np.asarray(shares @ self._to_come)
 
 
-def values_to_come(unlike: Array, edges: Edges, costs: Array, *, gap: int) -> Array:
+def values_to_come(unlike: Array, jumps: Jumps, costs: Array, *, gap: int) -> Array:
     """The least that the mood and the jumps to reach it will cost from each step on, fading with `PATIENCE`.
 
-        value(p) = unlike(p) + fade · min(value(p + 1), min over edges of cost + value(target))
+        value(p) = unlike(p) + fade · min(value(p + 1), min over jumps of cost + value(target))
 
     Args:
         unlike: what each step costs, (steps,).
-        edges: the possible jumps.
+        jumps: the possible jumps.
         costs: what they cost, (steps, partners).
         gap: steps between two jumps: what is entered is played on at least so long.
     """
     fade = 1.0 - 1.0 / PATIENCE
-    steps = edges.steps
+    steps = jumps.steps
     sums = np.concatenate([[0.0], np.cumsum(unlike)])
-    landed = np.minimum(edges.targets + gap, steps - 1)
-    played = sums[landed] - sums[edges.targets]
+    landed = np.minimum(jumps.targets + gap, steps - 1)
+    played = sums[landed] - sums[jumps.targets]
     values = np.full(steps, float(np.median(unlike)) * PATIENCE)
     for _ in range(SWEEPS):
         jump = np.min(costs + played + fade**gap * values[landed], axis=1)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from musex.analysis.features import mix_down
-from musex.plans import Plan, SongLike, Swap
+from musex.audio.song import Song
+from musex.plans import Plan, Swap
 from musex.system.caches import place_caches
 
 Array = np.ndarray
@@ -45,7 +46,7 @@ LAYERS = LayerConfig()
 ENVELOPE_RATE = 200  # Hz: rhythms are compared so finely, …
 SMOOTH = 7  # … attacks widened to so many of these, …
 FINE_RATE = 2000  # … and then aligned so
-_separated: "weakref.WeakKeyDictionary[SongLike, Array]" = weakref.WeakKeyDictionary()
+_separated: "weakref.WeakKeyDictionary[Song, Array]" = weakref.WeakKeyDictionary()
 
 
 def separate(samples: Array) -> Array:
@@ -68,16 +69,14 @@ def separate(samples: Array) -> Array:
     return percussive
 
 
-def percussion(song: SongLike) -> Array:
+def percussion(song: Song) -> Array:
     """The percussive part of a song, (frames, channels), kept as long as the song is."""
     if song not in _separated:
         _separated[song] = separate(song.samples)
     return _separated[song]
 
 
-def plan_swaps(
-    plan: Plan, song: SongLike, *, always: bool, seed: int, config: LayerConfig = LAYERS
-) -> tuple[Swap, ...]:
+def plan_swaps(plan: Plan, song: Song, *, always: bool, seed: int, config: LayerConfig = LAYERS) -> tuple[Swap, ...]:
     """Exchange percussion in what a plan plays again.
 
     Args:
@@ -96,7 +95,7 @@ def plan_swaps(
 class _Planner:
     """Finds places of the same rhythm in a song's percussion."""
 
-    def __init__(self, song: SongLike, config: LayerConfig, seed: int) -> None:
+    def __init__(self, song: Song, config: LayerConfig, seed: int) -> None:
         self.song, self.config, self.rate = song, config, song.sample_rate
         self.percussive = percussion(song)
         self.mono = mix_down(self.percussive)
@@ -220,7 +219,7 @@ def correlations(values: Array, pattern: Array) -> Array:
     return np.asarray(products / (deviations * max(float(np.linalg.norm(centred)), 1e-6)), np.float32)
 
 
-def with_swaps(blocks: Iterable[Array], plan: Plan, song: SongLike) -> Iterator[Array]:
+def with_swaps(blocks: Iterable[Array], plan: Plan, song: Song) -> Iterator[Array]:
     """The blocks of a plan's output with its swaps made."""
     percussive, at, waiting = percussion(song), 0, list(plan.swaps)
     for block in blocks:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musex.analysis.form import outro_start, smooth, step_levels
+from musex.analysis.form import outro_start, smooth
+from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
 from musex.settings import Settings
@@ -119,9 +120,9 @@ class Material:
         return ~np.any(met, axis=0) if met else np.ones(np.broadcast_shapes(start.shape, stop.shape), bool)
 
 
-def find_silences(features: Array) -> tuple[tuple[int, int], ...]:
+def find_silences(analysis: Analysis) -> tuple[tuple[int, int], ...]:
     """Stretches of silence longer than a rest, in steps; what rings before them and leads out of them is none of it."""
-    levels = step_levels(features)
+    levels = analysis.levels
     sounding = np.flatnonzero(levels > max(float(levels.max()) + SILENCE_DB[0], SILENCE_DB[1]))
     if not len(sounding):
         return ()
@@ -174,12 +175,12 @@ def _merge(stretches: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
     return merged
 
 
-def find_region(features: Array) -> Region:
+def find_region(analysis: Analysis) -> Region:
     """Tell silence, intro, body and outro apart by level and novelty; intro and outro are at most a quarter each.
 
     What is unlike all that came before, up to the end, is outro too, however loud: a last chord, a rallentando, a coda.
     """
-    levels = step_levels(features)
+    levels = analysis.levels
     steps = len(levels)
     sounding = np.flatnonzero(levels > max(float(levels.max()) - 50.0, -95.0))
     start, stop = (int(sounding[0]), int(sounding[-1]) + 1) if len(sounding) else (0, steps)
@@ -189,7 +190,7 @@ def find_region(features: Array) -> Region:
     quarter = (stop - start) // 4
     body_start = min(int(full[0]), start + quarter) if len(full) else start
     body_stop = max(int(full[-1]) + 1, stop - quarter) if len(full) else stop
-    body_stop = max(min(stop, body_stop, outro_start(features, start, stop)), body_start)
+    body_stop = max(min(stop, body_stop, outro_start(analysis.comparison_rows, start, stop)), body_start)
     return Region(start, max(start, body_start), body_stop, stop)
 
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from musex.analysis.features import analyse_frames, to_mono
+from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.song import Song
 from musex.config import FEATURES
-from musex.planning.chain import ModelLike
-from musex.planning.path import LEAST_PULSE, tell_kept
-from musex.planning.transitions import Heard, TransitionHeadLike, hear, see
+from musex.planning.course import LEAST_PULSE, ModelLike, tell_kept
+from musex.planning.transitions import see
 from musex.plans import Plan, Seam
+from musex.prediction.transition_head import TransitionHead
 from musex.seams.alignment import FluxReference, measure_seam
 
 Array = np.ndarray
@@ -27,20 +27,19 @@ def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
     reference = FluxReference(song.samples, song.sample_rate)
     seams = [measure_seam(song.samples, song.sample_rate, seam, reference) for seam in plan.seams]
     if seams:
-        heard = hear(*analyse_frames(to_mono(song.samples, song.sample_rate)))
-        seams = _judged(seams, heard, model.transition_head, song.sample_rate)
+        seams = _judged(seams, analyse_song(song), model.transition_head, song.sample_rate)
     return replace(plan, seams=tuple(seams))
 
 
-def _judged(seams: list[Seam], heard: Heard, head: TransitionHeadLike | None, sample_rate: int) -> list[Seam]:
+def _judged(seams: list[Seam], analysis: Analysis, head: TransitionHead | None, sample_rate: int) -> list[Seam]:
     """The seams with the likelihoods of beat and bar that a path would give them; none where nobody can tell."""
-    if head is None or heard.pulse < LEAST_PULSE:
+    if head is None or analysis.pulse < LEAST_PULSE:
         return [replace(seam, beat=None, bar=None) for seam in seams]
-    rate, last = sample_rate / FEATURES.steps_per_second, len(heard.features) - 1
+    rate, last = sample_rate / FEATURES.steps_per_second, analysis.steps - 1
     leaves = np.clip([round(seam.leave / rate) for seam in seams], 0, last)
     lags = np.array([seam.enter - seam.leave for seam in seams])  # samples
     enters = np.clip(leaves + np.rint(lags / rate).astype(np.int64), 0, last)
-    seen, sub_lags = see(heard, leaves, enters)
+    seen, sub_lags = see(analysis, leaves, enters)
     agreed = (enters - leaves + sub_lags / FEATURES.frames_per_step) * rate
     odds = head.log_odds(seen)[:, :2].tolist()
     return [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musex.config import PointerConfig
+from musex.planning.weights import HEARD_STEPS
 
 Array = np.ndarray
 
@@ -47,9 +47,8 @@ def look_ahead(pointer: Array, heard: Array, *, here: int, weight: float, cap: f
         cap: nats below the best place that count as not at all.
     """
     horizon, steps = pointer.shape
-    whole = PointerConfig().horizon_steps
     below = np.minimum(pointer.max(axis=1, keepdims=True) - pointer, cap)
-    unexpected = below * (weight / (cap * whole))
+    unexpected = below * (weight / (cap * HEARD_STEPS))
     staying = np.arange(min(horizon, steps - here))
     unexpected[staying, here + staying] = 0.0
     expected = np.zeros((horizon + 1, steps + horizon + 1), np.float32)
@@ -65,8 +64,8 @@ def look_back(heard: Array, horizon: int) -> Outlook:
 
 
 def _sum_heard(heard: Array, horizon: int) -> Array:
-    steps, whole = len(heard), PointerConfig().horizon_steps
+    steps = len(heard)
     total = np.zeros(steps + horizon + 1)
-    np.cumsum(heard / whole, out=total[1 : steps + 1])
+    np.cumsum(heard / HEARD_STEPS, out=total[1 : steps + 1])
     total[steps + 1 :] = total[steps]
     return total

@@ -11,130 +11,22 @@ near the jump's at which they agree best. And how well the whole song agrees wit
 lags around it: in a plain loop one beat off looks right until it is held against the bar.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
-from musex.analysis.features import to_rows
-from musex.analysis.form import beginnings, step_levels
+from musex.analysis.similarity import GROUPS
+from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES, TRANSITION_QUESTIONS
+from musex.prediction.transition_head import TransitionHead
 
 Array = np.ndarray
 
 BORDERS = (0, 2, 5, 10, 20, 40, 80, 160)  # steps from the jump between which distances are pooled
-BANDS = ((0, 12), (12, 36), (36, 64))  # mel bands whose attacks are compared: about kick, snare and voice, cymbals
 REACHES = (25, 100, 200)  # frames on each side of a jump over which attacks are compared
 SUB_LAGS = (-2, -1, 0, 1, 2)  # frames tried around a jump's lag
-CONTRAST_REACH = 125  # frames around a lag among which the song's own periodicity is ranked
-GROUPS = ("timbre", "harmony", "attacks", "level")
 BLOCK = 256  # steps that leave, whose distances are held at once
 JUMPS_AT_ONCE = 1024  # whose attacks are compared at once
-LEVEL_STEPS = 10  # of the levels compared across a jump
-
-
-class TransitionHeadLike(Protocol):
-    """What planning needs of a transition head."""
-
-    def log_odds(self, seen: Array) -> Array: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """A song as transitions are seen in it.
-
-    Attributes:
-        features: float32 (steps, width); see `musex.analysis.features.analyse_mono`.
-        attacks: float32 (frames, bands), rise of the log-mel in each band; see `band_attacks`.
-        chroma: float32 (frames, n_chroma).
-    """
-
-    features: Array
-    attacks: Array
-    chroma: Array
-
-    @cached_property
-    def groups(self) -> tuple[Array, ...]:
-        """Rows of each group, float32 (steps, width of the group), at which two random steps lie 1 apart (squared)."""
-        n_mels, n_chroma = FEATURES.n_mels, FEATURES.n_chroma
-        levels = step_levels(self.features)
-        log_mel = self.features[:, :n_mels]
-        parts = (
-            np.maximum(log_mel, log_mel.max() - 70.0),
-            self.features[:, n_mels : n_mels + n_chroma],
-            np.sqrt(self.features[:, n_mels + n_chroma :]),
-            np.maximum(levels, float(levels.max()) - 70.0)[:, None],
-        )
-        rows = []
-        for part in parts:
-            centred = part - part.mean(axis=0)
-            spread = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))
-            rows.append((centred / np.sqrt(max(spread, 1e-9))).astype(np.float32))
-        return tuple(rows)
-
-    @cached_property
-    def begins(self) -> Array:
-        return beginnings(self.features)
-
-    @cached_property
-    def side_levels(self) -> tuple[Array, Array]:
-        """Mean level in dB of the second before and of the second from each step on, (steps,) each."""
-        power = np.concatenate([[0.0], np.cumsum(10.0 ** (step_levels(self.features) / 10.0))])
-        places = np.arange(len(self.features))
-        first, last = np.maximum(places - LEVEL_STEPS, 0), np.minimum(places + LEVEL_STEPS, len(places))
-        before = (power[places] - power[first]) / np.maximum(places - first, 1)
-        after = (power[last] - power[places]) / np.maximum(last - places, 1)
-        return 10.0 * np.log10(before + 1e-10), 10.0 * np.log10(after + 1e-10)
-
-    @cached_property
-    def periodicity(self) -> Array:
-        """Correlation of all attacks with those of `lag` frames later, over the whole song: float64 (frames,)."""
-        return _periodicity(self.attacks)
-
-    @cached_property
-    def contrast(self) -> Array:
-        """Where the periodicity at a lag stands between the least and the greatest of those around it: (frames,)."""
-        return _contrast(self.periodicity)
-
-    @cached_property
-    def harmonic_periodicity(self) -> Array:
-        """The same as `periodicity` of the chroma, whose cycle is the bar's more often than that of attacks."""
-        return _periodicity(self.chroma - self.chroma.mean(axis=0))
-
-    @cached_property
-    def harmonic_contrast(self) -> Array:
-        return _contrast(self.harmonic_periodicity)
-
-    @cached_property
-    def pulse(self) -> float:
-        """How clear the song's pulse is: the greatest periodicity between 0.25 and 4 s, 0 to 1."""
-        return float(np.clip(self.periodicity[12:200].max(initial=0.0), 0.0, 1.0))
-
-
-def hear(log_mel: Array, chroma: Array) -> Heard:
-    """A song as transitions are seen in it, from what `musex.analysis.features.analyse_frames` gives."""
-    return Heard(to_rows(log_mel, chroma), band_attacks(log_mel), chroma)
-
-
-def _periodicity(centred: Array) -> Array:
-    """Correlation of rows with those of `lag` frames later, 1 at lag 0: (frames, n) to float64 (frames,)."""
-    count = len(centred)
-    size = 1 << (2 * count - 1).bit_length()
-    power = np.zeros(size // 2 + 1)
-    for column in centred.T:  # one at a time, as a mix of hours has many frames
-        power += np.abs(np.fft.rfft(column, size)) ** 2
-    products = np.fft.irfft(power, size)[:count] / np.arange(count, 0, -1)
-    return np.asarray(products / max(float(products[0]), 1e-12))
-
-
-def _contrast(periodicity: Array) -> Array:
-    reach = min(CONTRAST_REACH, len(periodicity) - 1)
-    padded = np.pad(periodicity, reach, mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    low, high = windows.min(axis=1), windows.max(axis=1)
-    return np.asarray((periodicity - low) / np.maximum(high - low, 1e-6))
 
 
 def _short_of_best(contrast: Array) -> Array:
@@ -142,27 +34,16 @@ def _short_of_best(contrast: Array) -> Array:
     return np.asarray(1.0 - np.log1p(100.0 * (1.0 - contrast)) / np.log(101.0))
 
 
-def band_attacks(log_mel: Array) -> Array:
-    """Rise of the log-mel in each band, centred and scaled: (frames, n_mels) to float32 (frames, bands)."""
-    rise = np.maximum(0.0, np.diff(log_mel.astype(np.float32), axis=0, prepend=log_mel[:1]))
-    attacks = np.stack([rise[:, first:stop].mean(axis=1) for first, stop in BANDS], axis=1)
-    attacks = np.sqrt(attacks)
-    kernel = np.array([0.25, 0.5, 0.25], np.float32)
-    attacks = np.stack([np.convolve(band, kernel, mode="same") for band in attacks.T], axis=1)
-    attacks -= attacks.mean(axis=0)
-    return np.asarray(attacks / np.maximum(attacks.std(axis=0), 1e-3), np.float32)
-
-
 def input_width() -> int:
     """Numbers in one row of `see`."""
     return len(GROUPS) * 2 * (len(BORDERS) - 1) + 2 * len(REACHES) + 15
 
 
-def see(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
+def see(analysis: Analysis, leaves: Array, enters: Array) -> tuple[Array, Array]:
     """The inputs that describe jumps, and the lags at which their attacks agree best.
 
     Args:
-        heard: the song.
+        analysis: of the song.
         leaves: steps before which the jumps leave, int (jumps,).
         enters: steps with which they go on.
 
@@ -172,48 +53,48 @@ def see(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
     order = np.argsort(leaves, kind="stable")
     strips = np.empty((len(leaves), len(GROUPS) * 2 * (len(BORDERS) - 1)), np.float32)
     sorted_leaves = leaves[order]
-    for first in range(0, len(heard.features), BLOCK):
+    for first in range(0, len(analysis.features), BLOCK):
         these = order[np.searchsorted(sorted_leaves, first) : np.searchsorted(sorted_leaves, first + BLOCK)]
         if len(these):
-            strips[these] = _strips(heard, first, leaves[these], enters[these])
-    sub_lags, agreement = _agreement(heard, leaves, enters)
+            strips[these] = _strips(analysis, first, leaves[these], enters[these])
+    sub_lags, agreement = _agreement(analysis, leaves, enters)
     frames = FEATURES.frames_per_step
     lags = np.abs((enters - leaves) * frames + sub_lags)
-    lags = np.minimum(lags, len(heard.periodicity) - 1)
-    before, after = heard.side_levels
+    lags = np.minimum(lags, len(analysis.periodicity) - 1)
+    before, after = analysis.side_levels
     step = after[enters] - before[leaves]
     own = 0.5 * (np.abs(after[leaves] - before[leaves]) + np.abs(after[enters] - before[enters]))
     seconds = np.abs(enters - leaves) / FEATURES.steps_per_second
     rest = np.stack(
         [
-            heard.periodicity[lags],
-            heard.contrast[lags],
-            _short_of_best(heard.contrast[lags]),
-            heard.harmonic_periodicity[lags],
-            heard.harmonic_contrast[lags],
-            _short_of_best(heard.harmonic_contrast[lags]),
-            np.full(len(leaves), heard.pulse),
+            analysis.periodicity[lags],
+            analysis.contrast[lags],
+            _short_of_best(analysis.contrast[lags]),
+            analysis.harmonic_periodicity[lags],
+            analysis.harmonic_contrast[lags],
+            _short_of_best(analysis.harmonic_contrast[lags]),
+            np.full(len(leaves), analysis.pulse),
             np.clip(np.abs(step) / 6.0, 0.0, 3.0),
             np.clip(own / 6.0, 0.0, 3.0),
-            heard.begins[leaves],
-            heard.begins[enters],
+            analysis.beginnings[leaves],
+            analysis.beginnings[enters],
             np.log1p(seconds) / 4.0,
             (enters > leaves).astype(np.float32),
             np.clip(np.minimum(leaves, enters) / 160.0, 0.0, 1.0),
-            np.clip((len(heard.features) - np.maximum(leaves, enters)) / 160.0, 0.0, 1.0),
+            np.clip((len(analysis.features) - np.maximum(leaves, enters)) / 160.0, 0.0, 1.0),
         ],
         axis=1,
     )
     return np.concatenate([strips, agreement, rest], axis=1).astype(np.float32), sub_lags
 
 
-def _strips(heard: Heard, first: int, leaves: Array, enters: Array) -> Array:
+def _strips(analysis: Analysis, first: int, leaves: Array, enters: Array) -> Array:
     """Pooled distances around jumps that leave within `BLOCK` steps from `first` on: (jumps, groups x pools)."""
     far = BORDERS[-1]
-    steps = len(heard.features)
+    steps = len(analysis.features)
     top, stop = max(first - far, 0), min(first + BLOCK + far, steps)
     pooled = []
-    for rows in heard.groups:
+    for rows in analysis.groups:
         squares = np.sum(rows**2, axis=1)
         distances = squares[top:stop, None] + squares[None, :] - 2.0 * rows[top:stop] @ rows.T
         np.sqrt(np.maximum(distances, 0.0, out=distances), out=distances)
@@ -235,10 +116,10 @@ def _strips(heard: Heard, first: int, leaves: Array, enters: Array) -> Array:
     return np.stack(pooled, axis=1)
 
 
-def _agreement(heard: Heard, leaves: Array, enters: Array) -> tuple[Array, Array]:
+def _agreement(analysis: Analysis, leaves: Array, enters: Array) -> tuple[Array, Array]:
     """Best sub-lags in frames, (jumps,), and the attacks' correlations there on both sides: (jumps, 2 x reaches)."""
     far, slack = REACHES[-1], max(SUB_LAGS)
-    attacks = np.pad(heard.attacks, ((far + slack, far + slack), (0, 0)))
+    attacks = np.pad(analysis.attacks, ((far + slack, far + slack), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(attacks, 2 * far, axis=0)  # (frames, bands, 2 far)
     borders = [0, *(far - reach for reach in REACHES[-2::-1]), far, *(far + reach for reach in REACHES[:-1])]
     places, goes_on = leaves * FEATURES.frames_per_step + slack, enters * FEATURES.frames_per_step + slack
@@ -278,11 +159,11 @@ def _by_reach(one: Array, other: Array, borders: list[int]) -> Array:
     return np.stack([before, after], axis=2).reshape(len(parts), -1)
 
 
-def judge_jumps(heard: Heard, head: TransitionHeadLike, targets: Array, possible: Array) -> tuple[Array, Array]:
+def judge_jumps(analysis: Analysis, head: TransitionHead, targets: Array, possible: Array) -> tuple[Array, Array]:
     """What a transition head says of jumps, and the lags at which they join.
 
     Args:
-        heard: the song.
+        analysis: of the song.
         head: answers by log-odds.
         targets: steps with which the jumps that leave before each step go on, (steps, partners).
         possible: which of them there are, bool (steps, partners).
@@ -292,7 +173,7 @@ def judge_jumps(heard: Heard, head: TransitionHeadLike, targets: Array, possible
         int64 (steps, partners); both zero where there is no jump.
     """
     leaves, partners = np.nonzero(possible)
-    seen, sub_lags = see(heard, leaves, targets[leaves, partners])
+    seen, sub_lags = see(analysis, leaves, targets[leaves, partners])
     odds = np.zeros((*targets.shape, len(TRANSITION_QUESTIONS)), np.float32)
     lags = np.zeros(targets.shape, np.int64)
     odds[leaves, partners], lags[leaves, partners] = head.log_odds(seen), sub_lags

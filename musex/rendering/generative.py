@@ -74,7 +74,7 @@ def continue_song(
         musex=__version__,
     )
     fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
-    return plan, play(_pieces(song, model, frames), song, frames=lambda: frames, fades=lambda: (0, fade))
+    return plan, play(_pieces(song, model, frames), song, frames=frames, fades=lambda: (0, fade))
 
 
 def _count_predictions(model: WaveformModel, seconds: float) -> int:

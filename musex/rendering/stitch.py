@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.planning.layers import with_swaps
-from musex.plans import Plan, SongLike
+from musex.plans import Beginning, Part, Plan
 from musex.seams.crossfade import crossfade
 
 Array = np.ndarray
@@ -19,7 +20,11 @@ LONGEST_REST_SECONDS = 10.0
 FADE_OUT_SECONDS = {"outro": 0.0, "cut": CUT_SECONDS, "fade": 5.0, "loop": 0.0}  # by the plan's ending
 
 
-def check_plan(plan: Plan, song: SongLike) -> None:
+class BegunAnewError(Exception):
+    """What was played of an output is no longer part of it."""
+
+
+def check_plan(plan: Plan, song: Song) -> None:
     """Refuse a plan that is not of this song, or whose spans and seams do not fit together; raises MusexError."""
     frames, channels = song.samples.shape
     for name, true in (("sample_rate", song.sample_rate), ("frames", frames), ("channels", channels)):
@@ -29,9 +34,8 @@ def check_plan(plan: Plan, song: SongLike) -> None:
         raise MusexError("the plan was made from another song than this one (their SHA-256 differ)")
     if plan.settings.get("ending", "outro") not in FADE_OUT_SECONDS:
         raise MusexError(f"the plan asks for an unknown ending, {plan.settings.get('ending')!r}")
-    loops = plan.settings.get("ending") == "loop"
-    if not plan.spans or len(plan.seams) != len(plan.spans) - (not loops):
-        wanted = "as many seams are" if loops else "one seam fewer is"
+    if not plan.spans or len(plan.seams) != len(plan.spans) - (not plan.loops):
+        wanted = "as many seams are" if plan.loops else "one seam fewer is"
         raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: {wanted} needed")
     at = 0
     following = [*plan.spans[1:], plan.spans[0]]
@@ -59,23 +63,51 @@ def check_plan(plan: Plan, song: SongLike) -> None:
 def _halves(plan: Plan) -> list[int]:
     """How far the crossfade reaches into both spans at each seam, and at the output's ends."""
     halves = [seam.fade // 2 for seam in plan.seams]
-    if len(plan.seams) == len(plan.spans):  # the last seam leads from the end to the beginning
-        return [halves[-1], *halves]
-    return [0, *halves, 0]
+    return [halves[-1], *halves] if plan.closing else [0, *halves, 0]
 
 
-def _pieces(plan: Plan, samples: Array) -> Iterator[Array]:
-    """Source and crossfades in their order, views of any length; a loop begins amid its last seam's crossfade."""
-    halves = _halves(plan)
-    if halves[0]:
-        yield crossfade(samples, plan.seams[-1])[halves[0] :]
-    for number, span in enumerate(plan.spans):
-        yield samples[span.start + halves[number] : span.stop - halves[number + 1]]
-        if number < len(plan.seams) and plan.seams[number].fade > 1:
-            mixed = crossfade(samples, plan.seams[number])
-            yield mixed if number < len(plan.spans) - 1 else mixed[: halves[-1]]
-    if plan.rest:
-        yield np.zeros((plan.rest, samples.shape[1]), np.float32)
+def pieces(samples: Array, parts: Iterable[Beginning | Part]) -> Iterator[Array]:
+    """The sound of an output's parts, as soon as each is decided: views and crossfades of any length.
+
+    Raises:
+        BegunAnewError: what was played is void.
+    """
+    at = 0
+    played = False
+    for part in parts:
+        if isinstance(part, Beginning):
+            if played:
+                raise BegunAnewError
+            at = part.start
+        elif part.seam is None:
+            yield samples[at : part.stop]
+            at, played = max(at, part.stop), True
+        else:
+            half = part.seam.fade // 2
+            yield samples[at : part.seam.leave - half]
+            yield crossfade(samples, part.seam)
+            at, played = part.seam.enter + half, True
+
+
+def plan_pieces(plan: Plan, samples: Array) -> Iterator[Array]:
+    """The sound of a whole plan; a loop begins amid its last seam's crossfade, and ends there."""
+    beginning, *parts = plan.parts()
+    if closing := plan.closing:
+        half = closing.fade // 2
+        beginning = Beginning(beginning.start + half, beginning.stop)
+        yield crossfade(samples, closing)[half:]
+    yield from pieces(samples, (beginning, *parts))
+
+
+def to_length(sounds: Iterable[Array], frames: int) -> Iterator[Array]:
+    """Pieces of sound (frames, channels) cut off after so many frames, or silence after them until then."""
+    left, channels = frames, 1
+    for sound in sounds:
+        channels = sound.shape[1]
+        yield sound[:left]
+        left -= min(len(sound), left)
+    if left:
+        yield np.zeros((left, channels), np.float32)
 
 
 def _fade(block: Array, start: int, frames: int, lengths: tuple[int, int]) -> None:
@@ -99,7 +131,7 @@ def fade_lengths(ending: str, sample_rate: int, frames: int, *, from_start: bool
     return min(round(fade_in * sample_rate), frames // 2), min(round(fade_out * sample_rate), frames)
 
 
-def render(plan: Plan, song: SongLike) -> Iterator[Array]:
+def render(plan: Plan, song: Song) -> Iterator[Array]:
     """Play a plan: float32 blocks (frames, channels) of about a second, `plan.frames` in all, in constant memory.
 
     Samples away from seams and swaps are the source's, bit for bit. Raises MusexError at once if the plan is not of
@@ -113,30 +145,29 @@ def render(plan: Plan, song: SongLike) -> Iterator[Array]:
         from_start=plan.spans[0].start == 0,
         to_end=plan.spans[-1].stop == len(song.samples),
     )
-    blocks = play(_pieces(plan, song.samples), song, frames=lambda: plan.frames, fades=lambda: fades)
+    sound = to_length(plan_pieces(plan, song.samples), plan.frames)
+    blocks = play(sound, song, frames=plan.frames, fades=lambda: fades)
     return with_swaps(blocks, plan, song) if plan.swaps else blocks
 
 
-def play(
-    pieces: Iterable[Array], song: SongLike, *, frames: Callable[[], int], fades: Callable[[], tuple[int, int]]
-) -> Iterator[Array]:
-    """Pieces of any length as blocks of about a second, faded in and out over so many samples.
+def play(sounds: Iterable[Array], song: Song, *, frames: int, fades: Callable[[], tuple[int, int]]) -> Iterator[Array]:
+    """Pieces of sound, `frames` in all, as blocks of about a second, faded in and out over so many samples.
 
-    `frames` and `fades` are asked for before each block: of a stream they are known at its end only.
+    `fades` are asked for before each block: those of a stream are known at its end only.
     """
     size = round(BLOCK_SECONDS * song.sample_rate)
     block = np.empty((size, song.samples.shape[1]), np.float32)
     start = filled = 0
-    for piece in pieces:
+    for piece in sounds:
         while len(piece):
             taken = piece[: size - filled]
             block[filled : filled + len(taken)] = taken
             filled, piece = filled + len(taken), piece[len(taken) :]
             if filled == size:
-                _fade(block, start, frames(), fades())
+                _fade(block, start, frames, fades())
                 yield block
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]
-        _fade(block, start, frames(), fades())
+        _fade(block, start, frames, fades())
         yield block

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musex.analysis.features import analyse_mono
+from musex.analysis.song_analysis import analyse_signal
 from musex.config import FEATURES, FeatureConfig
-from musex.planning.jumps import find_edges
+from musex.planning.jumps import find_jumps
 from musex.planning.material import find_material, find_region, limits_ladder
 from musex.seams.alignment import FluxReference, align_seam, fade_over
 from musex.seams.fades import FADES
@@ -23,7 +23,7 @@ Array = np.ndarray
 LEAST_DISTANCE_STEPS = 40  # between the sides of a splice
 KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random", "of the search")
 OF_SEARCH = len(KINDS) - 1
-BEST_EDGES = 0.1  # of a song's edges: those from which the search would choose
+BEST_JUMPS = 0.1  # of a song's jumps: those from which the search would choose
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig 
     a splice away. Crossfades are of any length that the search tries.
     """
     random = np.random.default_rng(seed)
-    features = analyse_mono(mono, config)
+    analysis = analyse_signal(mono, config.sample_rate)
+    features = analysis.features
     rows, beat = features[:, : config.n_mels], beat_steps(features, config)
     samples, rate = mono[:, None], config.sample_rate
     reference = FluxReference(samples, rate)
@@ -87,10 +88,10 @@ def draw_junctions(mono: Array, count: int, *, seed: int, config: FeatureConfig 
         for kind, start in enumerate(starts, start=1):
             enter = round(min(start, len(rows) - margin) * config.step_length) + jitter
             yield from join(middle, enter, kind)
-    limits = next(limits_ladder(find_region(features), find_material(Settings(), len(features))))
-    edges = find_edges(features, limits)
-    usable = edges.costs[np.isfinite(edges.costs)]
-    leaves, partners = np.nonzero(edges.costs <= (np.quantile(usable, BEST_EDGES) if len(usable) else -1.0))
+    limits = next(limits_ladder(find_region(analysis), find_material(Settings(), analysis.steps)))
+    jumps = find_jumps(analysis.comparison_rows, limits)
+    usable = jumps.unlikeness[np.isfinite(jumps.unlikeness)]
+    leaves, partners = np.nonzero(jumps.unlikeness <= (np.quantile(usable, BEST_JUMPS) if len(usable) else -1.0))
     for number in random.permutation(len(leaves))[:count]:
-        enter = int(edges.targets[leaves[number], partners[number]])
+        enter = int(jumps.targets[leaves[number], partners[number]])
         yield from join(int(leaves[number]) * config.step_length, enter * config.step_length, OF_SEARCH)

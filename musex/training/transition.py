@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from musex.analysis.features import analyse_frames, to_mono
+from musex.analysis.song_analysis import Analysis
 from musex.analysis.tracker_modules import SUFFIXES, Score, read_module
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.errors import AudioError, DatasetError
 from musex.metrics import area_under_curve
-from musex.planning.jumps import find_edges
+from musex.planning.jumps import find_jumps
 from musex.planning.material import Limits
-from musex.planning.transitions import hear, input_width, see
+from musex.planning.transitions import input_width, see
 from musex.prediction.described import TRANSITION_FILE
 from musex.training.networks import keras
 from musex.training.networks.transition import HIDDEN, build_transition
@@ -90,14 +91,16 @@ def cover(piece: Piece, other: Piece, gain_db: float, random: np.random.Generato
 
 
 def draw_jumps(
-    piece: Piece, features: Array, config: TransitionTrainingConfig, random: np.random.Generator
+    piece: Piece, analysis: Analysis, config: TransitionTrainingConfig, random: np.random.Generator
 ) -> tuple[Array, Array, Array]:
     """Jumps of the three kinds: steps left and gone on with, and the kinds, int64 (jumps,) each."""
-    steps = len(features)
-    edges = find_edges(features, Limits(1, 1, steps - 1, config.distance, config.distance, config.partners))
+    steps = analysis.steps
+    jumps = find_jumps(
+        analysis.comparison_rows, Limits(1, 1, steps - 1, config.distance, config.distance, config.partners)
+    )
     leaves = np.sort(random.permutation(np.arange(1, steps))[: config.places])
-    rows, partners = np.nonzero(np.isfinite(edges.costs[leaves]))
-    drawn = [(leaves[rows], edges.targets[leaves[rows], partners])]
+    rows, partners = np.nonzero(np.isfinite(jumps.unlikeness[leaves]))
+    drawn = [(leaves[rows], jumps.targets[leaves[rows], partners])]
     drawn.append(_between_same_rows(piece.score, steps, config, random))
     pairs = random.integers(1, steps, (config.at_random, 2))
     drawn.append((pairs[:, 0], pairs[:, 1]))
@@ -152,9 +155,9 @@ def see_jumps(
     piece: Piece, config: TransitionTrainingConfig, random: np.random.Generator
 ) -> tuple[Array, Array, Array]:
     """What is seen of jumps of one piece, their answers by its score, and their kinds; see `make_examples`."""
-    heard = hear(piece.log_mel, piece.chroma)
-    leaves, enters, kinds = draw_jumps(piece, heard.features, config, random)
-    seen, sub_lags = see(heard, leaves, enters)
+    analysis = Analysis(piece.log_mel, piece.chroma)
+    leaves, enters, kinds = draw_jumps(piece, analysis, config, random)
+    seen, sub_lags = see(analysis, leaves, enters)
     second = FEATURES.steps_per_second
     judged = piece.score.judge(leaves / second, enters / second + sub_lags / (second * FEATURES.frames_per_step))
     answers = np.stack([judged[question] for question in TRANSITION_QUESTIONS], axis=1).astype(np.float32)

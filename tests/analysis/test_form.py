@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from musex.analysis.features import analyse
-from musex.analysis.form import beginnings, novelty, outro_start
+from musex.analysis.form import novelty, outro_start
+from musex.analysis.song_analysis import analyse_signal
 from musex.planning.material import find_region
 
 RATE = 22_050
@@ -38,7 +38,7 @@ def test_novelty_is_where_the_means_change() -> None:
 def test_sections_begin_where_the_music_changes() -> None:
     times, pitches = beats(60.0)
     pitches = np.where((times // 15).astype(int) % 2 == 0, pitches, 1.5 * pitches)
-    found = beginnings(analyse(notes(times, pitches, 60.0), RATE))
+    found = analyse_signal(notes(times, pitches, 60.0), RATE).beginnings
     assert np.all((found >= 0.0) & (found <= 1.0))
     for boundary in (150, 300, 450):
         assert found[boundary - 4 : boundary + 5].max() > 0.9
@@ -46,15 +46,15 @@ def test_sections_begin_where_the_music_changes() -> None:
 
 
 def test_music_that_goes_on_has_no_outro() -> None:
-    features = analyse(notes(*beats(60.0), 60.0), RATE)
-    assert outro_start(features, 0, len(features)) == len(features)
+    rows = analyse_signal(notes(*beats(60.0), 60.0), RATE).comparison_rows
+    assert outro_start(rows, 0, len(rows)) == len(rows)
 
 
 def test_a_ringing_last_chord_is_outro_however_loud() -> None:
     song = notes(*beats(54.0), 60.0)
     time = np.arange(6 * RATE) / RATE
     song[54 * RATE :, 0] += 0.1 * (np.sin(2 * np.pi * np.outer(time, [220.0, 277.0, 330.0])).sum(axis=1))
-    region = find_region(analyse(song.astype(np.float32), RATE))
+    region = find_region(analyse_signal(song.astype(np.float32), RATE))
     assert region.body_stop == pytest.approx(540, abs=20)
 
 
@@ -63,5 +63,5 @@ def test_a_rallentando_is_outro() -> None:
     slowing = 50.0 + np.cumsum(0.5 * 1.12 ** np.arange(10))
     times = np.concatenate([times, slowing])
     pitches = np.array([220.0, 330.0, 262.0, 294.0])[np.arange(len(times)) % 4]
-    region = find_region(analyse(notes(times, pitches, 60.0), RATE))
+    region = find_region(analyse_signal(notes(times, pitches, 60.0), RATE))
     assert 470 <= region.body_stop <= 555

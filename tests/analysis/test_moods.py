@@ -8,7 +8,7 @@ from musex.analysis.moods import asked, delivered, estimate_moods
 from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.errors import MusexError
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.prediction.model import load_model
 from musex.settings import Settings
 

@@ -18,7 +18,7 @@ from musex.evaluation.hidden_ending import (
     measure_ending,
 )
 from musex.evaluation.match_prior import match_prior
-from musex.planning.chain import plan_song
+from musex.planning.planner import plan_song
 from musex.planning.weights import SEARCH
 from musex.prediction.model import load_model
 
@@ -62,7 +62,7 @@ def test_a_song_that_repeats_is_continued_as_it_goes_on(seconds: int, song: Song
 def test_the_song_is_played_until_its_end_comes_near(song: Song) -> None:
     begun, _ = hide_ending(song, 30)
     search = replace(SEARCH, first_jump_seconds=begun.seconds - LAST_SECONDS)
-    plan = plan_song(begun, load_model(), seconds=120, ending="cut", config=search)
+    plan = plan_song(begun, load_model(), seconds=120, ending="cut", weights=search)
     assert plan.seams[0].leave > 79 * begun.sample_rate
     played = continue_song(begun, load_model(), 30)
     assert len(played) == pytest.approx(30 * RATE, abs=0.1 * RATE)

@@ -11,15 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musex.analysis.features import analyse
+from musex.analysis.form import comparison_rows
+from musex.analysis.song_analysis import analyse_signal
 from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError, MusexError
-from musex.planning.chain import begin_chain, plan_song
-from musex.planning.jumps import find_edges
+from musex.planning.chain import Chain
+from musex.planning.course import Task
+from musex.planning.jumps import find_jumps
 from musex.planning.material import Limits, find_region
+from musex.planning.planner import plan_song
 from musex.planning.weights import SEARCH
-from musex.plans import Plan, common_share
+from musex.plans import Part, Plan, Seam, common_share
 from musex.rendering.stitch import RING_SECONDS, render
 from musex.seams.bounds import count_exceeded, exceeded
 from musex.seams.crossfade import crossfade
@@ -380,18 +383,18 @@ def test_progress_is_told() -> None:
 def test_the_region_leaves_intro_and_fade_out_aside() -> None:
     song = compose(60.0, seed=1)
     gain = np.interp(np.arange(len(song)) / RATE, [0, 2, 2.1, 8, 8.1, 50, 58, 60], [0, 0, 0.1, 0.1, 1, 1, 0, 0])
-    region = find_region(analyse((song * gain[:, None]).astype(np.float32), RATE))
+    region = find_region(analyse_signal((song * gain[:, None]).astype(np.float32), RATE))
     assert region.start == pytest.approx(20, abs=2)
     assert region.body_start == pytest.approx(80, abs=15)
     assert region.body_stop == pytest.approx(540, abs=25)
 
 
-def test_edges_find_what_repeats() -> None:
+def test_jumps_find_what_repeats() -> None:
     rng = np.random.default_rng(0)
     period = rng.standard_normal((150, FEATURES.width)).astype(np.float32)
     features = np.abs(np.tile(period, (4, 1)))
-    edges = find_edges(features, Limits(10, 10, 590, 40, 40, 12))
-    best = np.take_along_axis(edges.distances, np.argmin(edges.costs, axis=1)[:, None], axis=1)[60:540, 0]
+    jumps = find_jumps(comparison_rows(features), Limits(10, 10, 590, 40, 40, 12))
+    best = np.take_along_axis(jumps.distances, np.argmin(jumps.unlikeness, axis=1)[:, None], axis=1)[60:540, 0]
     assert np.mean(best % 150 == 0) == 1.0
 
 
@@ -443,14 +446,11 @@ def test_a_count_in_is_heard_once_with_the_beginning() -> None:
 
 def test_shunned_seams_are_left_aside() -> None:
     song = song_of(60.0)
-    chain = begin_chain(song, MatchingModel(), seconds=150.0, settings=Settings())
-    assert chain is not None
-    taken = []
+    chain = Chain(Task(song, MatchingModel(), round(150.0 * RATE), Settings(), SEARCH))
+    taken: list[list[Seam]] = []
     for _ in range(2):
-        for _ in chain.grow():
-            pass
-        taken.append(chain.path.seams)
-        chain.path.shun(chain.path.seams)
+        parts = list(chain.parts(shunned=taken[0] if taken else ()))
+        taken.append([part.seam for part in parts if isinstance(part, Part) and part.seam])
     again = [
         (seam, other)
         for seam in taken[0]
@@ -464,7 +464,7 @@ def test_shunned_seams_are_left_aside() -> None:
 def test_of_several_plans_the_one_that_keeps_to_the_bounds_best_counts() -> None:
     swelling = compose(40.0)[: 30 * RATE] * 10 ** (np.linspace(-30.0, 0.0, 30 * RATE)[:, None] / 20)
     song = Song(swelling.astype(np.float32), RATE)
-    first = plan_song(song, MatchingModel(), seconds=100.0, config=replace(SEARCH, tries=1))
+    first = plan_song(song, MatchingModel(), seconds=100.0, weights=replace(SEARCH, tries=1))
     best = plan_of(song, 100.0)
     assert count_exceeded(first) > 0
     assert (first.tries, best.tries) == (1, SEARCH.tries)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from musex.analysis.features import analyse_frames, to_mono
+from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.song import Song, song_from_array
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.evaluation.baselines import ablate
 from musex.evaluation.jumps import share_the_same
-from musex.planning.chain import plan_song
-from musex.planning.transitions import Heard, hear, input_width, judge_jumps, see
+from musex.planning.planner import plan_song
+from musex.planning.transitions import input_width, judge_jumps, see
 from musex.prediction.model import load_model
 from musex.seams.bounds import BOUNDS
 
@@ -42,10 +42,6 @@ def drums_and_chords(bars: list[int], beats: int, *, beat_seconds: float = BEAT,
     return song_from_array(samples[:, None].astype(np.float32), RATE)
 
 
-def listen(song: Song) -> Heard:
-    return hear(*analyse_frames(to_mono(song.samples, song.sample_rate)))
-
-
 @pytest.fixture(scope="module")
 def verses() -> Song:
     """Two verses of eight bars that differ in their third line, twice."""
@@ -54,9 +50,9 @@ def verses() -> Song:
 
 
 def test_the_place_itself_looks_like_no_jump_at_all(verses: Song) -> None:
-    heard = listen(verses)
+    analysis = analyse_song(verses)
     places = np.array([180, 200, 301])
-    seen, sub_lags = see(heard, places, places)
+    seen, sub_lags = see(analysis, places, places)
     assert seen.shape == (3, input_width())
     assert np.isfinite(seen).all()
     strips = seen[:, : input_width() - 21]
@@ -65,11 +61,11 @@ def test_the_place_itself_looks_like_no_jump_at_all(verses: Song) -> None:
 
 
 def test_jumps_are_seen_the_same_whichever_others_there_are(verses: Song) -> None:
-    heard = listen(verses)
+    analysis = analyse_song(verses)
     leaves, enters = np.array([500, 120, 250, 40]), np.array([120, 310, 41, 555])
-    together, lags = see(heard, leaves, enters)
+    together, lags = see(analysis, leaves, enters)
     for number in range(len(leaves)):
-        alone, lag = see(heard, leaves[number : number + 1], enters[number : number + 1])
+        alone, lag = see(analysis, leaves[number : number + 1], enters[number : number + 1])
         np.testing.assert_allclose(alone[0], together[number], atol=1e-3)
         assert lag[0] == lags[number]
 
@@ -80,11 +76,11 @@ def test_the_head_tells_a_kept_bar_from_half_a_bar_off(verses: Song) -> None:
     bar = 4 * BEAT * STEPS
     leave = round(9.5 * bar)
     enters = np.array([round(leave + 16 * bar), round(leave + 16.5 * bar), round(leave + 16.125 * bar)])
-    targets = np.zeros((len(listen(verses).features), 3), np.int64)
+    targets = np.zeros((len(analyse_song(verses).features), 3), np.int64)
     targets[leave] = enters
     possible = np.zeros(targets.shape, bool)
     possible[leave] = True
-    odds, _ = judge_jumps(listen(verses), head, targets, possible)
+    odds, _ = judge_jumps(analyse_song(verses), head, targets, possible)
     kept, half, eighth = odds[leave, :, TRANSITION_QUESTIONS.index("bar")]
     assert kept > 1.0
     assert kept > half + 1.0
@@ -151,7 +147,7 @@ def test_what_was_learned_decides_what_is_heard(verses: Song) -> None:
 
 def test_the_pointer_does_not_see_what_is_being_played(verses: Song) -> None:
     model = load_model()
-    memory = model.listen(listen(verses).features)
+    memory = model.listen(analyse_song(verses).features)
     pointer = model.predict(memory, np.arange(100, 300), apart=100).starts
     assert (pointer[200:400] == pointer.min()).all()
     assert (model.predict(memory, np.arange(100, 300)).starts[300] > pointer[300]).all()
@@ -161,18 +157,18 @@ def test_the_pointer_does_not_see_what_is_being_played(verses: Song) -> None:
 def test_most_jumps_into_another_tempo_are_beyond_the_bounds(faster: float) -> None:
     bars, other = [0, 1, 2, 3] * 4, BEAT / faster
     parts = [drums_and_chords(bars, beats=4, beat_seconds=seconds).samples for seconds in (BEAT, other)]
-    heard = listen(song_from_array(np.concatenate(parts), RATE))
+    analysis = analyse_song(song_from_array(np.concatenate(parts), RATE))
     leaves = np.rint(np.arange(4, 12) * 4 * BEAT * STEPS).astype(int)
     enters = np.rint((len(bars) * BEAT + np.arange(4, 12) * other) * 4 * STEPS).astype(int)
-    answers = kept(heard, np.repeat(leaves, 8), np.tile(enters, 8))
+    answers = kept(analysis, np.repeat(leaves, 8), np.tile(enters, 8))
     assert np.mean(np.all(answers >= BOUNDS.bar, axis=1)) <= 0.3
-    same = kept(heard, np.repeat(leaves, 8)[::9], np.tile(leaves[[4, 5, 6, 7, 0, 1, 2, 3]], 8)[::9])
+    same = kept(analysis, np.repeat(leaves, 8)[::9], np.tile(leaves[[4, 5, 6, 7, 0, 1, 2, 3]], 8)[::9])
     assert np.mean(np.all(same >= BOUNDS.bar, axis=1)) >= 0.9
 
 
-def kept(heard: Heard, leaves: Array, enters: Array) -> Array:
+def kept(analysis: Analysis, leaves: Array, enters: Array) -> Array:
     """How likely jumps keep the beat and the bar, as the packaged head says, (jumps, 2)."""
     head = load_model().transition_head
     assert head is not None
-    seen, _ = see(heard, leaves, enters)
+    seen, _ = see(analysis, leaves, enters)
     return np.asarray(1.0 / (1.0 + np.exp(-head.log_odds(seen)[:, :2])))

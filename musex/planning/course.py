@@ -1,0 +1,350 @@
+"""A course: the limits a path keeps to, the jumps it may take, and what it costs to end on time from anywhere."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from musex.analysis.song_analysis import Analysis, analyse_song
+from musex.audio.song import Song
+from musex.config import FEATURES, PointerConfig
+from musex.planning.cost_to_go import CostToGo
+from musex.planning.jumps import Jumps, find_jumps
+from musex.planning.loops import between, find_closings
+from musex.planning.material import (
+    Limits,
+    Material,
+    Region,
+    find_material,
+    find_region,
+    find_silences,
+    limits_ladder,
+    quiet_tail,
+)
+from musex.planning.transitions import judge_jumps
+from musex.planning.weights import SearchConfig, expect_seams, weigh_jumps
+from musex.plans import Plan, Seam
+from musex.prediction.join_head import JoinHead
+from musex.prediction.transition_head import TransitionHead
+from musex.seams.finder import SeamFinder
+from musex.settings import Settings
+
+Array = np.ndarray
+logger = logging.getLogger(__name__)
+
+BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it
+LEAST_PULSE = 0.1  # periodicity of the song's attacks below which nobody can tell whether a seam keeps beat and bar
+LAG_SLACK = 0.04  # seconds around the lag that the attacks agree on, within which a seam is aligned
+SAME_JUMP_STEPS = 2.5  # two jumps beside each other whose distances differ by no more are the same
+
+
+class PredictionLike(Protocol):
+    """One horizon, as a model says it."""
+
+    @property
+    def pointer(self) -> Array: ...
+
+
+class ModelLike(Protocol):
+    """What planning needs of a model."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def config(self) -> PointerConfig: ...
+    @property
+    def join_head(self) -> JoinHead | None: ...
+    @property
+    def transition_head(self) -> TransitionHead | None: ...
+    def listen(self, features: Array) -> Any: ...
+    def predict(self, memory: Any, context: Array, *, apart: int) -> PredictionLike: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One output to be planned.
+
+    Attributes:
+        song: whose samples it plays.
+        model: its heads judge jumps and seams.
+        target: samples that it shall last.
+        settings: how it shall be.
+        weights: what the search weighs, where no mood is asked for.
+        unlike: other plans of the song, whose jumps shall be left aside where there are others.
+    """
+
+    song: Song
+    model: ModelLike
+    target: int
+    settings: Settings
+    weights: SearchConfig
+    unlike: Sequence[Plan] = ()
+    _judged: dict[tuple[Material, Limits], Jumps] = field(default_factory=dict, init=False)
+
+    @property
+    def rate(self) -> float:
+        """Samples per step."""
+        return self.song.sample_rate / FEATURES.steps_per_second
+
+    @property
+    def tolerance(self) -> float:
+        """Samples by which the output may be longer or shorter."""
+        return self.weights.tolerance_seconds * self.song.sample_rate
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether the song itself is what is asked for."""
+        on_time = abs(self.song.frames - self.target) <= self.tolerance
+        return on_time and not self.settings.avoid and self.settings.ending != "loop"
+
+    @property
+    def own_ending(self) -> bool:
+        """Whether the output ends at a place of the song, not at a time."""
+        return self.settings.ending in ("outro", "loop")
+
+    @property
+    def analysis(self) -> Analysis:
+        return analyse_song(self.song)
+
+    @cached_property
+    def region(self) -> Region:
+        return find_region(self.analysis)
+
+    @cached_property
+    def silences(self) -> tuple[tuple[int, int], ...]:
+        return find_silences(self.analysis)
+
+    def check(self) -> None:
+        """Refuse settings that leave nothing of the song; raises MusexError."""
+        _ = self.material
+
+    @cached_property
+    def material(self) -> Material:
+        """What may be heard. Raises MusexError if the settings leave nothing of the song."""
+        return find_material(self.settings, self.analysis.steps, self.silences)
+
+    @cached_property
+    def finder(self) -> SeamFinder:
+        song, head = self.song, self.model.join_head
+        return SeamFinder(song.samples, song.sample_rate, self.analysis.mono, join_head=head, prices=self.weights.seam)
+
+    def weights_for(self, moods: tuple[tuple[float, str], ...]) -> SearchConfig:
+        """What the search weighs where these moods are asked for."""
+        return self.weights.in_mood if moods else self.weights
+
+    def judge(self, material: Material, limits: Limits) -> Jumps:
+        """The jumps that material and limits allow, and what the transition head says of them."""
+        if (material, limits) not in self._judged:
+            self._judged[material, limits] = self._judge(material, limits)
+        return self._judged[material, limits]
+
+    def _judge(self, material: Material, limits: Limits) -> Jumps:
+        jumps, head = find_jumps(self.analysis.comparison_rows, limits, material), self.model.transition_head
+        if head is None:
+            return jumps
+        odds, sub_lags = judge_jumps(self.analysis, head, jumps.targets, np.isfinite(jumps.unlikeness))
+        return replace(jumps, odds=odds, sub_lags=sub_lags)
+
+    def price(self, jumps: Jumps, material: Material, weights: SearchConfig, *, shunned: Sequence[Seam] = ()) -> Array:
+        """What each jump costs, as `weigh_jumps` has it, more where another plan has it or it is shunned."""
+        costs = weigh_jumps(
+            jumps,
+            self.analysis.beginnings,
+            weights,
+            has_pulse=self.analysis.pulse >= LEAST_PULSE,
+            start=material.start,
+            length=material.length,
+            seed=self.settings.seed,
+        )
+        others = [(seam, weights.unlike) for plan in self.unlike for seam in plan.seams]
+        for seam, cost in [*others, *((seam, weights.seam.beyond) for seam in shunned)]:
+            rows, same = self.beside(seam, jumps)
+            costs[rows] += cost * same
+        return costs
+
+    def beside(self, seam: Seam, jumps: Jumps) -> tuple[slice, Array]:
+        """The rows around a seam, and which of their jumps are as good as the same one."""
+        leave, distance = self.step(seam.leave), (seam.leave - seam.enter) / self.rate
+        near = self.weights.beside_steps
+        rows = slice(max(0, leave - near), leave + near + 1)
+        return rows, np.abs(jumps.distances[rows] - distance) <= SAME_JUMP_STEPS
+
+    def step(self, position: float) -> int:
+        """The step of the song that a sample lies at."""
+        return min(round(position / self.rate), self.analysis.steps)
+
+    def sample(self, step: int) -> int:
+        """The sample of the song at which a step begins."""
+        return min(round(step * self.rate), self.song.frames)
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is fixed while a path grows.
+
+    Attributes:
+        task: what shall be planned.
+        limits: how jumps may be taken.
+        material: what of the song may be heard.
+        jumps: that may be taken.
+        costs: of each jump, (steps, partners).
+        start: sample of the song with which the output begins.
+        stop: sample of the song before which it ends, unless it ends at a time.
+        late: samples by which the output may be too long for its ending to take up.
+        early: samples by which it may be too short.
+        closing: the seam from a loop's end to its beginning.
+    """
+
+    task: Task
+    limits: Limits
+    material: Material
+    jumps: Jumps
+    costs: Array
+    start: int
+    stop: int
+    late: float
+    early: float
+    closing: Seam | None = None
+
+    @cached_property
+    def seam_costs(self) -> Array:
+        """What the seam of each jump may cost before it is aligned, (steps, partners)."""
+        task = self.task
+        return expect_seams(task.song.samples, task.rate, self.jumps, task.weights)
+
+    @cached_property
+    def to_go(self) -> CostToGo:
+        task = self.task
+        return CostToGo(
+            self.jumps,
+            self.costs + self.seam_costs,
+            self.limits,
+            self.material,
+            debt=round(self.debt(0, self.start) / task.rate),
+            may_overrun=not task.own_ending,
+            slack=(int(self.late / task.rate), int(self.early / task.rate)),
+            off_time=task.weights.off_time / FEATURES.steps_per_second,
+        )
+
+    @property
+    def reaches(self) -> bool:
+        """Whether the duration can be reached with the jumps that there are."""
+        return self.to_go.reaches(round(self.debt(0, self.start) / self.task.rate))
+
+    def debt(self, played: int, position: int) -> int:
+        """Samples to be played more than the song still has."""
+        return self.task.target - played - (self.stop - position)
+
+    def on_time(self, debts: Array | float, slack: float = 0.0) -> Array:
+        """Whether the song's end comes near enough to the duration, with so many samples to be played more."""
+        return np.asarray((debts <= self.early + slack) & (-np.asarray(debts) <= self.late + slack))
+
+    def plays_out(self, steps: Array | float) -> Array:
+        """Whether the song may be heard from here, in steps, to its end."""
+        return self.material.clear(steps, self.material.stop)
+
+    def value(self, debts: Array | float, positions: Array | int) -> Array:
+        """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
+        debts, own_ending = np.asarray(debts), self.task.own_ending
+        rounded = np.rint if own_ending else np.ceil  # what is cut or faded must not run out before
+        rows = rounded(debts / self.task.rate).astype(np.int64)
+        if own_ending:
+            rows = np.where(self.on_time(debts), 0, rows)
+        return self.to_go(rows, np.asarray(positions))
+
+    def align(self, leave: int, partner: int, lags: tuple[int, int] | None = None) -> Seam:
+        """The seam of a jump, told by the step it leaves at and its partner; what enters at a beginning is cut there.
+
+        Its lag is the one at which the attacks agree, or within `lags`, samples, whatever they say.
+        """
+        task, jumps, rate = self.task, self.jumps, self.task.rate
+        target = int(jumps.targets[leave, partner])
+        keeps_place = bool(task.analysis.beginnings[target] >= BEGINNING)
+        sub_lag = 0.0 if jumps.sub_lags is None else jumps.sub_lags[leave, partner] / FEATURES.frames_per_step
+        place, enter = round(leave * rate), round(target * rate)
+        if lags is None and jumps.odds is not None:
+            middle, near = sub_lag * rate, LAG_SLACK * task.song.sample_rate
+            lags = (math.ceil(middle - near), math.floor(middle + near))
+        seam = task.finder.align(place, enter, slide=self.limits.slide, keeps_place=keeps_place, lags=lags)
+        if jumps.odds is None or task.analysis.pulse < LEAST_PULSE:
+            return seam
+        agreed = (enter - place) + sub_lag * rate
+        return tell_kept(seam, agreed, jumps.odds[leave, partner, :2].tolist(), task.song.sample_rate)
+
+
+def courses(task: Task, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
+    """The courses that reach the duration, by limits from strict to loose.
+
+    At last silence inside the song is heard, if it is what is in the way. Seams that are `shunned`, and jumps beside
+    them, are left aside where there are others.
+    """
+    asked = find_material(task.settings, task.analysis.steps).avoided
+    for avoided in dict.fromkeys((task.material.avoided, asked)):
+        material = replace(task.material, avoided=avoided)
+        for limits in limits_ladder(task.region, material):
+            if limits.usable <= limits.distance:
+                continue
+            first, last = (step / FEATURES.steps_per_second for step in (limits.first_enter, limits.last))
+            logger.info(f"looking for jumps into {first:.1f} to {last:.1f} s of the song")
+            course = lay_course(task, material, limits, shunned)
+            for one in close_course(course) if task.settings.ending == "loop" else (course,):
+                if one.reaches:
+                    yield one
+
+
+def lay_course(task: Task, material: Material, limits: Limits, shunned: Sequence[Seam]) -> Course:
+    """The course of an output that begins and ends as the material does."""
+    song, weights, outro = task.song, task.weights, task.settings.ending == "outro"
+    last = min(material.stop, task.analysis.steps if outro else task.region.stop)
+    stop = task.sample(last)
+    late = early = task.tolerance
+    ring = quiet_tail(task.analysis.mono[: round(last * FEATURES.sample_rate / FEATURES.steps_per_second)])
+    if outro and (ring or stop == song.frames):
+        late = max(task.tolerance, min(ring, weights.ring_seconds) * song.sample_rate)
+        least, most = weights.rest_seconds
+        rest = min(max(least, weights.rest_share * task.target / song.sample_rate), most)
+        early = max(task.tolerance, rest * song.sample_rate)
+    jumps = task.judge(material, limits)
+    costs = task.price(jumps, material, task.weights_for(task.settings.moods), shunned=shunned)
+    return Course(task, limits, material, jumps, costs, task.sample(material.start), stop, late, early)
+
+
+def close_course(course: Course) -> Iterator[Course]:
+    """The courses of loops: the same between the places that a closing jump leads from and to, best first."""
+    task, limits, material = course.task, course.limits, course.material
+    for closing in find_closings(
+        course.jumps, course.costs, limits, material, finder=task.finder, rate=task.rate, target=task.target
+    ):
+        start, stop = task.step(closing.enter), task.step(closing.leave)
+        avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
+        jumps = between(course.jumps, limits, stop)
+        yield replace(
+            course,
+            material=Material(start, stop, material.keep, avoided),
+            jumps=jumps,
+            costs=np.where(np.isfinite(jumps.unlikeness), course.costs, np.float32(np.inf)),
+            start=closing.enter,
+            stop=closing.leave,
+            closing=closing,
+        )
+
+
+def tell_kept(seam: Seam, lag: float, odds: Sequence[float], sample_rate: int) -> Seam:
+    """The seam with how likely it keeps beat and bar.
+
+    Args:
+        seam: where it leaves and enters.
+        lag: samples from the one to the other at which the attacks of both sides agree.
+        odds: log-odds, as the transition head judges that lag, that beat and bar are kept.
+        sample_rate: of the song.
+    """
+    if abs(seam.enter - seam.leave - lag) > 1.5 * LAG_SLACK * sample_rate:
+        return replace(seam, beat=0.0, bar=0.0)  # moved off it, for the duration's sake or by hand
+    beat, bar = (1.0 / (1.0 + math.exp(-each)) for each in odds)
+    return replace(seam, beat=round(beat, 3), bar=round(bar, 3))

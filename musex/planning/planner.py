@@ -1,0 +1,171 @@
+"""From what a chain decides to a plan: drafted part by part, and tried again while a seam exceeds its bounds."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Unpack
+
+from musex import __version__
+from musex.audio.song import Song
+from musex.config import FEATURES
+from musex.errors import DurationError
+from musex.planning.chain import Chain
+from musex.planning.course import ModelLike, Task
+from musex.planning.layers import plan_swaps
+from musex.planning.weights import SEARCH, SearchConfig
+from musex.plans import Beginning, Part, Plan, Seam, Span, describe_song
+from musex.seams.bounds import count_exceeded, seams_beyond
+from musex.settings import Options, Settings, check_seconds
+from musex.system.progress import OnShare
+
+logger = logging.getLogger(__name__)
+
+TOLD_SILENCE_SECONDS = 5.0  # left out of a song without a word: less
+
+
+def plan_song(
+    song: Song,
+    model: ModelLike,
+    *,
+    seconds: float,
+    unlike: Sequence[Plan] = (),
+    on_progress: OnShare | None = None,
+    weights: SearchConfig = SEARCH,
+    **options: Unpack[Options],
+) -> Plan:
+    """Plan a version of `song` that lasts `seconds` to the sample; a loop to ±0.1 s, as its end must fit its beginning.
+
+    Args:
+        song: the decoded song.
+        model: predicts which place should come next.
+        seconds: requested duration, longer or shorter than the song.
+        unlike: other plans of this song, whose jumps shall be left aside where there are others.
+        on_progress: called with the part of the output that is planned, 0 to 1.
+        weights: what the search weighs.
+        options: the seed, the ending and more; see `Settings`.
+
+    Raises:
+        DurationError: the song cannot be played in that duration.
+        MusexError: the settings mean nothing, or nothing for this song.
+    """
+    settings = Settings(**options)
+    planner = Planner(song, model, seconds=seconds, settings=settings, unlike=unlike, weights=weights)
+    return planner.finish(on_progress)
+
+
+@dataclass
+class Draft:
+    """An output as far as it is decided.
+
+    Attributes:
+        start: sample of the song with which it begins.
+        stop: sample of the song before which it ends if nothing jumps any more.
+        position: sample of the song that would be played next.
+        played: samples of the output that are decided.
+        seams: between its parts.
+    """
+
+    start: int = 0
+    stop: int = 0
+    position: int = 0
+    played: int = 0
+    seams: list[Seam] = field(default_factory=list)
+
+    def follow(self, parts: Iterable[Beginning | Part]) -> Iterator[Beginning | Part]:
+        """The same parts, each written down before it is handed on."""
+        for part in parts:
+            if isinstance(part, Beginning):
+                self.start = self.position = part.start
+                self.stop, self.played, self.seams = part.stop, 0, []
+            else:
+                self.played += part.stop - part.start
+                self.position = part.seam.enter if part.seam else part.stop
+                self.seams += [part.seam] if part.seam else []
+            yield part
+
+    def ends_whole(self, song: Song, target: int) -> bool:
+        """Whether an output of `target` samples ends where the song does, as it looks, and not before."""
+        return self.stop == song.frames and target - self.played >= self.stop - self.position
+
+
+class Planner:
+    """Plans one output, from as far as it is decided."""
+
+    def __init__(
+        self,
+        song: Song,
+        model: ModelLike,
+        *,
+        seconds: float,
+        settings: Settings,
+        unlike: Sequence[Plan] = (),
+        weights: SearchConfig = SEARCH,
+    ) -> None:
+        """Analyse the song, and predict nothing yet; arguments and errors as in `plan_song`."""
+        check_seconds(seconds)
+        self.seconds, weights = seconds, weights.at(settings.novelty)
+        self.task = Task(song, model, round(seconds * song.sample_rate), settings, weights, unlike)
+        self.chain, self.draft = Chain(self.task), Draft()
+        self.parts = self.draft.follow(self.chain.parts())
+        if not self.task.as_it_is:
+            self.task.check()
+            self._tell_silence()
+
+    def _tell_silence(self) -> None:
+        """Tell of silence that is left out, with the first of several plans."""
+        task = self.task
+        silent = sum(stop - start for start, stop in task.silences) / FEATURES.steps_per_second
+        if silent >= TOLD_SILENCE_SECONDS and not task.unlike:
+            logger.warning(f"{silent:.0f} of {task.song.seconds:.0f} s of the song are silence: left out")
+
+    @property
+    def done(self) -> float:
+        """How much of the output is decided, 0 to 1."""
+        return min(1.0, self.draft.played / self.task.target)
+
+    def finish(self, on_progress: OnShare | None = None) -> Plan:
+        """Decide what is left to be decided; the plan.
+
+        While a seam exceeds its bounds, all is decided anew without such seams, and of all plans the best one counts.
+        """
+        report = on_progress or (lambda done: None)
+        for _ in self.parts:
+            report(self.done)
+        report(1.0)
+        plans, shunned = [self.drafted()], list[Seam]()
+        while not self.task.as_it_is and len(plans) < self.task.weights.tries and (beyond := seams_beyond(plans[-1])):
+            shunned += beyond
+            logger.info(f"plan {len(plans)} has {len(beyond)} seams beyond the bounds: trying another")
+            try:
+                for _ in self.draft.follow(self.chain.parts(shunned=shunned)):
+                    pass
+            except DurationError:
+                break
+            plans.append(self.drafted())
+        plan, settings = replace(min(plans, key=count_exceeded), tries=len(plans)), self.task.settings
+        if settings.layers == "off":
+            return plan
+        swaps = plan_swaps(plan, self.task.song, always=settings.layers == "on", seed=settings.seed)
+        return replace(plan, swaps=swaps)
+
+    def drafted(self) -> Plan:
+        """The plan, without layers, of what is decided."""
+        task, draft, length, rest = self.task, self.draft, self.draft.played, 0
+        if task.settings.ending == "outro":  # the last ring, or silence after it, takes up what jumps cannot
+            rest, length = max(0, task.target - length), min(length, task.target)
+        between = draft.seams[:-1] if task.settings.ending == "loop" else draft.seams
+        starts = [draft.start, *(seam.enter for seam in between)]
+        borders = [0, *(seam.at for seam in between), length]
+        spans = (Span(start, start + stop - at) for start, (at, stop) in zip(starts, pairwise(borders), strict=True))
+        return Plan(
+            seconds=(length + rest) / task.song.sample_rate,
+            song=describe_song(task.song),
+            model={"name": task.model.name, "sha256": task.model.sha256},
+            settings={**task.settings.to_dict(), "requested_seconds": self.seconds},
+            spans=tuple(spans),
+            seams=tuple(draft.seams),
+            predictions=self.chain.predictions,
+            rest=rest,
+            musex=__version__,
+        )
