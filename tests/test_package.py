@@ -78,14 +78,21 @@ def test_the_citation_names_this_version_and_licence() -> None:
     assert {"cff-version", "message", "title", "authors"} <= set(fields)
 
 
+def test_a_star_brings_the_public_names() -> None:
+    brought: dict[str, object] = {}
+    exec("from musex import *", brought)  # noqa: S102 - only a module's first lines may say so
+    assert brought.keys() - {"__builtins__"} == {*musex.__all__}
+    assert {"Plan", "extend", "extend_file", "__version__"} <= brought.keys()
+
+
 def test_every_public_name_can_be_used_and_hides_no_module() -> None:
     modules = {module.name for module in pkgutil.iter_modules(musex.__path__)}
     for name in musex.__all__:
         assert getattr(musex, name) is not None
         assert name in dir(musex)
     assert not modules & set(musex.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'prolong'"):
-        musex.prolong  # noqa: B018
+    with pytest.raises(AttributeError, match="attribute prolong"):
+        musex.prolong  # type: ignore[attr-defined]  # noqa: B018
 
 
 def build(source: Path, folder: Path, *, umask: int = 0o022) -> tuple[Path, Path]:
@@ -151,7 +158,7 @@ def test_wheel_holds_the_package_and_the_model(wheel: Path) -> None:
         metadata = archive.read(f"musex-{musex.__version__}.dist-info/METADATA").decode()
         scripts = archive.read(f"musex-{musex.__version__}.dist-info/entry_points.txt").decode()
     models = {f"musex/models/{path.name}" for suffix in ("tflite", "json") for path in ROOT.glob(f"models/*.{suffix}")}
-    assert {"musex/py.typed", "musex/models/pointer.tflite", *models} <= names
+    assert {"musex/py.typed", "musex/__init__.pyi", "musex/models/pointer.tflite", *models} <= names
     assert all(name.startswith(("musex/", "musex-")) for name in names)
     assert "musex = musex.__main__:main" in scripts
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
