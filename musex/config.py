@@ -1,6 +1,7 @@
 """Every constant and hyper-parameter, once. Derived values are properties that refuse a remainder."""
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 
 def exact_div(dividend: int, divisor: int) -> int:
@@ -87,9 +88,10 @@ class WaveformConfig:
         return self.context_seconds + self.horizon_seconds
 
 
+Network = Literal["pointer", "paper", "lstm"]  # what may be trained
 GENERATIVE = ("paper", "lstm")  # the networks that predict the waveform itself
-NETWORKS = ("pointer", *GENERATIVE)
-QUALITIES = ("small", "good", "best")  # of lossy formats, which are asked for in place of a bit rate
+Quality = Literal["small", "good", "best"]  # of lossy formats, which is asked for in place of a bit rate
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
 TRANSITION_QUESTIONS = ("beat", "bar", "row", "written")  # that the transition head answers of a jump: does it keep …
 POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 SHORTEST_SONG_SECONDS = 5.0

@@ -4,15 +4,21 @@ import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import DurationError, MusexError, suggest
 
-ENDINGS = ("outro", "fade", "cut", "loop")
-LAYERS = ("off", "auto", "on")
+Ending = Literal["outro", "fade", "cut", "loop"]
+Layers = Literal["off", "auto", "on"]
+Mood = Literal["calm", "bright", "intense", "dark"]
+ENDINGS: tuple[Ending, ...] = get_args(Ending)
+LAYERS: tuple[Layers, ...] = get_args(Layers)
 # Arousal and valence, in deviations from the song's median.
-MOODS = {"calm": (-1.2, 0.3), "bright": (0.4, 1.2), "intense": (1.2, 0.0), "dark": (-0.2, -1.2)}
+MOODS: dict[str, tuple[float, float]] = dict(
+    zip(get_args(Mood), ((-1.2, 0.3), (0.4, 1.2), (1.2, 0.0), (-0.2, -1.2)), strict=True)
+)
+MoodPoints = tuple[tuple[float, Mood], ...]  # seconds of the output, and the mood asked for then
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
 
 
@@ -36,14 +42,14 @@ class Options(TypedDict, total=False):
     """The settings as keyword arguments of the public functions; `Settings` says what each means."""
 
     seed: int
-    ending: str
+    ending: Ending
     keep_from: float | None
     keep_to: float | None
     avoid: tuple[Stretch, ...]
     novelty: float
-    mood: str | None
-    arc: tuple[tuple[float, str], ...]
-    layers: str
+    mood: Mood | None
+    arc: MoodPoints
+    layers: Layers
 
 
 @dataclass(frozen=True)
@@ -65,14 +71,14 @@ class Settings:
     """
 
     seed: int = 0
-    ending: str = "outro"
+    ending: Ending = "outro"
     keep_from: float | None = None
     keep_to: float | None = None
     avoid: tuple[Stretch, ...] = ()
     novelty: float = 0.5
-    mood: str | None = None
-    arc: tuple[tuple[float, str], ...] = ()
-    layers: str = "off"
+    mood: Mood | None = None
+    arc: MoodPoints = ()
+    layers: Layers = "off"
 
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError."""
@@ -113,7 +119,7 @@ class Settings:
             raise MusexError(f"the times of `arc=`, {listed} min, must be in order, each once, from 0 on")
 
     @property
-    def moods(self) -> tuple[tuple[float, str], ...]:
+    def moods(self) -> MoodPoints:
         """The arc, or the one mood as an arc; nothing if neither is asked for."""
         return self.arc or (((0.0, self.mood),) if self.mood is not None else ())
 

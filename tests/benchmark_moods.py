@@ -18,9 +18,10 @@ from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.planning.planner import plan_song
 from musex.prediction.model import load_model
+from musex.settings import MoodPoints
 from tests.songs import examine_songs, song_arguments
 
-ARC = ((0.0, "calm"), (300.0, "intense"), (600.0, "calm"))
+ARC: MoodPoints = ((0.0, "calm"), (300.0, "intense"), (600.0, "calm"))
 LENGTHS = (60.0, math.inf)  # of the songs, seconds
 TARGET, HEARD_SECONDS = 600.0, 10
 LEAST_SPREAD_DB = 6.0  # of a song's loudness, from the 10th to the 90th percentile: else its arousal does not vary

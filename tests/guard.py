@@ -13,6 +13,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from musex.errors import DurationError
 from musex.planning.planner import plan_song
 from musex.prediction.model import Model, load_model
 from musex.rendering.stitch import render
-from musex.settings import ENDINGS, MOODS, Options
+from musex.settings import ENDINGS, Mood, Options
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SONGS = ("groove.mp3", "waltz.mp3", "drift.mp3")
@@ -47,7 +48,7 @@ def fingerprints() -> dict[str, dict[str, str]]:
     model, found = load_model(), {}
     for name in SONGS:
         song = read_song(EXAMPLES / name)
-        for ending, mood, seed in itertools.product(ENDINGS, (None, *MOODS), SEEDS):
+        for ending, mood, seed in itertools.product(ENDINGS, (None, *get_args(Mood)), SEEDS):
             options = Options(ending=ending, mood=mood, seed=seed)
             found[f"{name} {ending} {mood} {seed}"] = fingerprint(song, model, options)
     return found

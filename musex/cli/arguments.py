@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-from musex.config import QUALITIES
+from musex.config import Quality
 from musex.errors import MusexError, suggest
 from musex.settings import Settings, find_fault
 
@@ -45,8 +45,9 @@ def number_option(*names: str, least: float, most: float = math.inf, **shown: An
     return typer.Option(*names, parser=parse, **shown)
 
 
-def choice_option(name: str, choices: tuple[str, ...], **shown: Any) -> Any:
-    """An option that takes one of some words."""
+def choice_option(name: str, words: Any, **shown: Any) -> Any:
+    """An option that takes one of a Literal's words; one that is nearly written is suggested, which Typer would not."""
+    choices: tuple[str, ...] = get_args(words)
 
     def parse(text: str) -> str:
         if text not in choices:
@@ -80,7 +81,7 @@ BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
 QualityOption = Annotated[
-    str | None, choice_option("--quality", QUALITIES, help="The same by ear: the bit rate varies with the music.")
+    Quality | None, choice_option("--quality", Quality, help="The same by ear: the bit rate varies with the music.")
 ]
 NoveltyOption = Annotated[
     float,
@@ -92,7 +93,7 @@ StreamOption = Annotated[
 SeedOption = Annotated[int, count_option("--seed", least=0, help="Fixes everything drawn at random.")]
 
 
-def parse_bitrate(bitrate: str | None, quality: str | None) -> str | None:
+def parse_bitrate(bitrate: str | None, quality: Quality | None) -> str | None:
     """What `musex.audio.formats` takes as bit rate; UsageError if both are given, or the bit rate is none."""
     if bitrate is not None and quality is not None:
         raise UsageError("--bitrate and --quality are both given: give one of them")

@@ -16,13 +16,13 @@ from musex.cli.arguments import (
     number_option,
 )
 from musex.cli.terminal import check_stdout, show_progress, show_tables, tell_result
-from musex.config import NETWORKS
+from musex.config import Network
 
 
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
-    network: Annotated[str, choice_option("--network", NETWORKS, help="Which network.")] = "pointer",
+    network: Annotated[Network, choice_option("--network", Network, help="Which network.")] = "pointer",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
     validation: Annotated[
         list[str] | None,

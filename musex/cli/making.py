@@ -43,7 +43,7 @@ from musex.cli.terminal import (
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
-from musex.settings import ENDINGS, LAYERS, Settings
+from musex.settings import Ending, Layers, Settings
 
 STREAM = Path("-")
 
@@ -82,9 +82,9 @@ def extend(
     jobs: Annotated[int, count_option("--jobs", "-j", least=1, help="Songs extended at a time.")] = 1,
     seed: SeedOption = 0,
     ending: Annotated[
-        str,
+        Ending,
         choice_option(
-            "--ending", ENDINGS, help="How the output ends: as the song does, faded, cut, or back at its start."
+            "--ending", Ending, help="How the output ends: as the song does, faded, cut, or back at its start."
         ),
     ] = "outro",
     keep_from: Annotated[
@@ -105,10 +105,10 @@ def extend(
         typer.Option("--arc", metavar="ARC", help='The same over time, as minutes:mood: "0:calm 5:intense 10:calm".'),
     ] = None,
     layers: Annotated[
-        str,
+        Layers,
         choice_option(
             "--layers",
-            LAYERS,
+            Layers,
             help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs).",
         ),
     ] = "off",

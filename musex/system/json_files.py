@@ -6,7 +6,7 @@ import os
 import types
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 LARGEST_NUMBER = 1e300
 LARGEST_BYTES = 2**28
@@ -58,10 +58,15 @@ def check_types(instance: Any) -> None:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a declared type; True and False are no numbers, and an integer is a float, too."""
+    """Whether a value is of a declared type; True and False are no numbers, and an integer is a float, too.
+
+    Of a Literal only the type is asked: what a later version wrote may hold words that are not known here.
+    """
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return any(fits(value, one) for one in inner)
+    if origin is Literal:
+        return any(type(value) is type(word) for word in inner)
     if origin is tuple:
         if not isinstance(value, tuple):
             return False

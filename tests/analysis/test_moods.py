@@ -10,10 +10,10 @@ from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.planning.planner import plan_song
 from musex.prediction.model import load_model
-from musex.settings import Settings
+from musex.settings import MoodPoints, Settings
 
 RATE = 8000
-ARC = ((0.0, "calm"), (120.0, "intense"), (240.0, "calm"))
+ARC: MoodPoints = ((0.0, "calm"), (120.0, "intense"), (240.0, "calm"))
 
 
 def sections(names: str, seconds: float = 20.0) -> Song:

@@ -118,6 +118,6 @@ def test_auto_waits_until_the_song_has_been_heard_often() -> None:
 def test_what_cannot_be_had_is_said() -> None:
     groove = musex.read_song(Path(__file__).parent.parent.parent / "examples" / "groove.mp3")
     with pytest.raises(MusexError, match="'drums'"):
-        musex.extend(groove, seconds=120, layers="drums")
+        musex.extend(groove, seconds=120, layers="drums")  # type: ignore[arg-type]
     with pytest.raises(MusexError, match="stream"):
         next(stream_song(groove, load_model(), seconds=120, layers="on"))

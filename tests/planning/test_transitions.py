@@ -12,6 +12,7 @@ from musex.planning.planner import plan_song
 from musex.planning.transitions import input_width, judge_jumps, see
 from musex.prediction.model import load_model
 from musex.seams.bounds import BOUNDS
+from musex.settings import Ending
 
 Array = np.ndarray
 RATE = FEATURES.sample_rate
@@ -128,7 +129,7 @@ def test_a_plain_loop_keeps_its_bars_to_a_duration_of_no_whole_bars(beats: int) 
 @pytest.mark.parametrize(
     ("seconds", "ending"), [(8.3, "outro"), (61.3, "outro"), (95.0, "outro"), (130.0, "fade"), (45.3, "loop")]
 )
-def test_a_beat_of_whole_steps_reaches_any_duration(seconds: float, ending: str) -> None:
+def test_a_beat_of_whole_steps_reaches_any_duration(seconds: float, ending: Ending) -> None:
     song = plain_loop(4, bars=24, beat_seconds=0.6)
     plan = plan_song(song, load_model(), seconds=seconds, ending=ending)
     assert abs(plan.frames - round(seconds * RATE)) <= (0.1 * RATE if ending == "loop" else 0)

@@ -14,6 +14,7 @@ from musex.errors import MusexError
 from musex.files import stream_file
 from musex.prediction.model import load_model
 from musex.rendering.streaming import stream_song
+from musex.settings import Ending
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -24,7 +25,7 @@ def song() -> musex.Song:
 
 
 @pytest.mark.parametrize(("seconds", "ending"), [(150.0, "outro"), (130.0, "fade"), (130.0, "cut"), (30.0, "outro")])
-def test_a_stream_is_the_extension_to_the_sample(song: musex.Song, seconds: float, ending: str) -> None:
+def test_a_stream_is_the_extension_to_the_sample(song: musex.Song, seconds: float, ending: Ending) -> None:
     streamed = np.concatenate(list(stream_song(song, load_model(), seconds=seconds, ending=ending, seed=1)))
     whole = musex.extend(song, seconds=seconds, ending=ending, seed=1)
     np.testing.assert_array_equal(streamed, whole.samples)

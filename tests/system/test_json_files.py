@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -111,3 +111,6 @@ def test_types_are_told_apart() -> None:
     assert not any(fits(value, int) for value in (True, 1.0, None, "1"))
     assert not any(fits(value, float) for value in (True, float("nan"), "1"))
     assert not fits((1.0, 2.0, 3.0), tuple[float, float])
+    assert fits("fade", Literal["fade", "cut"] | None)
+    assert fits("of a later version", Literal["fade", "cut"])
+    assert not fits(1, Literal["fade", "cut"])
