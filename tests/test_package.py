@@ -17,7 +17,7 @@ import pytest
 import musex
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "numba", "scipy", "ai_edge_litert", "numpy", "pydub")
+HEAVY = ("tensorflow", "keras", "librosa", "matplotlib", "numba", "scipy", "ai_edge_litert", "numpy", "pydub", "jinja2")
 
 
 def run_python(code: str, *arguments: str, path: Path = ROOT, cwd: Path = ROOT) -> str:
@@ -45,9 +45,9 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not set(HEAVY) & set(loaded)
 
 
-def test_extending_loads_neither_tensorflow_nor_librosa_nor_matplotlib() -> None:
+def test_extending_loads_what_learns_or_draws_only_when_it_is_needed() -> None:
     loaded = set(json.loads(run_python("import musex.files, sys, json; print(json.dumps(sorted(sys.modules)))")))
-    assert not {"tensorflow", "keras", "librosa", "matplotlib", "numba", "pydub"} & loaded
+    assert not {"tensorflow", "keras", "librosa", "matplotlib", "numba", "pydub", "jinja2"} & loaded
 
 
 def test_help_takes_little_more_than_its_libraries() -> None:
@@ -158,7 +158,13 @@ def test_wheel_holds_the_package_and_the_model(wheel: Path) -> None:
         metadata = archive.read(f"musex-{musex.__version__}.dist-info/METADATA").decode()
         scripts = archive.read(f"musex-{musex.__version__}.dist-info/entry_points.txt").decode()
     models = {f"musex/models/{path.name}" for suffix in ("tflite", "json") for path in ROOT.glob(f"models/*.{suffix}")}
-    assert {"musex/py.typed", "musex/__init__.pyi", "musex/models/pointer.tflite", *models} <= names
+    assert {
+        "musex/py.typed",
+        "musex/__init__.pyi",
+        "musex/views/page/path.svg",
+        "musex/models/pointer.tflite",
+        *models,
+    } <= names
     assert all(name.startswith(("musex/", "musex-")) for name in names)
     assert "musex = musex.__main__:main" in scripts
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]

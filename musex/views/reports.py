@@ -4,14 +4,11 @@ Everything is inside the file, sound and scripts included: it works from the fil
 """
 
 import base64
-import html
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +24,7 @@ from musex.audio.song import Samples, Song
 from musex.audio.writing import write_song
 from musex.config import FEATURES
 from musex.errors import MusexError
-from musex.plans import Plan, Seam, read_plan
+from musex.plans import Plan, read_plan
 from musex.rendering.stitch import render
 from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
 from musex.system.progress import OnProgress, ignore_progress
@@ -41,18 +38,9 @@ Array = np.ndarray
 
 PEAKS = 2000  # of the waveform that is drawn
 POINTS = 1000  # of a curve, at most
-AUDIO_BYTES = 20_000_000  # of the sound inside a page; longer outputs get a lower bit rate …
-HIGHEST_KBPS, LOWEST_KBPS = 112, 32  # … between these
-CELL_STYLE = """
-.musex { max-width: 60em; color: inherit }
-.musex .arc { fill: none; stroke: #5b74e0; stroke-width: 2 }
-.musex .arc.ahead { stroke: #c2660c; stroke-dasharray: 8 4 }
-.musex .heat { fill: #5b74e0 }
-.musex .axis { stroke: currentColor }
-.musex text { fill: currentColor }
-.musex circle { display: none }
-"""  # colours to be seen on white and on black: a notebook does not say which theme it has
-WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the arc picture
+AUDIO_BYTES = 20_000_000  # of the sound inside a page; longer outputs get a lower bit rate
+HIGHEST_KBPS, LOWEST_KBPS = 112, 32  # of the sound inside a page
+WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the picture of the path; charts have its width
 COLUMNS_DRAWN = 2400  # of a spectrogram, at most
 
 
@@ -144,29 +132,26 @@ def report(
         "peaks": peaks,
         "audio": base64.b64encode(audio).decode("ascii"),
     }
-    page = files("musex.views") / "page"
-    texts = {name: (page / name).read_text("utf-8") for name in ("report.html", "report.css", "report.js")}
-    libraries = [(page / name).read_text("utf-8") for name in ("wavesurfer.min.js", "regions.min.js")]
-    title = song.path.name if song.path else "Untitled"
-    return Template(texts["report.html"]).substitute(
+    shown = _draw(
+        "report.html",
         version=__version__,
-        title=_text(title),
-        style=texts["report.css"],
-        summary=_text(_summary(plan, song.seconds)),
+        title=song.path.name if song.path else "Untitled",
+        summary=_summary(plan, song.seconds),
         duration=f"{plan.seconds:.1f}",
         duration_text=format_time(plan.seconds),
-        arcs=draw_arcs(plan, song.seconds),
-        charts="".join(_charts(plan, features, steps)),
-        seams=_seam_table(plan),
+        path=describe_path(plan, song.seconds),
+        charts=_charts(plan, features, steps),
+        times=[(f"{100 * tick / plan.seconds:.2f}", format_time(tick)[:-2]) for tick in _ticks(plan.seconds, 5)],
+        measures=MEASURES.values(),
+        seams=_seam_rows(plan),
+        passes=passes(plan),
         song_picture=_spectrogram(features[:, : FEATURES.n_mels]),
         output_picture=_spectrogram(features[steps, : FEATURES.n_mels]),
         settings=_settings(plan),
-        plan=_text(plan.to_json()),
-        licence=_text((page / "WAVESURFER-LICENSE").read_text("utf-8")),
-        data=json.dumps(data).replace("<", "\\u003c"),
-        libraries="\n".join(libraries),
-        script=texts["report.js"],
+        plan=plan.to_json(),
+        data=data,
     )
+    return shown.encode("utf-8", "replace").decode("utf-8")  # a file's name may hold what is not Unicode
 
 
 def compose_cell(plan: Plan, samples: Samples, sample_rate: int) -> str:
@@ -174,49 +159,56 @@ def compose_cell(plan: Plan, samples: Samples, sample_rate: int) -> str:
     sound = Song(samples, sample_rate)
     audio = _encode([samples], sound, sound.seconds)
     seconds = plan.song["frames"] / plan.song["sample_rate"]
-    source = base64.b64encode(audio).decode("ascii")
-    return (
-        f'<figure class="musex"><style>{CELL_STYLE}</style>'
-        f'<audio controls style="width: 100%" src="data:audio/mpeg;base64,{source}"></audio>'
-        f"{draw_arcs(plan, seconds)}<figcaption>{_text(_summary(plan, seconds))}</figcaption></figure>"
+    return _draw(
+        "cell.html",
+        audio=base64.b64encode(audio).decode("ascii"),
+        path=describe_path(plan, seconds),
+        summary=_summary(plan, seconds),
     )
 
 
-def draw_arcs(plan: Plan, seconds: float) -> str:
-    """The path through a song of `seconds` as SVG: an arc for each jump, and how much each part is heard."""
+def _draw(name: str, **shown: Any) -> str:
+    """A template of `page/`, filled in; whatever is shown is escaped."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # only a page needs it, and it takes time to import
+    from markupsafe import Markup
+
+    def read(name: str) -> str:
+        return (files("musex.views") / "page" / name).read_text("utf-8")
+
+    page = Environment(loader=FunctionLoader(read), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    page.globals |= {"file": lambda name: Markup(read(name)), "width": WIDTH, "margin": MARGIN, "base": BASE}
+    return page.get_template(name).render(shown)
+
+
+def describe_path(plan: Plan, seconds: float) -> dict[str, Any]:
+    """What `path.svg` draws: of the path through a song of `seconds` each jump, and how much each part is heard."""
     rate, scale = plan.song["sample_rate"], (WIDTH - 2 * MARGIN) / max(seconds, 1e-9)
-    parts = []
     heard = np.zeros(round((WIDTH - 2 * MARGIN) / 5))
     edges = np.linspace(0.0, seconds, len(heard) + 1)
     for span in plan.spans:
         overlap = np.minimum(edges[1:], span.stop / rate) - np.maximum(edges[:-1], span.start / rate)
         heard += np.clip(overlap, 0.0, None) * scale / 5
-    for number, count in enumerate(heard):
-        strength = min(1.0, count / max(4.0, float(heard.max())))
-        parts.append(
-            f'<rect class="heat" x="{MARGIN + 5 * number}" y="{BASE + 6}" width="5.2" height="12" '
-            f'opacity="{strength:.2f}"/>'
-        )
+    arcs = []
     for seam in plan.seams:
         start, stop = (MARGIN + scale * place / rate for place in (seam.leave, seam.enter))
-        height = 24 + (ARC_HEIGHT - 24) * abs(stop - start) / WIDTH
-        ahead = " ahead" if stop > start else ""
-        sweep = int(stop > start)
-        parts.append(
-            f'<path class="arc{ahead}" d="M {start:.1f} {BASE} A {abs(stop - start) / 2:.1f} {height:.1f} 0 0 '
-            f'{sweep} {stop:.1f} {BASE}"/>'
+        across = abs(stop - start)
+        arcs.append(
+            {
+                "start": f"{start:.1f}",
+                "stop": f"{stop:.1f}",
+                "across": f"{across / 2:.1f}",
+                "height": f"{24 + (ARC_HEIGHT - 24) * across / WIDTH:.1f}",
+                "ahead": stop > start,
+            }
         )
-    parts.append(f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{BASE}" y2="{BASE}"/>')
-    for tick in _ticks(seconds, 8):
-        x = MARGIN + scale * tick
-        anchor = "start" if tick == 0 else "middle"
-        parts.append(f'<text x="{x:.1f}" y="{BASE + 46}" text-anchor="{anchor}">{format_time(tick)[:-2]}</text>')
-    parts.append(f'<circle id="dot" cx="{MARGIN}" cy="{BASE}" r="7"/>')
-    label = f"{len(plan.seams)} jumps within a song of {format_time(seconds)}"
     highest = max([0.0, *(abs(seam.leave - seam.enter) * scale / rate for seam in plan.seams)])
-    top = (ARC_HEIGHT - 24) * (1.0 - highest / WIDTH)
-    box = f"0 {top:.0f} {WIDTH} {BASE + 54 - top:.0f}"
-    return f'<svg viewBox="{box}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    return {
+        "label": f"{len(plan.seams)} jumps within a song of {format_time(seconds)}",
+        "top": round((ARC_HEIGHT - 24) * (1.0 - highest / WIDTH)),
+        "heard": [f"{min(1.0, count / max(4.0, float(heard.max()))):.2f}" for count in heard],
+        "arcs": arcs,
+        "times": [(f"{MARGIN + scale * tick:.1f}", format_time(tick)[:-2]) for tick in _ticks(seconds, 8)],
+    }
 
 
 def count_hearings(steps: Array) -> Array:
@@ -278,7 +270,7 @@ def _encode(blocks: Iterable[Array], song: Song, seconds: float) -> bytes:
         return file.read_bytes()
 
 
-def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[str]:
+def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[dict[str, Any]]:
     """Curves over the output's time."""
     every = max(1, len(steps) // POINTS)
     shown = steps[::every]
@@ -289,86 +281,42 @@ def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[str]:
     points = tuple((float(at), str(mood)) for at, mood in plan.settings.get("arc") or ())
     if plan.settings.get("mood"):
         points = ((0.0, str(plan.settings["mood"])),)
-    wanted = asked(points, times)[:, 0] if points else None
+    wanted = [asked(points, times)[:, 0]] if points else []
     yield _chart("Place in the song", shown / FEATURES.steps_per_second, low="start", high="end")
     yield _chart("Loudness", loudness, low="−50 dB", high="0 dB", bounds=(-50.0, 0.0))
     name = "Mood: arousal" + (", dashed: what was asked for" if points else "")
-    yield _chart(name, moods, low="calm", high="intense", bounds=(-2.0, 2.0), second=wanted)
+    yield _chart(name, moods, *wanted, low="calm", high="intense", bounds=(-2.0, 2.0))
     hearings = count_hearings(steps)[::every]
     most = max(1.0, float(hearings.max()))
     yield _chart("Heard before", hearings, low="never", high=f"{most:.0f} ×", bounds=(0.0, most))
-    yield _time_axis(plan.seconds)
 
 
-def _chart(
-    name: str,
-    values: Array,
-    *,
-    low: str,
-    high: str,
-    bounds: tuple[float, float] | None = None,
-    second: Array | None = None,
-) -> str:
-    bottom, top = bounds or (float(values.min()), float(values.max()))
-    across = np.linspace(0.0, WIDTH, max(2, len(values)))
+def _chart(name: str, *curves: Array, low: str, high: str, bounds: tuple[float, float] | None = None) -> dict[str, Any]:
+    """A figure with curves of as many values each, drawn from the lowest to the highest, or within bounds."""
+    bottom, top = bounds or (float(curves[0].min()), float(curves[0].max()))
+    across = np.linspace(0.0, WIDTH, max(2, len(curves[0])))
 
-    def curve(heights: Array, kind: str) -> str:
-        scaled = 86.0 - 80.0 * (np.clip(heights, bottom, top) - bottom) / max(top - bottom, 1e-9)
-        pairs = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, scaled, strict=False))
-        return f'<polyline class="{kind}" points="{pairs}"/>'
+    def points(values: Array) -> str:
+        scaled = 86.0 - 80.0 * (np.clip(values, bottom, top) - bottom) / max(top - bottom, 1e-9)
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, scaled, strict=False))
 
-    lines = curve(values, "curve") + (curve(second, "curve second") if second is not None else "")
-    return (
-        f'<figure><figcaption>{_text(name)} <span class="scale">{_text(low)} … {_text(high)}</span></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} 90" preserveAspectRatio="none" role="img" '
-        f'aria-label="{_text(name)} over time, from {_text(low)} to {_text(high)}">{lines}'
-        '<line class="playhead" x1="0" x2="0" y1="0" y2="90"/></svg></figure>'
-    )
+    return {"name": name, "low": low, "high": high, "curves": [points(values) for values in curves]}
 
 
-def _time_axis(seconds: float) -> str:
-    """Times below the charts, the same for all; read aloud they say nothing that the player does not."""
-    labels = "".join(
-        f'<span style="left: {100 * tick / seconds:.2f}%">{format_time(tick)[:-2]}</span>'
-        for tick in _ticks(seconds, 5)
-    )
-    return f'<div class="times" aria-hidden="true">{labels}</div>'
-
-
-def _seam_table(plan: Plan) -> str:
-    if not plan.seams:
-        return "<p>There is none: the song is played as it is.</p>"
-    rate = plan.song["sample_rate"]
-    titles = [measure.title.capitalize() for measure in MEASURES.values()]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Seam", "Listen", "At", "From", "To", *titles))
-    rows = "".join(_seam_row(number, seam, rate) for number, seam in enumerate(plan.seams))
-    caption = "Every seam keeps to its bounds." if passes(plan) else "Measures in bold red exceed their bound."
-    meanings = "".join(
-        f"<dt>{measure.title.capitalize()}</dt><dd>{measure.meaning}"
-        + (f"; bound: {measure.bound}{measure.unit}" if measure.bound else "")
-        + "</dd>"
-        for measure in MEASURES.values()
-    )
-    return (
-        f'<div class="seams" tabindex="0" role="region" aria-label="Table of seams"><table><caption>{caption}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f"<details><summary>What the measures mean</summary><dl>{meanings}</dl></details>"
-    )
-
-
-def _seam_row(number: int, seam: Seam, rate: int) -> str:
-    beyond = exceeded(seam)
-    measures = [
-        (name, format_measure(seam, name) + (measure.unit if getattr(seam, name) is not None else ""))
-        for name, measure in MEASURES.items()
-    ]
-    cells = "".join(f"<td>{format_time(place / rate)}</td>" for place in (seam.at, seam.leave, seam.enter))
-    for name, text in measures:
-        cells += f'<td class="beyond">{text}, beyond its bound</td>' if name in beyond else f"<td>{text}</td>"
-    button = f'<button data-seam="{number}" aria-label="Listen to seam {number + 1}">±5 s</button>'
-    marks = ", ".join(MEASURES[name].title for name in beyond)  # beside the number, where a phone shows them
-    mark = f'<span class="marks" aria-hidden="true"> {marks}</span>' if marks else ""
-    return f'<tr><th scope="row">{number + 1}{mark}</th><td>{button}</td>{cells}</tr>'
+def _seam_rows(plan: Plan) -> list[dict[str, Any]]:
+    """The rows of the table of seams: what exceeds its bound, times, and measures with whether they do."""
+    rate, rows = plan.song["sample_rate"], []
+    for seam in plan.seams:
+        beyond = exceeded(seam)
+        units = {name: measure.unit if getattr(seam, name) is not None else "" for name, measure in MEASURES.items()}
+        rows.append(
+            {
+                "marks": ", ".join(MEASURES[name].title for name in beyond),
+                "times": [format_time(place / rate) for place in (seam.at, seam.leave, seam.enter)],
+                "measures": [(format_measure(seam, name) + unit, name in beyond) for name, unit in units.items()],
+            }
+        )
+    return rows
 
 
 def _summary(plan: Plan, seconds: float) -> str:
@@ -378,14 +326,12 @@ def _summary(plan: Plan, seconds: float) -> str:
     return f"{format_time(seconds)} of music made {format_time(plan.seconds)} long, {seams}, ends with {ending}."
 
 
-def _settings(plan: Plan) -> str:
-    shown: dict[str, Any] = {
+def _settings(plan: Plan) -> dict[str, Any]:
+    return {
         "model": f"{plan.model.get('name')} {str(plan.model.get('sha256'))[:12]}",
         "predictions": plan.predictions,
         **{name.replace("_", " "): value for name, value in plan.settings.items() if value not in (None, [], "")},
     }
-    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in shown.items())
-    return f"<dl>{rows}</dl>"
 
 
 def _spectrogram(log_mel: Array) -> str:
@@ -397,8 +343,3 @@ def _spectrogram(log_mel: Array) -> str:
     picture = io.BytesIO()
     plot_log_mel(columns, steps=every).savefig(picture, format="png", dpi=100)
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode("ascii")
-
-
-def _text(value: object) -> str:
-    """Any text as HTML, what is not Unicode in a file's name replaced."""
-    return html.escape(str(value).encode("utf-8", "replace").decode("utf-8"))

@@ -1,7 +1,9 @@
 """The page: whole in itself, safe whatever a song is called, and working in a real browser."""
 
 import base64
+import html
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -22,10 +24,19 @@ from musex.cli.terminal import show_seams
 from musex.files import extend_file
 from musex.plans import Plan
 from musex.seams.bounds import MEASURES, exceeded, seams_beyond
-from musex.views.reports import CELL_STYLE, _seam_row, count_hearings, draw_arcs, report
+from musex.views.reports import count_hearings, report
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "waltz.mp3"
+PAGE = Path(musex.__file__).parent / "views" / "page"
 NAME = "a <script>alert(1)</script> & 'waltz'.mp3"
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "</style></title><img src=x onerror=alert(1)>",
+    "\" onload='alert(1)' x=\"",
+    "{{ 7*7 }} {% include 'report.css' %} ${7*7} $title",
+    "line\u2028separator\u2029",
+    "&lt;already&gt; &amp;",
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
@@ -54,10 +65,16 @@ class Links(HTMLParser):
         super().__init__()
         self.loaded: list[str] = []
         self.tags: list[str] = []
+        self.handlers: list[str] = []
+        self.shown = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
         self.loaded += [value or "" for name, value in attrs if name in ("src", "href", "data", "action", "poster")]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
 
 
 def test_the_page_loads_nothing_from_elsewhere(folder: Path, plan: Plan) -> None:
@@ -70,6 +87,30 @@ def test_the_page_loads_nothing_from_elsewhere(folder: Path, plan: Plan) -> None
     assert "<h1>a &lt;script&gt;" in page
     assert page.count("data-seam=") == len(plan.seams) > 0
     assert page.count('class="arc') == len(plan.seams)
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_what_others_wrote_is_shown_and_does_nothing(words: str, plan: Plan, tmp_path: Path) -> None:
+    """A song's name and whatever a plan file may hold: its tags, its settings, its model."""
+    song = Path(shutil.copy(EXAMPLE, tmp_path / words.replace("/", "\N{DIVISION SLASH}")))
+    content = json.loads(plan.to_json())
+    content["song"] |= {"path": words, "title": words}
+    content["settings"] |= {words: words}
+    content["model"]["name"] = words
+    page = report(Plan.from_json(json.dumps(content)), song)
+    links = Links()
+    links.feed(page)
+    assert links.tags.count("script") == 3
+    assert links.tags.count("img") == 2
+    assert links.tags.count("style") == links.tags.count("title") == 1
+    assert not links.handlers
+    assert links.shown.count(words) >= 3, "as it was written: as a setting's name and value, and as the model's name"
+    assert links.shown.count(song.name) >= 2, "in the title and above the page"
+
+
+def test_a_name_that_is_no_unicode_is_shown_as_far_as_it_is(plan: Plan, tmp_path: Path) -> None:
+    song = shutil.copy(EXAMPLE, tmp_path / os.fsdecode(b"w\xff.mp3"))
+    assert "<h1>w?.mp3</h1>" in report(plan, song)
 
 
 def test_the_sound_inside_is_the_output(folder: Path, plan: Plan) -> None:
@@ -94,24 +135,26 @@ def test_measures_are_called_the_same_everywhere(folder: Path, plan: Plan, capsy
     told = capsys.readouterr().out
     for measure in MEASURES.values():
         assert f'<th scope="col">{measure.title.capitalize()}</th>' in page
-        assert measure.meaning in page
+        assert measure.meaning in html.unescape(page)
         assert f"{measure.title}{measure.unit}" in told.splitlines()[1]
         assert measure.bound in page
         assert measure.bound in told
 
 
 def test_what_is_beyond_stands_beside_the_number(plan: Plan) -> None:
-    seam = replace(plan.seams[0], level_db=4.0, bar=0.1)
-    assert '>1<span class="marks" aria-hidden="true"> level, bar</span></th>' in _seam_row(0, seam, 44_100)
+    seams = (replace(plan.seams[0], level_db=4.0, bar=0.1), *plan.seams[1:])
+    page = report(replace(plan, seams=seams), EXAMPLE)
+    assert '>1<span class="marks" aria-hidden="true"> level, bar</span></th>' in page
+    assert '<td class="beyond">+4.00 dB, beyond its bound</td>' in page
 
 
 def test_hearings_are_counted() -> None:
     np.testing.assert_array_equal(count_hearings(np.array([4, 5, 4, 5, 6, 4])), [0, 0, 1, 1, 0, 2])
 
 
-def test_arcs_go_from_where_to_where(plan: Plan) -> None:
-    seconds = plan.song["frames"] / plan.song["sample_rate"]
-    drawn = re.findall(r'd="M ([\d.]+) 215 A .*? ([\d.]+) 215"', draw_arcs(plan, seconds))
+def test_arcs_go_from_where_to_where(folder: Path, plan: Plan) -> None:
+    page = (folder / "page.html").read_text("utf-8")
+    drawn = re.findall(r'd="M ([\d.]+) 215 A .*? ([\d.]+) 215"', page)
     places = [(seam.leave, seam.enter) for seam in plan.seams]
     expected = 10 + 980 * np.array(places) / plan.song["frames"]
     np.testing.assert_allclose(np.array(drawn, float), expected, atol=0.06)
@@ -133,14 +176,15 @@ def luminance(colour: str) -> float:
 
 
 def test_a_notebook_is_readable_in_every_theme() -> None:
-    colours = re.findall(r"#[0-9a-f]{6}", CELL_STYLE)
+    (style,) = re.findall(r"<style>(.*?)</style>", (PAGE / "cell.html").read_text("utf-8"), re.DOTALL)
+    colours = re.findall(r"#[0-9a-f]{6}", style)
     assert len(colours) == 3
     for theme in ("#ffffff", "#111111"):
         for colour in colours:
             darker, lighter = sorted((luminance(colour), luminance(theme)))
             assert (lighter + 0.05) / (darker + 0.05) > 4.0
-    assert re.search(r"text \{ fill: currentColor \}", CELL_STYLE)
-    assert all(line.startswith(".musex") for line in CELL_STYLE.strip().splitlines()), "no other cell is changed"
+    assert re.search(r"text \{ fill: currentColor \}", style)
+    assert all(line.startswith(".musex") for line in style.strip().splitlines()), "no other cell is changed"
 
 
 def test_a_page_is_made_in_memory(wav_path: Path) -> None:
@@ -281,9 +325,9 @@ def test_a_screen_reader_is_told_what_is_there(browser: webdriver.Chrome, plan: 
 def test_next_comes_to_an_end(browser: webdriver.Chrome, folder: Path, plan: Plan) -> None:
     """Also where the last seam is nearer to the end than what is played after a seam."""
     page = (folder / "page.html").read_text("utf-8")
-    last = f'{plan.seams[-1].at / plan.song["sample_rate"]}], "spans"'
+    last = f'{plan.seams[-1].at / plan.song["sample_rate"]}], "song"'
     assert page.count(last) == 1
-    (folder / "late.html").write_text(page.replace(last, f'{plan.seconds - 2.0}], "spans"'), "utf-8")
+    (folder / "late.html").write_text(page.replace(last, f'{plan.seconds - 2.0}], "song"'), "utf-8")
     browser.get((folder / "late.html").as_uri())
     WebDriverWait(browser, 20).until(lambda d: d.execute_script("return audio.readyState >= 1"))
     step, told = browser.find_element(By.ID, "next"), browser.find_element(By.ID, "status")
