@@ -64,16 +64,16 @@ class Extension:
         Raises:
             AudioError: The file cannot be written. Nothing is left behind then, and an existing one is as it was.
         """
-        song_path, rate = self.plan.song.get("path"), self.sample_rate
+        song_path, rate = self.plan.song.path, self.sample_rate
         source = None if song_path is None else Path(song_path)
-        sound = Song(self.samples, rate, source, self.subtype, stream=self.plan.stream, layout=self.layout)
+        sound = Song(self.samples, rate, source, self.subtype, stream=self.plan.song.stream, layout=self.layout)
         blocks = (self.samples[at : at + rate] for at in range(0, len(self.samples), rate))
         write_plan(self.plan, blocks, sound, path, force=force, bitrate=bitrate)
 
     def __repr__(self) -> str:
         channels, seams = format_count(self.samples.shape[1], "channel"), format_count(len(self.plan.seams), "seam")
         kind = f"{format_time(self.seconds)}, {self.sample_rate} Hz, {channels}, {seams}"
-        return f"<Extension of {self.plan.song_name}: {kind}>"
+        return f"<Extension of {self.plan.song.name}: {kind}>"
 
     def _repr_html_(self) -> str:
         """A player and a picture of the path through the song, for notebooks."""

@@ -201,7 +201,7 @@ def render_file(
     check_output(target, found, force)
     report = on_progress or ignore_progress
     report("Reading", 0.0)
-    song = read_logged(found, stream=plan.stream)
+    song = read_logged(found, stream=plan.song.stream)
     _write_plan(plan, render(plan, song), song, target, force=force, bitrate=bitrate, report=report)
     return measure_plan(plan, song, load_model()) if measured else plan, target
 
@@ -235,7 +235,7 @@ class _Maker:
                     output,
                     force=self.force,
                     bitrate=self.bitrate,
-                    title=title_of(song.frames, planner.task.target, song.sample_rate, settings.ending),
+                    title=title_of(song.frames, planner.request.target, song.sample_rate, settings.ending),
                     encoded_by=made_by(model.name, model.sha256, settings.seed),
                     untouched=lambda: planner.drafted().untouched,
                 )

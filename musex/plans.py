@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
@@ -12,44 +12,47 @@ from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
 from musex.settings import Settings
 from musex.system.json_files import check_types, fits, parse_json, read_json_text
+from musex.system.named import Named
 from musex.system.wording import format_count, format_time
 
 Array = np.ndarray
 
 PLAN_VERSION = 1
+T = TypeVar("T")
 
 
-class SongLike(Protocol):
-    """What rendering needs to know of a song."""
+@dataclass(frozen=True)
+class PlanSong(Named):
+    """The song that a plan is of.
+
+    Attributes:
+        path: of its file, as it was named; None if it came from no file.
+        sha256: of its file, or of its samples.
+        sample_rate: Hz.
+        frames: samples of each channel.
+        channels: their number.
+        stream: which audio stream of the file, from 1; a plan file names it where it is another.
+    """
+
+    path: str | None
+    sha256: str
+    sample_rate: int
+    frames: int
+    channels: int
+    stream: int = 1
 
     @property
-    def samples(self) -> Array: ...
-    @property
-    def sample_rate(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
+    def name(self) -> str:
+        """Of the file."""
+        return Path(self.path).name if self.path else "an array"
 
 
-class NamedSong(SongLike, Protocol):
-    """A song that knows where it came from."""
+@dataclass(frozen=True)
+class PlanModel(Named):
+    """The model that made a plan, by its name and its file."""
 
-    @property
-    def path(self) -> Path | None: ...
-    @property
-    def stream(self) -> int: ...
-
-
-def describe_song(song: NamedSong) -> dict[str, Any]:
-    """What a plan says of its song; of its stream only where that is not the first of its file."""
-    frames, channels = song.samples.shape
-    return {
-        "path": str(song.path) if song.path else None,
-        "sha256": song.sha256,
-        "sample_rate": song.sample_rate,
-        "frames": frames,
-        "channels": channels,
-        **({} if song.stream == 1 else {"stream": song.stream}),
-    }
+    name: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,9 @@ class Plan:
     """
 
     seconds: float
-    song: dict[str, Any]
-    model: dict[str, Any]
-    settings: dict[str, Any]
+    song: PlanSong
+    model: PlanModel
+    settings: Settings
     spans: tuple[Span, ...]
     seams: tuple[Seam, ...]
     swaps: tuple[Swap, ...] = ()
@@ -130,11 +133,7 @@ class Plan:
     rest: int = 0
     tries: int = 1
     musex: str = ""  # the version that made it
-
-    @property
-    def stream(self) -> int:
-        """Which audio stream of the song's file it was made from, from 1."""
-        return int(self.song.get("stream", 1))
+    requested_seconds: float | None = None  # where it is known; a file keeps it among the settings
 
     @property
     def frames(self) -> int:
@@ -144,7 +143,7 @@ class Plan:
     @property
     def loops(self) -> bool:
         """Whether its end shall lead to its beginning."""
-        return self.settings.get("ending") == "loop"
+        return self.settings.ending == "loop"
 
     @property
     def closing(self) -> Seam | None:
@@ -158,6 +157,12 @@ class Plan:
         return (Beginning(self.spans[0].start, self.spans[-1].stop), *parts)
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, as a file keeps it: the settings and the duration."""
+        requested = {} if self.requested_seconds is None else {"requested_seconds": self.requested_seconds}
+        return {**self.settings.to_dict(), **requested}
+
+    @property
     def untouched(self) -> int:
         """How many samples of the song are played from its beginning on as they are."""
         if not self.spans or self.spans[0].start > 0:
@@ -165,13 +170,8 @@ class Plan:
         changes = [seam.at - seam.fade for seam in self.seams] + [swap.at - swap.fade for swap in self.swaps]
         return max(0, min([self.spans[0].frames, *changes]))
 
-    @property
-    def song_name(self) -> str:
-        """The name of its song's file."""
-        return Path(self.song["path"]).name if self.song.get("path") else "an array"
-
     def __repr__(self) -> str:
-        return f"<Plan of {self.song_name}: {format_time(self.seconds)}, {format_count(len(self.seams), 'seam')}>"
+        return f"<Plan of {self.song.name}: {format_time(self.seconds)}, {format_count(len(self.seams), 'seam')}>"
 
     def places(self, times: Array) -> Array:
         """Which samples of the song are played at output samples `times`; during a rest the last one before it."""
@@ -181,9 +181,19 @@ class Plan:
         number = np.searchsorted(begins, times, side="right") - 1
         return np.asarray(np.array([span.start for span in self.spans])[number] + times - begins[number])
 
+    def steps(self, step_seconds: float) -> Array:
+        """Which step of the song each step of the output plays, for steps of so many seconds: int64 (steps,)."""
+        length = self.song.sample_rate * step_seconds
+        places = self.places(np.arange(0.0, self.frames, length).astype(np.int64)) / length
+        return np.asarray(places.astype(np.int64))
+
     def to_json(self) -> str:
         """The plan file: one JSON object."""
         content = {"version": PLAN_VERSION, **asdict(self)}
+        if self.song.stream == 1:
+            del content["song"]["stream"]
+        del content["requested_seconds"]
+        content["settings"] = self.asked
         for join in (*content["seams"], *content["swaps"]):
             join["from"], join["to"] = join.pop("leave"), join.pop("enter")
         return json.dumps(content, indent=1)
@@ -201,6 +211,9 @@ class Plan:
             content["swaps"] = tuple(Swap(**swap) for swap in content.get("swaps", ()))
             content["spans"] = tuple(Span(**span) for span in content["spans"])
             content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
+            content["requested_seconds"] = content["settings"].get("requested_seconds")
+            for name, kind in (("song", PlanSong), ("model", PlanModel), ("settings", Settings)):
+                content[name] = _known(kind, content[name])
             plan = cls(**content)
             _check_values(plan)
             return plan
@@ -211,29 +224,27 @@ class Plan:
         path.write_text(self.to_json() + "\n", encoding="utf-8")
 
 
-# What a plan says of its song, its model and its settings, where it says it.
-_SONG = {"path": str | None, "sha256": str, "sample_rate": int, "frames": int, "channels": int, "stream": int}
-_MODEL = {"name": str, "sha256": str}
-_REQUIRED = {"sha256", "sample_rate", "frames", "channels", "name"}
+def _known(kind: type[T], content: dict[str, Any]) -> T:
+    """A dataclass of what it knows of a file's object; raises TypeError or MusexError for what it cannot hold."""
+    hints = get_type_hints(kind)
+    values = {name: _as_tuples(value) for name, value in content.items() if name in hints}
+    for name, value in values.items():
+        if not fits(value, hints[name]):
+            raise TypeError(f"its {name} cannot be {str(value)[:40]!r}")
+    return kind(**values)
 
 
 def _check_values(plan: Plan) -> None:
     """Refuse values of other types than a plan has, or out of range; raises TypeError or ValueError."""
     for part in (plan, *plan.spans, *plan.seams, *plan.swaps):
         check_types(part)
-    settings = get_type_hints(Settings) | {"requested_seconds": float}
-    for about, hints in ((plan.song, _SONG), (plan.model, _MODEL), (plan.settings, settings)):
-        for name, hint in hints.items():
-            missing = name not in about and name in _REQUIRED
-            if missing or (name in about and not fits(_as_tuples(about[name]), hint)):
-                raise TypeError(f"its {name} cannot be {str(about.get(name))[:40]!r}")
     if (
         not 0.0 < plan.seconds <= 2 * LONGEST_OUTPUT_SECONDS
-        or plan.song["sample_rate"] < 1
+        or plan.song.sample_rate < 1
         or plan.predictions < 0
         or plan.tries < 1
     ):
-        raise ValueError(f"{plan.seconds:g} s at {plan.song['sample_rate']} Hz cannot be")
+        raise ValueError(f"{plan.seconds:g} s at {plan.song.sample_rate} Hz cannot be")
 
 
 def _as_tuples(value: Any) -> Any:
@@ -243,7 +254,7 @@ def _as_tuples(value: Any) -> Any:
 
 def common_share(one: Plan, other: Plan, *, within_seconds: float = 0.05) -> float:
     """Share of the shorter output during which two plans of one song play the same place of it, 0 to 1."""
-    rate = int(one.song["sample_rate"])
+    rate = one.song.sample_rate
     times = np.arange(0, min(one.frames, other.frames), max(1, rate // 10))
     return float(np.mean(np.abs(one.places(times) - other.places(times)) <= within_seconds * rate))
 

@@ -25,7 +25,7 @@ from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
 from musex.planning.chain import Chain
-from musex.planning.course import ModelLike, Task
+from musex.planning.course import ModelLike, Request
 from musex.planning.weights import SEARCH
 from musex.plans import Beginning, Part
 from musex.prediction.model import Model, load_model
@@ -60,7 +60,7 @@ def play_live(
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
     weights = SEARCH.at(settings.novelty)
     weights = replace(weights, steady_mood=weights.mood)  # who wishes for one wants to hear it soon
-    chain = Chain(Task(song, model, target, settings, weights), longest=AHEAD_STEPS)
+    chain = Chain(Request(song, model, target, settings, weights), longest=AHEAD_STEPS)
     return play(pieces(song.samples, _steer(chain, wishes)), song, frames=target, fades=lambda: (0, 0))
 
 
@@ -73,7 +73,7 @@ def _steer(chain: Chain, wishes: Callable[[], list[str]]) -> Iterator[Beginning 
         if isinstance(part, Beginning) or path is None:
             continue
         if part.seam:
-            wished, path.urge = False, chain.task.weights.urge
+            wished, path.urge = False, chain.request.weights.urge
             continue
         for wish in wishes():
             if wish == QUIT:

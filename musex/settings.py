@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import DurationError, MusexError, suggest
+from musex.system.named import Named
 
 Ending = Literal["outro", "fade", "cut", "loop"]
 Layers = Literal["off", "auto", "on"]
@@ -53,7 +54,7 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Named):
     """How a song shall be extended.
 
     Attributes:

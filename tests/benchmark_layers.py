@@ -13,7 +13,6 @@ import numpy as np
 
 from musex.audio.song import Song
 from musex.config import FEATURES
-from musex.evaluation.endurance import follow
 from musex.extension import extend
 from musex.metrics import area_under_curve
 from musex.planning.layers import exchange, percussion
@@ -28,7 +27,7 @@ TARGET = 600.0
 
 def new_combinations(plan: Plan, rate: int) -> tuple[float, float]:
     """(share of the output that plays a place again, share of that whose combination is new), in percent."""
-    harmony = follow(plan, rate)
+    harmony = plan.steps(1.0 / FEATURES.steps_per_second)
     rhythm = harmony.copy()
     step = rate / FEATURES.steps_per_second
     for swap in plan.swaps:

@@ -14,7 +14,7 @@ import numpy as np
 
 from musex.analysis.song_analysis import analyse_song
 from musex.audio.song import Song
-from musex.evaluation.endurance import follow
+from musex.config import FEATURES
 from musex.evaluation.seam_classifier import looper_seams
 from musex.planning.material import find_region
 from musex.planning.planner import plan_song
@@ -67,7 +67,7 @@ def measure(path: np.ndarray, usable: tuple[int, int], seams: list[tuple[float, 
 
 def ours(song: Song, plan: Plan) -> tuple[np.ndarray, list[tuple[float, float]]]:
     rate = song.sample_rate
-    return follow(plan, rate), [(seam.leave / rate, seam.enter / rate) for seam in plan.seams]
+    return plan.steps(1.0 / FEATURES.steps_per_second), [(seam.leave / rate, seam.enter / rate) for seam in plan.seams]
 
 
 def looped(song: Song) -> tuple[np.ndarray, list[tuple[float, float]]] | None:

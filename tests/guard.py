@@ -39,7 +39,7 @@ def fingerprint(song: Song, model: Model, options: Options) -> dict[str, str]:
     sound = hashlib.sha256()
     for block in render(plan, song):
         sound.update(np.ascontiguousarray(block).tobytes())
-    plan = replace(plan, song=plan.song | {"path": None})  # wherever it lies
+    plan = replace(plan, song=replace(plan.song, path=None))  # wherever it lies
     return {"plan": hashlib.sha256(plan.to_json().encode()).hexdigest(), "sound": sound.hexdigest()}
 
 

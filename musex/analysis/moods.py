@@ -32,10 +32,8 @@ def asked(points: tuple[tuple[float, str], ...], seconds: Array | float) -> Arra
 
 def delivered(plan: Plan, features: Array) -> Array:
     """Arousal and valence of each step of an output, (steps of the output, 2)."""
-    length = plan.song["sample_rate"] / FEATURES.steps_per_second
     moods = estimate_moods(features)
-    places = plan.places(np.arange(0.0, plan.frames, length).astype(np.int64)) / length
-    return np.asarray(moods[np.minimum(places.astype(np.int64), len(moods) - 1)])
+    return np.asarray(moods[np.minimum(plan.steps(1.0 / FEATURES.steps_per_second), len(moods) - 1)])
 
 
 def _relative(values: Array) -> Array:

@@ -37,8 +37,8 @@ def default_page(output: str | Path) -> Path:
 
 def find_song(plan: Plan, plan_path: Path) -> Path:
     """Where the song of a plan file is, from here or from the plan's folder; MusexError if it came from no file."""
-    name = plan.song.get("path")
-    if not isinstance(name, str):
+    name = plan.song.path
+    if name is None:
         raise MusexError(f"{plan_path} was made from an array: name the song with `song_path=`")
     path = Path(name)
     beside = plan_path.parent / path

@@ -240,7 +240,7 @@ def _extend_several(
         show_tables([outcome_table(outcomes)])
     checked = [found for outcome in outcomes for found in outcome.found] if check else []
     for version, plan in checked if not quiet else []:
-        show_seams(plan, f"{version.output}, of {plan.song_name}: ")
+        show_seams(plan, f"{version.output}, of {plan.song.name}: ")
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]
     for outcome in failed:
         song = str(outcome.task.song)
@@ -277,7 +277,7 @@ def render(
         )
     taken = time.monotonic() - began
     if json:
-        _tell_outputs(song or Path(str(made.song.get("path"))), [target], [made], taken)
+        _tell_outputs(song or Path(str(made.song.path)), [target], [made], taken)
     if not quiet:
         summarise(made, target, taken)
     if check:
@@ -307,8 +307,8 @@ def _check(plans: list[Any], quiet: bool) -> None:
     from musex.seams.bounds import passes
 
     for plan in plans:
-        if plan.model["name"] in GENERATIVE:
-            raise MusexError(f"{plan.model['name']} predicts the waveform itself: there are no seams to check")
+        if plan.model.name in GENERATIVE:
+            raise MusexError(f"{plan.model.name} predicts the waveform itself: there are no seams to check")
         if not quiet:
             check_stdout()
             show_seams(plan)

@@ -1,5 +1,6 @@
 """The results of an evaluation as tables for the terminal."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def info_table(facts: SongInfo) -> Table:
 
 def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
     """What was made, for JSON: times in seconds, each seam with its measures and the bounds it exceeds."""
-    rate = plan.song["sample_rate"]
+    rate = plan.song.sample_rate
     seams = [
         {
             "at": seam.at / rate,
@@ -195,7 +196,13 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
         for seam in plan.seams
     ]
     made = {"output": str(path), "seconds": plan.seconds, "made_in_seconds": round(taken, 3)}
-    return {**made, "predictions": plan.predictions, "seams": seams, "settings": plan.settings, "model": plan.model}
+    return {
+        **made,
+        "predictions": plan.predictions,
+        "seams": seams,
+        "settings": plan.asked,
+        "model": asdict(plan.model),
+    }
 
 
 def describe_outcome(outcome: Outcome) -> list[dict[str, Any]]:

@@ -188,7 +188,7 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
     """One line about what was made."""
     from musex.seams.bounds import seams_beyond
 
-    generative = plan.model["name"] in GENERATIVE
+    generative = plan.model.name in GENERATIVE
     made_of = format_count(plan.predictions, "prediction") if generative else format_count(len(plan.seams), "seam")
     if plan.tries > 1:
         made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
@@ -211,7 +211,7 @@ def show_seams(plan: Any, title: str = "") -> None:
     for measure in MEASURES.values():
         bound = f" ({measure.bound})" if measure.bound else ""
         table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
-    rate = plan.song["sample_rate"]
+    rate = plan.song.sample_rate
     for number, seam in enumerate(plan.seams, start=1):
         beyond = exceeded(seam)
         cells = [

@@ -10,7 +10,6 @@ from musex.config import FEATURES
 from musex.metrics import longest_repeat, nearest_distances, share_used, slope_per_minute, spectral_centroid
 from musex.planning.course import ModelLike
 from musex.planning.planner import plan_song
-from musex.plans import Plan
 from musex.prediction.model import WaveformModel
 from musex.rendering.generative import continue_song
 from musex.rendering.stitch import render
@@ -53,7 +52,7 @@ def chain_song(song: Song, model: ModelLike, seconds: float = CHAIN_SECONDS, *, 
     begun = plan.seams[0].at if plan.seams else plan.frames
     return Chain(
         to_mono(np.concatenate(blocks), song.sample_rate),
-        follow(plan, song.sample_rate),
+        plan.steps(1.0 / FEATURES.steps_per_second),
         int(song.seconds * FEATURES.steps_per_second),
         round(begun / song.sample_rate * FEATURES.steps_per_second),
         len(plan.seams),
@@ -81,13 +80,6 @@ def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS
     sound = np.concatenate([mix_down(block) for block in blocks])
     begun = int(song.seconds * FEATURES.steps_per_second)
     return Chain(to_mono(sound, song.sample_rate), None, begun, begun, 0, plan.seconds - seconds)
-
-
-def follow(plan: Plan, sample_rate: int) -> Array:
-    """Where in the song each step of an output comes from, in steps: (steps,)."""
-    samples_per_step = sample_rate / FEATURES.steps_per_second
-    times = np.arange(int(plan.frames / samples_per_step)) * samples_per_step
-    return np.asarray(np.rint(plan.places(times) / samples_per_step), np.int64)
 
 
 def source_rows(song: Song) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from musex.errors import DurationError
-from musex.planning.course import Course, Task, courses
+from musex.planning.course import Course, Request, courses
 from musex.planning.outlook import Outlook, look_ahead, look_back
 from musex.planning.path import Path
 from musex.plans import Beginning, Part, Seam
@@ -28,10 +28,10 @@ APART_STEPS = 150  # around what is being played, which the pointer does not see
 class Chain:
     """Predictions made one after another, each after what the path played of those before."""
 
-    def __init__(self, task: Task, *, longest: int | None = None) -> None:
+    def __init__(self, request: Request, *, longest: int | None = None) -> None:
         """Begin a chain whose predictions are used for at most `longest` steps each; without it the whole horizon."""
-        self.task, self.model = task, task.model
-        horizon = task.model.config.horizon_steps
+        self.request, self.model = request, request.model
+        horizon = request.model.config.horizon_steps
         self.longest = min(longest or horizon, horizon)
         self.predictions = 0  # made for the path that is growing
         self.path: Path | None = None  # the one that is growing, which wishes may steer
@@ -41,11 +41,11 @@ class Chain:
 
         Seams that are `shunned` are left aside where there are others. Raises DurationError if no path arrives.
         """
-        song = self.task.song
-        if self.task.as_it_is:
+        song = self.request.song
+        if self.request.as_it_is:
             yield from (Beginning(0, song.frames), Part(0, song.frames))
             return
-        for course in courses(self.task, shunned):
+        for course in courses(self.request, shunned):
             path = self.path = Path(course)
             self.predictions = 0
             yield Beginning(course.start, course.stop)
@@ -57,7 +57,7 @@ class Chain:
             if path.arrived:
                 yield from _close(course, path.played)
                 return
-        raise unreachable(self.task)
+        raise unreachable(self.request)
 
     def _look(self, path: Path) -> Outlook:
         """What may come next: as a prediction says where a jump tempts at all, else as the past does alone."""
@@ -74,7 +74,7 @@ class Chain:
     @cached_property
     def _memory(self) -> Any:
         """The whole song, as the model remembers it."""
-        return self.model.listen(self.task.analysis.features)
+        return self.model.listen(self.request.analysis.features)
 
 
 def _close(course: Course, played: int) -> Iterator[Part]:
@@ -83,15 +83,15 @@ def _close(course: Course, played: int) -> Iterator[Part]:
         yield Part(course.stop, course.stop, replace(course.closing, at=played))
 
 
-def unreachable(task: Task) -> DurationError:
+def unreachable(request: Request) -> DurationError:
     """Why a song cannot be played in a duration."""
-    length, target = (frames / task.song.sample_rate for frames in (task.song.frames, task.target))
+    length, target = (frames / request.song.sample_rate for frames in (request.song.frames, request.target))
     cannot = f"this song of {length:.1f} s cannot be played in {target:.1f} s"
-    if task.settings.avoid or task.material.keep != (0, task.analysis.steps):
+    if request.settings.avoid or request.material.keep != (0, request.analysis.steps):
         return DurationError(
             f"{cannot} with only what is kept and not avoided; keep more of it, avoid less, or ask for another duration"
         )
-    if task.settings.ending == "loop":
+    if request.settings.ending == "loop":
         return DurationError(
             f"this song of {length:.1f} s has no loop of {target:.1f} s; ask for another duration, or for another "
             "ending than loop"

@@ -67,7 +67,7 @@ class ModelLike(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class Request:
     """One output to be planned.
 
     Attributes:
@@ -189,7 +189,7 @@ class Course:
     """What is fixed while a path grows.
 
     Attributes:
-        task: what shall be planned.
+        request: what shall be planned.
         limits: how jumps may be taken.
         material: what of the song may be heard.
         jumps: that may be taken.
@@ -201,7 +201,7 @@ class Course:
         closing: the seam from a loop's end to its beginning.
     """
 
-    task: Task
+    request: Request
     limits: Limits
     material: Material
     jumps: Jumps
@@ -215,31 +215,31 @@ class Course:
     @cached_property
     def seam_costs(self) -> Array:
         """What the seam of each jump may cost before it is aligned, (steps, partners)."""
-        task = self.task
-        return expect_seams(task.song.samples, task.rate, self.jumps, task.weights)
+        request = self.request
+        return expect_seams(request.song.samples, request.rate, self.jumps, request.weights)
 
     @cached_property
     def to_go(self) -> CostToGo:
-        task = self.task
+        request = self.request
         return CostToGo(
             self.jumps,
             self.costs + self.seam_costs,
             self.limits,
             self.material,
-            debt=round(self.debt(0, self.start) / task.rate),
-            may_overrun=not task.own_ending,
-            slack=(int(self.late / task.rate), int(self.early / task.rate)),
-            off_time=task.weights.off_time / FEATURES.steps_per_second,
+            debt=round(self.debt(0, self.start) / request.rate),
+            may_overrun=not request.own_ending,
+            slack=(int(self.late / request.rate), int(self.early / request.rate)),
+            off_time=request.weights.off_time / FEATURES.steps_per_second,
         )
 
     @property
     def reaches(self) -> bool:
         """Whether the duration can be reached with the jumps that there are."""
-        return self.to_go.reaches(round(self.debt(0, self.start) / self.task.rate))
+        return self.to_go.reaches(round(self.debt(0, self.start) / self.request.rate))
 
     def debt(self, played: int, position: int) -> int:
         """Samples to be played more than the song still has."""
-        return self.task.target - played - (self.stop - position)
+        return self.request.target - played - (self.stop - position)
 
     def on_time(self, debts: Array | float, slack: float = 0.0) -> Array:
         """Whether the song's end comes near enough to the duration, with so many samples to be played more."""
@@ -251,9 +251,9 @@ class Course:
 
     def value(self, debts: Array | float, positions: Array | int) -> Array:
         """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
-        debts, own_ending = np.asarray(debts), self.task.own_ending
+        debts, own_ending = np.asarray(debts), self.request.own_ending
         rounded = np.rint if own_ending else np.ceil  # what is cut or faded must not run out before
-        rows = rounded(debts / self.task.rate).astype(np.int64)
+        rows = rounded(debts / self.request.rate).astype(np.int64)
         if own_ending:
             rows = np.where(self.on_time(debts), 0, rows)
         return self.to_go(rows, np.asarray(positions))
@@ -263,65 +263,65 @@ class Course:
 
         Its lag is the one at which the attacks agree, or within `lags`, samples, whatever they say.
         """
-        task, jumps, rate = self.task, self.jumps, self.task.rate
+        request, jumps, rate = self.request, self.jumps, self.request.rate
         target = int(jumps.targets[leave, partner])
-        keeps_place = bool(task.analysis.beginnings[target] >= BEGINNING)
+        keeps_place = bool(request.analysis.beginnings[target] >= BEGINNING)
         sub_lag = 0.0 if jumps.sub_lags is None else jumps.sub_lags[leave, partner] / FEATURES.frames_per_step
         place, enter = round(leave * rate), round(target * rate)
         if lags is None and jumps.odds is not None:
-            middle, near = sub_lag * rate, LAG_SLACK * task.song.sample_rate
+            middle, near = sub_lag * rate, LAG_SLACK * request.song.sample_rate
             lags = (math.ceil(middle - near), math.floor(middle + near))
-        seam = task.finder.align(place, enter, slide=self.limits.slide, keeps_place=keeps_place, lags=lags)
-        if jumps.odds is None or task.analysis.pulse < LEAST_PULSE:
+        seam = request.finder.align(place, enter, slide=self.limits.slide, keeps_place=keeps_place, lags=lags)
+        if jumps.odds is None or request.analysis.pulse < LEAST_PULSE:
             return seam
         agreed = (enter - place) + sub_lag * rate
-        return tell_kept(seam, agreed, jumps.odds[leave, partner, :2].tolist(), task.song.sample_rate)
+        return tell_kept(seam, agreed, jumps.odds[leave, partner, :2].tolist(), request.song.sample_rate)
 
 
-def courses(task: Task, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
+def courses(request: Request, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
     """The courses that reach the duration, by limits from strict to loose.
 
     At last silence inside the song is heard, if it is what is in the way. Seams that are `shunned`, and jumps beside
     them, are left aside where there are others.
     """
-    asked = find_material(task.settings, task.analysis.steps).avoided
-    for avoided in dict.fromkeys((task.material.avoided, asked)):
-        material = replace(task.material, avoided=avoided)
-        for limits in limits_ladder(task.region, material):
+    asked = find_material(request.settings, request.analysis.steps).avoided
+    for avoided in dict.fromkeys((request.material.avoided, asked)):
+        material = replace(request.material, avoided=avoided)
+        for limits in limits_ladder(request.region, material):
             if limits.usable <= limits.distance:
                 continue
             first, last = (step / FEATURES.steps_per_second for step in (limits.first_enter, limits.last))
             logger.info(f"looking for jumps into {first:.1f} to {last:.1f} s of the song")
-            course = lay_course(task, material, limits, shunned)
-            for one in close_course(course) if task.settings.ending == "loop" else (course,):
+            course = lay_course(request, material, limits, shunned)
+            for one in close_course(course) if request.settings.ending == "loop" else (course,):
                 if one.reaches:
                     yield one
 
 
-def lay_course(task: Task, material: Material, limits: Limits, shunned: Sequence[Seam]) -> Course:
+def lay_course(request: Request, material: Material, limits: Limits, shunned: Sequence[Seam]) -> Course:
     """The course of an output that begins and ends as the material does."""
-    song, weights, outro = task.song, task.weights, task.settings.ending == "outro"
-    last = min(material.stop, task.analysis.steps if outro else task.region.stop)
-    stop = task.sample(last)
-    late = early = task.tolerance
-    ring = quiet_tail(task.analysis.mono[: round(last * FEATURES.sample_rate / FEATURES.steps_per_second)])
+    song, weights, outro = request.song, request.weights, request.settings.ending == "outro"
+    last = min(material.stop, request.analysis.steps if outro else request.region.stop)
+    stop = request.sample(last)
+    late = early = request.tolerance
+    ring = quiet_tail(request.analysis.mono[: round(last * FEATURES.sample_rate / FEATURES.steps_per_second)])
     if outro and (ring or stop == song.frames):
-        late = max(task.tolerance, min(ring, weights.ring_seconds) * song.sample_rate)
+        late = max(request.tolerance, min(ring, weights.ring_seconds) * song.sample_rate)
         least, most = weights.rest_seconds
-        rest = min(max(least, weights.rest_share * task.target / song.sample_rate), most)
-        early = max(task.tolerance, rest * song.sample_rate)
-    jumps = task.judge(material, limits)
-    costs = task.price(jumps, material, task.weights_for(task.settings.moods), shunned=shunned)
-    return Course(task, limits, material, jumps, costs, task.sample(material.start), stop, late, early)
+        rest = min(max(least, weights.rest_share * request.target / song.sample_rate), most)
+        early = max(request.tolerance, rest * song.sample_rate)
+    jumps = request.judge(material, limits)
+    costs = request.price(jumps, material, request.weights_for(request.settings.moods), shunned=shunned)
+    return Course(request, limits, material, jumps, costs, request.sample(material.start), stop, late, early)
 
 
 def close_course(course: Course) -> Iterator[Course]:
     """The courses of loops: the same between the places that a closing jump leads from and to, best first."""
-    task, limits, material = course.task, course.limits, course.material
+    request, limits, material = course.request, course.limits, course.material
     for closing in find_closings(
-        course.jumps, course.costs, limits, material, finder=task.finder, rate=task.rate, target=task.target
+        course.jumps, course.costs, limits, material, finder=request.finder, rate=request.rate, target=request.target
     ):
-        start, stop = task.step(closing.enter), task.step(closing.leave)
+        start, stop = request.step(closing.enter), request.step(closing.leave)
         avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
         jumps = between(course.jumps, limits, stop)
         yield replace(

@@ -30,35 +30,36 @@ class Path:
 
     def __init__(self, course: Course) -> None:
         """Begin at the course's start, following the moods that its settings ask for."""
-        task = course.task
-        self.course, self.task, self.rate = course, task, task.rate
+        request = course.request
+        self.course, self.request, self.rate = course, request, request.rate
         self.position, self.played = course.start, 0
         self.clean = True  # nothing avoided was heard
         self.seams: list[Seam] = []
         self.aligned: dict[tuple[int, int], Seam] = {}
-        self.heat = np.zeros(task.analysis.steps)  # how lately and how often each step was heard
+        self.heat = np.zeros(request.analysis.steps)  # how lately and how often each step was heard
         self.context = np.zeros(0, np.int64)  # the steps played last, which the model hears
         self.uses = np.zeros(course.costs.shape, np.int16)
         self.last_used = np.zeros(course.costs.shape, bool)
         self.seam_costs = course.seam_costs.copy()
-        self.weights, self.costs, self.urge = task.weights_for(task.settings.moods), course.costs, task.weights.urge
-        self.wish(task.settings.moods)
+        self.weights, self.costs = request.weights_for(request.settings.moods), course.costs
+        self.urge = request.weights.urge
+        self.wish(request.settings.moods)
 
     def wish(self, points: tuple[tuple[float, str], ...]) -> None:
         """Follow moods from now on, as (seconds of the output, mood) in order; none to follow no mood."""
-        weights = self.task.weights_for(points)
+        weights = self.request.weights_for(points)
         if weights != self.weights:
             self.weights = weights
-            self.costs = self.task.price(self.course.jumps, self.course.material, weights)
+            self.costs = self.request.price(self.course.jumps, self.course.material, weights)
         costs, weight = self.costs + self.seam_costs, weights.mood if len(points) > 1 else weights.steady_mood
-        moods, gap = self.task.analysis.moods if points else None, self.course.limits.gap
+        moods, gap = self.request.analysis.moods if points else None, self.course.limits.gap
         self.arc = Arc(points, moods, self.course.jumps, costs, gap=gap, weight=weight) if moods is not None else None
-        self.to_come = np.zeros(self.task.analysis.steps)  # what is to be paid after each step, for the mood asked for
+        self.to_come = np.zeros(self.request.analysis.steps)  # what a mood asked for costs after each step
 
     @property
     def here(self) -> int:
         """The step of the song that is played next."""
-        return self.task.step(self.position)
+        return self.request.step(self.position)
 
     @property
     def debt(self) -> int:
@@ -69,9 +70,9 @@ class Path:
     def left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
         course = self.course
-        if self.task.own_ending and course.on_time(self.debt) and course.plays_out(self.position / self.rate):
+        if self.request.own_ending and course.on_time(self.debt) and course.plays_out(self.position / self.rate):
             return course.stop - self.position
-        return self.task.target - self.played
+        return self.request.target - self.played
 
     @property
     def astray(self) -> bool:
@@ -81,14 +82,14 @@ class Path:
     @property
     def arrived(self) -> bool:
         """Whether the output, once it is as long as asked, ends where it should."""
-        return not self.astray and (not self.task.own_ending or self.position == self.course.stop)
+        return not self.astray and (not self.request.own_ending or self.position == self.course.stop)
 
     def unwanted(self) -> Array:
         """What it costs to hear each step for a horizon from now on: what was heard lately, or is of another mood."""
         weights = self.weights
         costs = weights.heard * self.heat + weights.heard_again * np.maximum(self.heat - 0.5, 0.0)
         if self.arc:
-            seconds = self.played / self.task.song.sample_rate
+            seconds = self.played / self.request.song.sample_rate
             self.to_come = self.arc.to_come(seconds)
             costs = costs + self.arc.unlike(seconds)
         return costs
@@ -105,12 +106,12 @@ class Path:
 
     def play_on(self, frames: int) -> Part:
         """Play so many samples without a cut, and remember them."""
-        task, begin = self.task, self.position
-        start, stop = self.here, task.step(begin + frames)
+        request, begin = self.request, self.position
+        start, stop = self.here, request.step(begin + frames)
         self.clean &= bool(self.course.material.clear(begin / self.rate, (begin + frames) / self.rate))
-        self.heat *= math.exp(-frames / (self.weights.heard_seconds * task.song.sample_rate))
+        self.heat *= math.exp(-frames / (self.weights.heard_seconds * request.song.sample_rate))
         self.heat[start:stop] += 1.0
-        self.context = np.concatenate([self.context, np.arange(start, stop)])[-task.model.config.context_steps :]
+        self.context = np.concatenate([self.context, np.arange(start, stop)])[-request.model.config.context_steps :]
         self.position += frames
         self.played += frames
         return Part(begin, self.position)
@@ -118,14 +119,14 @@ class Path:
     def jump(self, seam: Seam) -> Part:
         """Play on to a seam and go on after it; count the jump and those beside it as used."""
         part = self.play_on(seam.leave - self.position)
-        rows, same = self.task.beside(seam, self.course.jumps)
+        rows, same = self.request.beside(seam, self.course.jumps)
         self.uses[rows] += same
         self.last_used[:] = False
         self.last_used[rows] = same
         self.position = seam.enter
         seam = replace(seam, at=self.played)
         self.seams.append(seam)
-        leave, enter, at = (place / self.task.song.sample_rate for place in (seam.leave, seam.enter, seam.at))
+        leave, enter, at = (place / self.request.song.sample_rate for place in (seam.leave, seam.enter, seam.at))
         logger.info(f"at {at:.1f} s: from {leave:.1f} s on to {enter:.1f} s, correlation {seam.correlation:.2f}")
         return replace(part, seam=seam)
 
@@ -159,21 +160,21 @@ class Path:
         first = max(ready, here + limits.drift, limits.first_leave)
         if not self.seams:
             first = max(first, round(self.weights.first_jump_seconds * FEATURES.steps_per_second))
-        last = min(here + ahead - 1, limits.last, self.task.analysis.steps - 1, material.next_avoided(here))
-        if not self.task.own_ending:
-            last = min(last, here + int((self.task.target - self.played) / self.rate) - limits.gap)
+        last = min(here + ahead - 1, limits.last, self.request.analysis.steps - 1, material.next_avoided(here))
+        if not self.request.own_ending:
+            last = min(last, here + int((self.request.target - self.played) / self.rate) - limits.gap)
         if not self.seams and course.on_time(self.debt) and course.plays_out(here):
             last = first - 1
         return np.arange(first, last + 1)
 
     def _staying(self, outlook: Outlook, time: int) -> float:
         """What it costs to play on until the horizon's end, and to go on from there."""
-        course, here, steps = self.course, self.here, self.task.analysis.steps
+        course, here, steps = self.course, self.here, self.request.analysis.steps
         stop = here + outlook.horizon - time
         beyond = stop + course.limits.drift
         stay = float(outlook.playing(time, here, outlook.horizon) + course.value(self.debt, min(beyond, steps)))
         stay += float(self.to_come[min(stop, steps - 1)])
-        end = here + math.ceil((self.task.target - self.played) / self.rate)
+        end = here + math.ceil((self.request.target - self.played) / self.rate)
         clear = course.material.clear(here, min(beyond + course.to_go.cell_steps, end))
         return stay if clear else math.inf
 
@@ -186,7 +187,7 @@ class Path:
         costs = self.costs[rows] + outlook.playing(times[:, None], targets, outlook.horizon)
         costs = costs + outlook.playing(time, np.full(len(leaves), here), times)[:, None]
         costs += outlook.beyond(targets, times[:, None], here, time)
-        costs += self.to_come[np.minimum(targets + outlook.horizon - times[:, None], self.task.analysis.steps - 1)]
+        costs += self.to_come[np.minimum(targets + outlook.horizon - times[:, None], self.request.analysis.steps - 1)]
         costs += weights.reuse * self.uses[rows] - self.urge
         costs += weights.forbidden * ((self.uses[rows] >= weights.most_uses) | self.last_used[rows])
         if self.seams:
@@ -194,14 +195,14 @@ class Path:
             costs += weights.soon * np.maximum(0.0, 1.0 - since / weights.soon_seconds)[:, None]
         debts = self.debt - course.jumps.distances[rows] * self.rate
         after = course.value(debts, targets + course.limits.gap + course.limits.drift)
-        if self.task.own_ending:  # the lag may take up the rest
+        if self.request.own_ending:  # the lag may take up the rest
             ends = course.on_time(debts, self.rate) & course.plays_out(targets)
-            after = np.where(ends, weights.off_time * np.abs(debts) / self.task.song.sample_rate, after)
+            after = np.where(ends, weights.off_time * np.abs(debts) / self.request.song.sample_rate, after)
         return costs, after
 
     def _best_aligned(self, leaves: Array, costs: Array, after: Array, stay: float) -> Seam | None:
         """Align the most promising jumps until the best one is aligned; None if staying is cheaper."""
-        first, partners, finder = int(leaves[0]), costs.shape[1], self.task.finder
+        first, partners, finder = int(leaves[0]), costs.shape[1], self.request.finder
         total = (costs + after + self.seam_costs[first : first + len(leaves)]).ravel()
         done: dict[int, Seam] = {}
         for _ in range(self.weights.alignments + 4 * self.weights.alignments * (not math.isfinite(stay))):
@@ -240,8 +241,8 @@ class Path:
         seam = self.aligned.get((leave, partner))
         if seam is None:
             seam = self.aligned[leave, partner] = self.course.align(leave, partner)
-            self.seam_costs[leave, partner] = self.task.finder.price(seam)
-        if self.task.own_ending:
+            self.seam_costs[leave, partner] = self.request.finder.price(seam)
+        if self.request.own_ending:
             distance = int(self.course.jumps.distances[leave, partner])
             aims_at_end = self._aims_at_end(seam, distance)
             if not np.isfinite(self._value_after(seam)) or (

@@ -11,10 +11,10 @@ from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.errors import DurationError
 from musex.planning.chain import Chain
-from musex.planning.course import ModelLike, Task
+from musex.planning.course import ModelLike, Request
 from musex.planning.layers import plan_swaps
 from musex.planning.weights import SEARCH, SearchConfig
-from musex.plans import Beginning, Part, Plan, Seam, Span, describe_song
+from musex.plans import Beginning, Part, Plan, PlanModel, PlanSong, Seam, Span
 from musex.seams.bounds import count_exceeded, seams_beyond
 from musex.settings import Options, Settings, check_seconds
 from musex.system.progress import OnShare
@@ -105,24 +105,24 @@ class Planner:
         """Analyse the song, and predict nothing yet; arguments and errors as in `plan_song`."""
         check_seconds(seconds)
         self.seconds, weights = seconds, weights.at(settings.novelty)
-        self.task = Task(song, model, round(seconds * song.sample_rate), settings, weights, unlike)
-        self.chain, self.draft = Chain(self.task), Draft()
+        self.request = Request(song, model, round(seconds * song.sample_rate), settings, weights, unlike)
+        self.chain, self.draft = Chain(self.request), Draft()
         self.parts = self.draft.follow(self.chain.parts())
-        if not self.task.as_it_is:
-            self.task.check()
+        if not self.request.as_it_is:
+            self.request.check()
             self._tell_silence()
 
     def _tell_silence(self) -> None:
         """Tell of silence that is left out, with the first of several plans."""
-        task = self.task
-        silent = sum(stop - start for start, stop in task.silences) / FEATURES.steps_per_second
-        if silent >= TOLD_SILENCE_SECONDS and not task.unlike:
-            logger.warning(f"{silent:.0f} of {task.song.seconds:.0f} s of the song are silence: left out")
+        request = self.request
+        silent = sum(stop - start for start, stop in request.silences) / FEATURES.steps_per_second
+        if silent >= TOLD_SILENCE_SECONDS and not request.unlike:
+            logger.warning(f"{silent:.0f} of {request.song.seconds:.0f} s of the song are silence: left out")
 
     @property
     def done(self) -> float:
         """How much of the output is decided, 0 to 1."""
-        return min(1.0, self.draft.played / self.task.target)
+        return min(1.0, self.draft.played / self.request.target)
 
     def finish(self, on_progress: OnShare | None = None) -> Plan:
         """Decide what is left to be decided; the plan.
@@ -134,7 +134,8 @@ class Planner:
             report(self.done)
         report(1.0)
         plans, shunned = [self.drafted()], list[Seam]()
-        while not self.task.as_it_is and len(plans) < self.task.weights.tries and (beyond := seams_beyond(plans[-1])):
+        tries = 1 if self.request.as_it_is else self.request.weights.tries
+        while len(plans) < tries and (beyond := seams_beyond(plans[-1])):
             shunned += beyond
             logger.info(f"plan {len(plans)} has {len(beyond)} seams beyond the bounds: trying another")
             try:
@@ -143,29 +144,36 @@ class Planner:
             except DurationError:
                 break
             plans.append(self.drafted())
-        plan, settings = replace(min(plans, key=count_exceeded), tries=len(plans)), self.task.settings
+        plan, settings = replace(min(plans, key=count_exceeded), tries=len(plans)), self.request.settings
         if settings.layers == "off":
             return plan
-        swaps = plan_swaps(plan, self.task.song, always=settings.layers == "on", seed=settings.seed)
+        swaps = plan_swaps(plan, self.request.song, always=settings.layers == "on", seed=settings.seed)
         return replace(plan, swaps=swaps)
 
     def drafted(self) -> Plan:
         """The plan, without layers, of what is decided."""
-        task, draft, length, rest = self.task, self.draft, self.draft.played, 0
-        if task.settings.ending == "outro":  # the last ring, or silence after it, takes up what jumps cannot
-            rest, length = max(0, task.target - length), min(length, task.target)
-        between = draft.seams[:-1] if task.settings.ending == "loop" else draft.seams
+        request, draft, length, rest = self.request, self.draft, self.draft.played, 0
+        if request.settings.ending == "outro":  # the last ring, or silence after it, takes up what jumps cannot
+            rest, length = max(0, request.target - length), min(length, request.target)
+        between = draft.seams[:-1] if request.settings.ending == "loop" else draft.seams
         starts = [draft.start, *(seam.enter for seam in between)]
         borders = [0, *(seam.at for seam in between), length]
         spans = (Span(start, start + stop - at) for start, (at, stop) in zip(starts, pairwise(borders), strict=True))
         return Plan(
-            seconds=(length + rest) / task.song.sample_rate,
-            song=describe_song(task.song),
-            model={"name": task.model.name, "sha256": task.model.sha256},
-            settings={**task.settings.to_dict(), "requested_seconds": self.seconds},
+            seconds=(length + rest) / request.song.sample_rate,
+            song=describe_song(request.song),
+            model=PlanModel(request.model.name, request.model.sha256),
+            settings=request.settings,
             spans=tuple(spans),
             seams=tuple(draft.seams),
             predictions=self.chain.predictions,
             rest=rest,
             musex=__version__,
+            requested_seconds=self.seconds,
         )
+
+
+def describe_song(song: Song) -> PlanSong:
+    """What a plan says of its song."""
+    path = str(song.path) if song.path else None
+    return PlanSong(path, song.sha256, song.sample_rate, song.frames, song.channels, song.stream)

@@ -17,15 +17,15 @@ def write_plan(
     plan: Plan, blocks: Iterable[Samples], song: Song, path: str | Path, *, force: bool, bitrate: str | None
 ) -> None:
     """Write what a plan plays; as `write_output`."""
-    frames, ending = round(plan.seconds * song.sample_rate), plan.settings.get("ending")
+    frames, ending = round(plan.seconds * song.sample_rate), plan.settings.ending
     write_output(
         blocks,
         song,
         path,
         force=force,
         bitrate=bitrate,
-        title=title_of(plan.song["frames"], frames, song.sample_rate, ending),
-        encoded_by=made_by(plan.model.get("name"), plan.model.get("sha256"), plan.settings.get("seed")),
+        title=title_of(plan.song.frames, frames, song.sample_rate, ending),
+        encoded_by=made_by(plan.model.name, plan.model.sha256, plan.settings.seed),
         untouched=lambda: plan.untouched,
         loop_frames=frames if ending == "loop" else None,
     )
@@ -59,7 +59,7 @@ def write_output(
         logger.warning(note)
 
 
-def title_of(song_frames: int, frames: int, sample_rate: int, ending: object) -> str | None:
+def title_of(song_frames: int, frames: int, sample_rate: int, ending: str) -> str | None:
     """What the title of an output says beside its song's; nothing where it is as long as that."""
     if ending == "loop":
         return " (loop)"
@@ -68,6 +68,6 @@ def title_of(song_frames: int, frames: int, sample_rate: int, ending: object) ->
     return " (extended)" if frames > song_frames else " (shortened)"
 
 
-def made_by(name: object, sha256: object, seed: object) -> str:
+def made_by(name: str, sha256: str, seed: int) -> str:
     """What made an output, for its tag."""
-    return f"musex {__version__}, {name} {str(sha256)[:12]}, seed {seed}"
+    return f"musex {__version__}, {name} {sha256[:12]}, seed {seed}"

@@ -28,12 +28,10 @@ def check_plan(plan: Plan, song: Song) -> None:
     """Refuse a plan that is not of this song, or whose spans and seams do not fit together; raises MusexError."""
     frames, channels = song.samples.shape
     for name, true in (("sample_rate", song.sample_rate), ("frames", frames), ("channels", channels)):
-        if plan.song.get(name) != true:
-            raise MusexError(f"the plan's song has {name} {plan.song.get(name)}, this one {true}: not the same song")
-    if plan.song.get("sha256") != song.sha256:
+        if plan.song[name] != true:
+            raise MusexError(f"the plan's song has {name} {plan.song[name]}, this one {true}: not the same song")
+    if plan.song.sha256 != song.sha256:
         raise MusexError("the plan was made from another song than this one (their SHA-256 differ)")
-    if plan.settings.get("ending", "outro") not in FADE_OUT_SECONDS:
-        raise MusexError(f"the plan asks for an unknown ending, {plan.settings.get('ending')!r}")
     if not plan.spans or len(plan.seams) != len(plan.spans) - (not plan.loops):
         wanted = "as many seams are" if plan.loops else "one seam fewer is"
         raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: {wanted} needed")
@@ -139,7 +137,7 @@ def render(plan: Plan, song: Song) -> Iterator[Array]:
     """
     check_plan(plan, song)
     fades = fade_lengths(
-        plan.settings.get("ending", "outro"),
+        plan.settings.ending,
         song.sample_rate,
         plan.frames,
         from_start=plan.spans[0].start == 0,

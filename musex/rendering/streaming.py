@@ -39,13 +39,13 @@ def stream_song(
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
-    return _until_void(play_parts(planner.parts, planner.draft, song, target=planner.task.target, settings=settings))
+    return _until_void(play_parts(planner.parts, planner.draft, song, target=planner.request.target, settings=settings))
 
 
 def is_streamed_alike(planner: Planner) -> bool:
     """Whether what is streamed of a plan is to the sample what the plan renders, whatever is decided."""
-    task = planner.task
-    return not task.as_it_is and task.settings.layers == "off" and task.settings.ending != "loop"
+    request = planner.request
+    return not request.as_it_is and request.settings.layers == "off" and request.settings.ending != "loop"
 
 
 def stream_plan(planner: Planner) -> Iterator[Samples]:
@@ -54,9 +54,9 @@ def stream_plan(planner: Planner) -> Iterator[Samples]:
     Raises:
         BegunAnewError: what was played is void, or a seam exceeds its bounds, so that another try may be better.
     """
-    task = planner.task
-    parts = _within_bounds(planner.parts) if task.weights.tries > 1 else planner.parts
-    return play_parts(parts, planner.draft, task.song, target=task.target, settings=task.settings)
+    request = planner.request
+    parts = _within_bounds(planner.parts) if request.weights.tries > 1 else planner.parts
+    return play_parts(parts, planner.draft, request.song, target=request.target, settings=request.settings)
 
 
 def play_parts(

@@ -85,7 +85,7 @@ def save_reports(
 
     `on_written` is called with each page as soon as it is in its place.
     """
-    song = read_song(song_path, stream=plans[0].stream)
+    song = read_song(song_path, stream=plans[0].song.stream)
     for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
 
         def tell(stage: str, done: float, before: int = number) -> None:
@@ -118,11 +118,11 @@ def report(
     page_kbps(plan.seconds)
     song = song_of(song, sample_rate)
     if plan.frames != round(plan.seconds * song.sample_rate):
-        raise MusexError(f"{plan.model.get('name')} predicts the waveform itself: there is no path to report on")
+        raise MusexError(f"{plan.model.name} predicts the waveform itself: there is no path to report on")
     features = analyse(song.samples, song.sample_rate)
     steps = _steps(plan, len(features))
     peaks, audio = _sound(plan, song, on_progress or ignore_progress)
-    rate = plan.song["sample_rate"]
+    rate = plan.song.sample_rate
     begins = np.cumsum([0, *(span.frames for span in plan.spans)])[:-1]
     data = {
         "duration": plan.seconds,
@@ -158,7 +158,7 @@ def compose_cell(plan: Plan, samples: Samples, sample_rate: int) -> str:
     """A player of what a plan sounds like, (frames, channels), and its path through the song, for a notebook's cell."""
     sound = Song(samples, sample_rate)
     audio = _encode([samples], sound, sound.seconds)
-    seconds = plan.song["frames"] / plan.song["sample_rate"]
+    seconds = plan.song.frames / plan.song.sample_rate
     return _draw(
         "cell.html",
         audio=base64.b64encode(audio).decode("ascii"),
@@ -182,7 +182,7 @@ def _draw(name: str, **shown: Any) -> str:
 
 def describe_path(plan: Plan, seconds: float) -> dict[str, Any]:
     """What `path.svg` draws: of the path through a song of `seconds` each jump, and how much each part is heard."""
-    rate, scale = plan.song["sample_rate"], (WIDTH - 2 * MARGIN) / max(seconds, 1e-9)
+    rate, scale = plan.song.sample_rate, (WIDTH - 2 * MARGIN) / max(seconds, 1e-9)
     heard = np.zeros(round((WIDTH - 2 * MARGIN) / 5))
     edges = np.linspace(0.0, seconds, len(heard) + 1)
     for span in plan.spans:
@@ -230,9 +230,7 @@ def _ticks(seconds: float, most: int) -> Array:
 
 def _steps(plan: Plan, most: int) -> Array:
     """Which step of the song each step of the output plays."""
-    length = plan.song["sample_rate"] / FEATURES.steps_per_second
-    places = plan.places(np.arange(0.0, plan.frames, length).astype(np.int64)) / length
-    return np.asarray(np.clip(places.astype(np.int64), 0, most - 1))
+    return np.asarray(np.minimum(plan.steps(1.0 / FEATURES.steps_per_second), most - 1))
 
 
 def _sound(plan: Plan, song: Song, on_progress: OnProgress) -> tuple[list[float], bytes]:
@@ -278,9 +276,7 @@ def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[dict[str, Any
     levels = step_levels(features)
     loudness = np.maximum(levels, levels.max() - 50.0)[shown] - float(levels.max())
     moods = estimate_moods(features)[shown, 0]
-    points = tuple((float(at), str(mood)) for at, mood in plan.settings.get("arc") or ())
-    if plan.settings.get("mood"):
-        points = ((0.0, str(plan.settings["mood"])),)
+    points = plan.settings.moods
     wanted = [asked(points, times)[:, 0]] if points else []
     yield _chart("Place in the song", shown / FEATURES.steps_per_second, low="start", high="end")
     yield _chart("Loudness", loudness, low="−50 dB", high="0 dB", bounds=(-50.0, 0.0))
@@ -305,7 +301,7 @@ def _chart(name: str, *curves: Array, low: str, high: str, bounds: tuple[float, 
 
 def _seam_rows(plan: Plan) -> list[dict[str, Any]]:
     """The rows of the table of seams: what exceeds its bound, times, and measures with whether they do."""
-    rate, rows = plan.song["sample_rate"], []
+    rate, rows = plan.song.sample_rate, []
     for seam in plan.seams:
         beyond = exceeded(seam)
         units = {name: measure.unit if getattr(seam, name) is not None else "" for name, measure in MEASURES.items()}
@@ -322,15 +318,15 @@ def _seam_rows(plan: Plan) -> list[dict[str, Any]]:
 def _summary(plan: Plan, seconds: float) -> str:
     seams = format_count(len(plan.seams), "seam")
     endings = {"outro": "the song's own ending", "fade": "a fade", "cut": "a cut", "loop": "a loop"}
-    ending = endings.get(str(plan.settings.get("ending")), "")
+    ending = endings.get(plan.settings.ending, "")
     return f"{format_time(seconds)} of music made {format_time(plan.seconds)} long, {seams}, ends with {ending}."
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
     return {
-        "model": f"{plan.model.get('name')} {str(plan.model.get('sha256'))[:12]}",
+        "model": f"{plan.model.name} {plan.model.sha256[:12]}",
         "predictions": plan.predictions,
-        **{name.replace("_", " "): value for name, value in plan.settings.items() if value not in (None, [], "")},
+        **{name.replace("_", " "): value for name, value in plan.asked.items() if value not in (None, [], "")},
     }
 
 

@@ -60,7 +60,7 @@ def test_a_stream_that_is_not_there_is_refused_in_one_line(wav_path: Path, capsy
 def test_a_plan_says_its_stream(second: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     made = extend_file(second, tmp_path / "a.wav", seconds=8, stream=2, plan_path=plan)
-    assert made.stream == 2
+    assert made.song.stream == 2
     render_file(plan, tmp_path / "b.wav")
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
 

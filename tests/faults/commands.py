@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import soundfile
 from musex.audio.reading import read_song
 from musex.audio.song import Song
 from musex.errors import MusexError
-from musex.plans import Plan, Seam, Span, describe_song
+from musex.planning.planner import describe_song
+from musex.plans import Plan, PlanModel, Seam, Span
 from musex.settings import Settings
 from musex.system.arrays import load_array
 from musex.system.ledgers import LEDGER
@@ -104,9 +105,8 @@ def _plan(song: Song) -> Plan:
     spans = tuple(Span(start * RATE, stop * RATE) for start, stop in zip(starts, stops, strict=True))
     ends = np.cumsum([span.frames for span in spans])
     seams = tuple(Seam(int(at), 20 * RATE, 5 * RATE, 882, 0.5, 0.0, 0.0, 0.0) for at in ends[:-1])
-    about = {**describe_song(song), "path": "song.wav"}
-    model = {"name": "pointer", "sha256": "0" * 64}
-    return Plan(float(ends[-1]) / RATE, about, model, Settings().to_dict(), spans, seams)
+    about = replace(describe_song(song), path="song.wav")
+    return Plan(float(ends[-1]) / RATE, about, PlanModel("pointer", "0" * 64), Settings(), spans, seams)
 
 
 class Place:

@@ -17,7 +17,7 @@ from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig
 from musex.errors import DurationError, MusexError
 from musex.planning.chain import Chain
-from musex.planning.course import Task
+from musex.planning.course import Request
 from musex.planning.jumps import find_jumps
 from musex.planning.material import Limits, find_region
 from musex.planning.planner import plan_song
@@ -305,7 +305,7 @@ def test_what_is_avoided_is_never_heard(avoid: tuple[tuple[float, float], ...], 
     plan = plan_of(song, seconds, avoid=avoid, ending=ending)
     assert abs(plan.seconds - seconds) <= 0.1
     assert sum(heard(plan, song, *stretch) for stretch in avoid) == 0.0
-    assert plan.settings["avoid"] == [list(stretch) for stretch in avoid]
+    assert plan.settings.avoid == avoid
     assert len(played(plan, song)) == plan.frames
 
 
@@ -353,7 +353,7 @@ def test_jumps_stay_within_what_is_kept() -> None:
     places = np.array([(seam.leave, seam.enter) for seam in plan.seams]) / RATE
     assert places.min() > 19.0
     assert places.max() < 46.0
-    assert (plan.settings["keep_from"], plan.settings["keep_to"]) == (20.0, 45.0)
+    assert (plan.settings.keep_from, plan.settings.keep_to) == (20.0, 45.0)
 
 
 def test_novelty_brings_jumps() -> None:
@@ -446,7 +446,7 @@ def test_a_count_in_is_heard_once_with_the_beginning() -> None:
 
 def test_shunned_seams_are_left_aside() -> None:
     song = song_of(60.0)
-    chain = Chain(Task(song, MatchingModel(), round(150.0 * RATE), Settings(), SEARCH))
+    chain = Chain(Request(song, MatchingModel(), round(150.0 * RATE), Settings(), SEARCH))
     taken: list[list[Seam]] = []
     for _ in range(2):
         parts = list(chain.parts(shunned=taken[0] if taken else ()))

@@ -9,10 +9,12 @@ import pytest
 import musex
 from musex.errors import MusexError
 from musex.planning.layers import correlations, exchange, percussion, plan_swaps, separate
-from musex.plans import Plan, Seam, Span, Swap, read_plan
+from musex.planning.planner import describe_song
+from musex.plans import Plan, PlanModel, Seam, Span, Swap, read_plan
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.rendering.streaming import stream_song
+from musex.settings import Settings
 
 RATE = 22_050
 BAR_SECONDS = 2.0
@@ -66,10 +68,11 @@ def test_a_pattern_is_found_where_it_is(where: int) -> None:
 
 
 def test_percussion_comes_from_places_of_the_same_rhythm(song: musex.Song) -> None:
-    about = {"path": None, "sha256": song.sha256, "sample_rate": RATE, "frames": song.frames, "channels": 2}
     seam = Seam(62 * RATE, 62 * RATE, 2 * RATE, 400, 0.0, 0.0, 0.0, 0.0)
     spans = Span(0, 62 * RATE), Span(2 * RATE, song.frames)
-    swaps = plan_swaps(Plan(124.0, about, {}, {}, spans, (seam,)), song, always=True, seed=0)
+    swaps = plan_swaps(
+        Plan(124.0, describe_song(song), PlanModel("", ""), Settings(), spans, (seam,)), song, always=True, seed=0
+    )
     assert len(swaps) >= 3
     for swap in swaps:
         assert swap.at > 62 * RATE

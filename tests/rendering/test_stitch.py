@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from musex.audio.song import Song
 from musex.errors import MusexError
-from musex.plans import Plan, Seam, Span
+from musex.planning.planner import describe_song
+from musex.plans import Plan, PlanModel, Seam, Span
 from musex.rendering.stitch import render
 from musex.seams.alignment import align_seam, level_error, level_step, onset_strength
 from musex.seams.crossfade import crossfade
+from musex.settings import Ending, Settings
 
+NOBODY = PlanModel("", "")
 RATE = 22_050
 
 
@@ -22,7 +25,7 @@ def noise(seconds: float, *, seed: int = 0, channels: int = 2, sample_rate: int 
     return (0.2 * rng.standard_normal((round(seconds * sample_rate), channels))).astype(np.float32)
 
 
-def plan_with(song: Song, *seams: Seam, ending: str = "outro") -> Plan:
+def plan_with(song: Song, *seams: Seam, ending: Ending = "outro") -> Plan:
     starts = [0, *(seam.enter for seam in seams)]
     stops = [*(seam.leave for seam in seams), song.frames]
     spans = tuple(Span(start, stop) for start, stop in zip(starts, stops, strict=True))
@@ -30,15 +33,8 @@ def plan_with(song: Song, *seams: Seam, ending: str = "outro") -> Plan:
     for seam, span in zip(seams, spans[:-1], strict=True):
         at += span.frames
         placed.append(replace(seam, at=at))
-    about = {
-        "path": None,
-        "sha256": song.sha256,
-        "sample_rate": song.sample_rate,
-        "frames": song.frames,
-        "channels": song.channels,
-    }
     seconds = (at + spans[-1].frames) / song.sample_rate
-    return Plan(seconds, about, {}, {"ending": ending}, spans, tuple(placed))
+    return Plan(seconds, describe_song(song), NOBODY, Settings(ending=ending), spans, tuple(placed))
 
 
 def seam_of(leave: int, enter: int, *, fade: int = 400, correlation: float = 0.0) -> Seam:
@@ -171,7 +167,6 @@ def test_another_song_is_refused() -> None:
         {"spans": ()},
         {"spans": (Span(0, 10**9),)},
         {"spans": (Span(-5, 100),)},
-        {"settings": {"ending": "bang"}},
         {"seams": (seam_of(3, 4),)},
     ],
 )

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,8 @@ from musex.cli.app import run
 from musex.cli.tables import describe_output
 from musex.cli.terminal import summarise
 from musex.errors import ModelError, MusexError
-from musex.plans import Plan, Seam, Span, Swap, read_plan
+from musex.planning.planner import describe_song
+from musex.plans import Plan, PlanModel, Seam, Span, Swap, read_plan
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.seams.bounds import MEASURES, format_measure
@@ -35,12 +37,12 @@ def song(make_song: Callable[..., np.ndarray]) -> Song:
 @pytest.fixture(scope="module")
 def content(song: Song) -> dict[str, Any]:
     """A plan with one of everything, as JSON has it."""
-    about = {"path": "song.wav", "sha256": song.sha256, "sample_rate": 8_000, "frames": song.frames, "channels": 1}
-    settings = Settings(avoid=((1.0, 2.0),), arc=((0.0, "calm"),)).to_dict() | {"requested_seconds": 8.0}
+    settings = Settings(avoid=((1.0, 2.0),), arc=((0.0, "calm"),))
     seam = Seam(16_000, 16_000, 32_000, 400, 0.5, 0.1, 50.0, 1.0, 0.9, 0.8)
     spans = (Span(0, 16_000), Span(32_000, song.frames))
     swap = Swap(8_000, 4_000, 8_000, 40_000, 200)
-    plan = Plan(6.0, about, {"name": "pointer", "sha256": "0"}, settings, spans, (seam,), (swap,), 3, 0, 1, "0")
+    about, model = replace(describe_song(song), path="song.wav"), PlanModel("pointer", "0")
+    plan = Plan(6.0, about, model, settings, spans, (seam,), (swap,), 3, 0, 1, "0", 8.0)
     return dict(json.loads(plan.to_json()))
 
 
@@ -55,6 +57,26 @@ def use(text: str, song: Song) -> None:
     summarise(plan, Path("a.wav"), 1.0)
     for seam in plan.seams:
         assert [format_measure(seam, name) for name in MEASURES]
+
+
+def test_what_no_plan_asks_for_is_refused(content: dict[str, Any]) -> None:
+    for name, odd in (("ending", "bang"), ("novelty", 2.0), ("layers", "some")):
+        with pytest.raises(MusexError, match=str(odd)):
+            Plan.from_json(json.dumps({**content, "settings": {**content["settings"], name: odd}}))
+
+
+def test_a_plan_of_an_older_version_is_read(content: dict[str, Any]) -> None:
+    older = {name: value for name, value in content.items() if name not in ("musex", "tries", "swaps", "rest")}
+    older["settings"] = {"seed": 3, "ending": "fade", "unheard_of": 1}
+    plan = Plan.from_json(json.dumps(older))
+    assert (plan.settings.seed, plan.settings.ending, plan.requested_seconds) == (3, "fade", None)
+    assert (plan.settings["seed"], plan.song["path"], plan.model.get("name"), plan.song.get("x")) == (
+        3,
+        "song.wav",
+        "pointer",
+        None,
+    )
+    assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_a_plan_with_anything_anywhere_is_used_or_refused(content: dict[str, Any], song: Song) -> None:
