@@ -20,6 +20,8 @@ from musex.audio.song import song_from_array
 from musex.cli import app as cli
 from musex.errors import AudioError, DurationError, MusexError
 from musex.planning.path import Path as PlannedPath
+from musex.prediction.model import load_model
+from musex.rendering.streaming import stream_song
 from musex.settings import check_seconds
 
 RATE = 44_100
@@ -191,6 +193,7 @@ def test_info_tells_what_the_command_tells(
         {"avoid": ((5.0, 6.0),)},
         {"avoid": ((0.0, 1.0),)},
         {"avoid": ((2.0, 2.5),), "novelty": 1.0},
+        {"avoid": ((5.2, 6.0),)},
     ],
 )
 def test_files_are_written_while_they_are_planned(wav_path: Path, tmp_path: Path, options: dict[str, Any]) -> None:
@@ -199,6 +202,16 @@ def test_files_are_written_while_they_are_planned(wav_path: Path, tmp_path: Path
     assert plan == whole.plan
     made, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     np.testing.assert_allclose(made, whole.samples.clip(-1, 1), atol=1 / 32768)
+
+
+@pytest.mark.parametrize("ending", ["outro", "fade", "cut"])
+@pytest.mark.parametrize("seconds", [5.95, 6.0, 6.05])
+def test_a_song_as_it_is_lasts_what_is_asked_for(samples: np.ndarray, seconds: float, ending: Any) -> None:
+    song = musex.Song(samples, RATE)
+    made = musex.extend(song, seconds=seconds, ending=ending)
+    assert (len(made.plan.seams), len(made.samples)) == (0, round(seconds * RATE))
+    streamed = np.concatenate(list(stream_song(song, load_model(), seconds=seconds, ending=ending)))
+    np.testing.assert_array_equal(made.samples, streamed)
 
 
 def test_what_begins_anew_is_written_as_it_ends(

@@ -153,7 +153,7 @@ class Planner:
     def drafted(self) -> Plan:
         """The plan, without layers, of what is decided."""
         request, draft, length, rest = self.request, self.draft, self.draft.played, 0
-        if request.settings.ending == "outro":  # the last ring, or silence after it, takes up what jumps cannot
+        if request.settings.ending != "loop":  # the last ring, or silence after it, takes up what jumps cannot
             rest, length = max(0, request.target - length), min(length, request.target)
         between = draft.seams[:-1] if request.settings.ending == "loop" else draft.seams
         starts = [draft.start, *(seam.enter for seam in between)]
