@@ -24,7 +24,8 @@ from musex.training.dataset import (
 )
 from musex.training.join import JoinTrainingConfig, train_join
 from musex.training.networks import keras, tf
-from musex.training.networks.pointer import PointerTask, build_pointer
+from musex.training.networks.pointer import build_pointer
+from musex.training.networks.pointer_task import PointerTask
 from musex.training.runs import (
     LOG_FIGURE,
     LOG_FILE,
