@@ -14,7 +14,7 @@ from pathlib import Path
 from musex.config import PointerConfig
 from musex.evaluation.comparison import evaluate
 from musex.prediction.model import load_model
-from musex.training.dataset import load_tracks, split_tracks
+from musex.training.dataset import Sampling, load_tracks, split_tracks
 from musex.training.runs import export
 from musex.training.train import TrainingConfig, describe, train_pointer
 
@@ -26,6 +26,7 @@ NETWORKS = {
     "without looking ahead": PointerConfig(looks_ahead=False),
     "without the generator": PointerConfig(generates=False),
 }
+AS_IT_IS = Sampling(future_odds=0.0, crop_odds=0.0, pitch_odds=0.0, splice_odds=0.0, mask_odds=0.0)
 SHARES = {"an eighth of the tracks": 1 / 8, "a quarter of the tracks": 1 / 4, "half of the tracks": 1 / 2}
 
 
@@ -33,7 +34,7 @@ def recipes(batches: int) -> dict[str, tuple[PointerConfig, TrainingConfig]]:
     """Every variant: its network and how it is trained."""
     recipe = TrainingConfig(steps_per_epoch=BATCHES_PER_EPOCH, epochs=max(1, batches // BATCHES_PER_EPOCH))
     variants = {name: (network, recipe) for name, network in NETWORKS.items()}
-    variants["without augmentation"] = (PointerConfig(), replace(recipe, augment=False))
+    variants["without augmentation"] = (PointerConfig(), replace(recipe, sampling=AS_IT_IS))
     variants |= {name: (PointerConfig(), replace(recipe, share=share)) for name, share in SHARES.items()}
     return variants
 

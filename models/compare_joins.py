@@ -21,7 +21,7 @@ from musex.metrics import area_under_curve
 from musex.prediction.join_head import JoinHead
 from musex.prediction.model import load_model
 from musex.training.dataset import load_tracks, split_tracks
-from musex.training.junctions import KINDS, draw_junctions
+from musex.training.junctions import KINDS, JunctionConfig, draw_junctions
 
 Array = np.ndarray
 Scores = dict[str, Array]  # by judge: how real each junction of a track seems
@@ -60,7 +60,7 @@ def judge(path: Path, head: JoinHead, junctions: int, seed: int) -> tuple[Array,
     """Kinds (n,) of a track's junctions, and by judge how real each seems."""
     song = read_song(path)
     mono = to_mono(song.samples[: round(LONGEST_SECONDS * song.sample_rate)], song.sample_rate)
-    drawn = list(draw_junctions(mono, junctions, seed=seed))
+    drawn = list(draw_junctions(mono, JunctionConfig(count=junctions), seed=seed))
     scores = {"join head": np.array([head.judge(junction.window) for junction in drawn])}
     for measures in PLAIN.values():
         for measure, reach in measures:

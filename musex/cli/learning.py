@@ -1,5 +1,6 @@
 """Commands about models: `train` and `evaluate`."""
 
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -113,7 +114,7 @@ def evaluate(
     from musex.cli.tables import jump_tables, phrase_tables, result_tables, seam_tables
     from musex.evaluation.comparison import evaluate as measure
     from musex.evaluation.comparison import load_models
-    from musex.evaluation.jumps import evaluate_beats, evaluate_scores, name_planners
+    from musex.evaluation.jumps import MODULES, RECORDINGS, evaluate_jumps, name_planners
     from musex.evaluation.phrase_judge import evaluate_phrases
     from musex.evaluation.seam_classifier import evaluate_seams
     from musex.system.side_files import check_side_file, save_text
@@ -126,7 +127,8 @@ def evaluate(
             results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
         elif phrases or scores or beats:
             planners, left_out = name_planners(load_models(model or []), seed)
-            judge = evaluate_phrases if phrases else evaluate_scores if scores else evaluate_beats
+            known = partial(evaluate_jumps, source=MODULES if scores else RECORDINGS)
+            judge = evaluate_phrases if phrases else known
             results = judge(dataset, planners=planners, seed=seed, on_progress=on_progress)
             results["left_out"] |= left_out
         else:

@@ -109,7 +109,7 @@ def _area_tables(results: dict[str, Any], name: str, measure: str) -> list[Table
 
 
 def jump_tables(results: dict[str, Any]) -> list[Table]:
-    """What `evaluate_scores` and `evaluate_beats` return: one row a kind of jump."""
+    """What `evaluate_jumps` returns: one row a kind of jump."""
     songs = f"{results['songs']} {results['kind']}"
     title = f"{results['data']}: {songs}, outputs of {results['seconds']:g} s; jumps that keep …"
     rows = {}

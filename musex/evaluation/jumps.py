@@ -9,6 +9,7 @@ where beats and bars lie; nothing is known there of rows and of what is written.
 import importlib.util
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,9 +47,6 @@ class Judge(Protocol):
         """Answers to some of `TRANSITION_QUESTIONS` about jumps, (jumps,): true, false, or NaN for not measurable."""
 
 
-Reader = Callable[[Path], tuple[Song, Judge] | None]
-
-
 def name_planners(
     models: Mapping[str, Model | WaveformModel], seed: int
 ) -> tuple[dict[str, ModelLike], dict[str, str]]:
@@ -67,8 +65,19 @@ def name_planners(
     return planners, left_out
 
 
-def evaluate_scores(
+@dataclass(frozen=True)
+class Source:
+    """Songs whose beats and bars are known: how they are found and read, and what is said where there is none."""
+
+    kind: str
+    find: Callable[[Path], list[Path]]
+    read: Callable[[Path], tuple[Song, Judge] | None]
+    lacks: str
+
+
+def evaluate_jumps(
     dataset: Path,
+    source: Source,
     *,
     planners: Mapping[str, ModelLike],
     seconds: float = 420.0,
@@ -78,13 +87,14 @@ def evaluate_scores(
     seed: int = 0,
     on_progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
-    """Shares of the seams that keep to the score, of plans by each model, random jumps and PyMusicLooper's loops.
+    """Shares of the seams that keep beat and bar, of plans by each model, random jumps and PyMusicLooper's loops.
 
     Args:
-        dataset: a folder of tracker modules; those of a constant metre count.
+        dataset: a folder of tracker modules or of music.
+        source: `MODULES`, whose scores also tell rows and what is written, or `RECORDINGS`, as BeatNet hears them.
         planners: models by the names that they shall have in the result.
         seconds: duration of each output.
-        songs: at most so many modules, drawn by the seed.
+        songs: at most so many, drawn by the seed.
         looper: whether PyMusicLooper stands beside them; without it, if it is installed.
         loops: how many of its best loops count.
         seed: of the draw, the random jumps and the intervals.
@@ -93,87 +103,21 @@ def evaluate_scores(
     Returns:
         {"data", "kind", "songs", "jumps": {name: {"beat", "bar", "row", "written": {"mean", "low", "high"}, "count"}},
         "same": {name: share of its seams that the first model has too}, "left_out": {name: reason}}.
-        Means of the songs' shares of their seams, and 95 % bootstrap intervals over songs.
+        Means of the songs' shares of their seams, and 95 % bootstrap intervals over songs; {} where nothing is known.
 
     Raises:
-        DatasetError: there is no module of a constant metre.
+        DatasetError: there is no module of a constant metre, or no music with a clear pulse.
         MusexError: libopenmpt is missing.
     """
-    paths = [path for path in sorted(dataset.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    results = _evaluate(
-        paths,
-        _read_module,
-        planners,
-        seconds=seconds,
-        songs=songs,
-        loops=count_loops(looper, loops),
-        seed=seed,
-        on_progress=on_progress,
-    )
-    if not results["songs"]:
-        raise DatasetError(f"{dataset} holds no tracker module of {LEAST_SECONDS:g} s and a constant metre")
-    return {"data": str(dataset), "kind": "modules", **results}
-
-
-def evaluate_beats(
-    dataset: Path,
-    *,
-    planners: Mapping[str, ModelLike],
-    seconds: float = 420.0,
-    songs: int = 60,
-    looper: bool | None = None,
-    loops: int = 5,
-    seed: int = 0,
-    on_progress: Callable[[str, float], None] | None = None,
-) -> dict[str, Any]:
-    """The same on recordings with a clear pulse, as far as BeatNet hears it: whether beat and bar are kept.
-
-    Takes and returns what `evaluate_scores` does, for a folder of music; "row" and "written" are empty.
-
-    Raises:
-        DatasetError: there is no music with a clear pulse.
-    """
-    results = _evaluate(
-        find_tracks(dataset),
-        _read_recording,
-        planners,
-        seconds=seconds,
-        songs=songs,
-        loops=count_loops(looper, loops),
-        seed=seed,
-        on_progress=on_progress,
-    )
-    if not results["songs"]:
-        raise DatasetError(f"{dataset} holds no music of {LEAST_SECONDS:g} s with a clear pulse")
-    return {"data": str(dataset), "kind": "recordings", **results}
-
-
-def count_loops(looper: bool | None, loops: int) -> int:
-    """How many of PyMusicLooper's loops count: none where it is not wanted, or not installed."""
-    installed = importlib.util.find_spec("pymusiclooper") is not None
-    return loops if (installed if looper is None else looper) else 0
-
-
-def _evaluate(
-    paths: Sequence[Path],
-    read: Reader,
-    planners: Mapping[str, ModelLike],
-    *,
-    seconds: float,
-    songs: int,
-    loops: int,
-    seed: int,
-    on_progress: Callable[[str, float], None] | None,
-) -> dict[str, Any]:
-    """Plan, collect and judge jumps in songs that `read` gives, or leaves out."""
+    paths, loops = source.find(dataset), count_loops(looper, loops)
     drawn = sorted(np.random.default_rng(seed).permutation(len(paths))[:songs])
     judged: dict[str, list[Array]] = {}
     seams: dict[str, list[Jumps]] = {}
     used = 0
     for number, index in enumerate(drawn):
-        found = read(paths[index])
-        if found is not None:
-            song, score = found
+        usable = source.read(paths[index])
+        if usable is not None:
+            song, score = usable
             jumps = collect_jumps(song, planners, seconds=seconds, loops=loops, seed=seed)
             used += bool(jumps)
             for name, pairs in jumps.items():
@@ -181,8 +125,12 @@ def _evaluate(
                 seams.setdefault(name, []).append(pairs)
         if on_progress:
             on_progress("Extending", (number + 1) / len(drawn))
+    if not used:
+        raise DatasetError(f"{dataset} holds {source.lacks}")
     first = next(iter(planners))
     return {
+        "data": str(dataset),
+        "kind": source.kind,
         "seed": seed,
         "seconds": seconds,
         "songs": used,
@@ -190,6 +138,12 @@ def _evaluate(
         "same": {name: share_the_same(seams[name], seams[first]) for name in planners if name in seams},
         "left_out": {} if loops else {LOOPER: "not asked for, or not installed"},
     }
+
+
+def count_loops(looper: bool | None, loops: int) -> int:
+    """How many of PyMusicLooper's loops count: none where it is not wanted, or not installed."""
+    installed = importlib.util.find_spec("pymusiclooper") is not None
+    return loops if (installed if looper is None else looper) else 0
 
 
 def _read_module(path: Path) -> tuple[Song, Judge] | None:
@@ -213,6 +167,16 @@ def _read_recording(path: Path) -> tuple[Song, Judge] | None:
         return None
     beats = beatnet.track(analyse_song(song).mono, FEATURES.sample_rate)
     return (song, beats) if beats.confidence >= CLEAR_PULSE else None
+
+
+def _find_modules(dataset: Path) -> list[Path]:
+    return [path for path in sorted(dataset.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+
+
+MODULES = Source(
+    "modules", _find_modules, _read_module, f"no tracker module of {LEAST_SECONDS:g} s and a constant metre"
+)
+RECORDINGS = Source("recordings", find_tracks, _read_recording, f"no music of {LEAST_SECONDS:g} s with a clear pulse")
 
 
 def collect_jumps(

@@ -189,50 +189,70 @@ def shift_pitch(rows: Array, bands: int, config: PointerConfig) -> Array:
     return np.concatenate([mel[:, index], chroma, rows[:, n_mels + n_chroma :]], axis=1)
 
 
-def training_window(
-    features: Array, random: np.random.Generator, config: PointerConfig, memory_steps: int, *, augment: bool = True
-) -> Window:
-    """A window drawn at random. The truth and 15 s around it are never part of the memory's future side.
+@dataclass(frozen=True)
+class Sampling:
+    """Which windows are learned from, and how they are varied; odds are shares of the windows.
 
-    Augmented: future material as memory in half of the windows, cropped memory, pitch shift, a splice inside the
-    context in a third of them (fed-back contexts have seams), and time masks in the context.
+    The packaged network learned from windows varied so (models/log.md, "First round"); in a tenth of its training the
+    variations gave nothing that could be told (models/README.md, "What its parts give"). The single numbers were not
+    measured against others.
     """
+
+    length_power: float = 0.5  # of a track's length, by which it is drawn: long tracks repeat themselves
+    longest_seconds: float = 600.0  # of a track, that count for how often it is drawn
+    least_contexts: float = 1.5  # of a track before a window, where it is long enough
+    gap_seconds: float = 15.0  # after the truth that the memory never holds
+    future_odds: float = 0.5  # the memory also holds what comes after the gap
+    crop_odds: float = 0.4  # of windows without a future: the memory begins later than it could
+    pitch_odds: float = 0.5  # all is shifted in pitch
+    pitch_bands: int = 3  # at most, and as many semitones of the chroma
+    splice_odds: float = 0.33  # the context's older part is from elsewhere: contexts that are fed back have seams
+    splice_shares: tuple[float, float] = (0.1, 0.9)  # of the context that is from elsewhere
+    mask_odds: float = 0.3  # the context's oldest part is not heard
+    mask_share: float = 0.5  # of the context, at most
+
+
+def training_window(
+    features: Array, random: np.random.Generator, config: PointerConfig, memory_steps: int, *, sampling: Sampling
+) -> Window:
+    """A window drawn at random. The truth and the gap after it are never part of the memory."""
     total, horizon = len(features), config.horizon_steps
-    first = min(config.context_steps * 3 // 2, max(1, total - horizon - 1))
+    first = min(int(sampling.least_contexts * config.context_steps), max(1, total - horizon - 1))
     at = int(random.integers(first, max(first + 1, total - horizon)))
     low, high = max(0, at - memory_steps), at
-    gap = horizon + 15 * config.features.steps_per_second
-    with_future = augment and random.random() < 0.5 and at + gap + horizon < total
+    gap = horizon + round(sampling.gap_seconds * config.features.steps_per_second)
+    with_future = random.random() < sampling.future_odds and at + gap + horizon < total
     if with_future:
         low = max(0, at - int(random.integers(0, memory_steps // 2)) - horizon)
         high = min(total, low + memory_steps)
-    elif augment and random.random() < 0.4:
+    elif random.random() < sampling.crop_odds:
         low = int(random.integers(low, max(low + 1, at - 3 * horizon)))
     end = max(high, at + horizon)
     start = min(low, max(0, at - config.context_steps))
     rows = np.asarray(features[start:end], np.float32)
-    if augment and random.random() < 0.5:
-        rows = shift_pitch(rows, int(random.integers(-3, 4)), config)
+    if random.random() < sampling.pitch_odds:
+        rows = shift_pitch(rows, int(random.integers(-sampling.pitch_bands, sampling.pitch_bands + 1)), config)
     at, low, high = at - start, low - start, high - start
     target = rows[at : at + horizon, : config.features.n_mels].copy()
     context, context_mask = pad_front(rows[max(0, at - config.context_steps) : at], config.context_steps)
-    if augment and random.random() < 0.33:
-        context = splice_context(context, rows[:at], random)
+    if random.random() < sampling.splice_odds:
+        context = splice_context(context, rows[:at], random, sampling.splice_shares)
     valid = np.zeros(len(rows), np.float32)
     valid[low:at] = 1.0
     if with_future:
         valid[at + gap : high] = 1.0
     memory, _ = pad_front((rows * valid[:, None])[low:high], memory_steps)
     memory_mask, _ = pad_front(valid[low:high, None], memory_steps)
-    if augment and random.random() < 0.3:
-        cut = int(random.integers(0, config.context_steps // 2))
+    if random.random() < sampling.mask_odds:
+        cut = int(random.integers(0, round(sampling.mask_share * config.context_steps)))
         context[:cut], context_mask[:cut] = 0.0, 0.0
     return Window(context, context_mask, memory, memory_mask[:, 0], target)
 
 
-def splice_context(context: Array, past: Array, random: np.random.Generator) -> Array:
-    """Replace the context's older part by another place of the past: what a fed-back context looks like."""
-    cut = int(random.integers(len(context) // 10, len(context) * 9 // 10))
+def splice_context(context: Array, past: Array, random: np.random.Generator, shares: tuple[float, float]) -> Array:
+    """Replace the context's older part, so much of it, by another place of the past: as fed-back contexts look."""
+    least, most = (round(share * len(context)) for share in shares)
+    cut = int(random.integers(least, most))
     if len(past) <= cut:
         return context
     start = int(random.integers(0, len(past) - cut))
@@ -240,19 +260,20 @@ def splice_context(context: Array, past: Array, random: np.random.Generator) -> 
 
 
 def draw_windows(
-    tracks: list[Track], config: PointerConfig, memory_steps: int, seed: int, *, augment: bool = True
+    tracks: list[Track], config: PointerConfig, memory_steps: int, seed: int, *, sampling: Sampling
 ) -> Iterator[Window]:
-    """Training windows without end: tracks in proportion to the square root of their length, at most 10 min each."""
+    """Training windows without end, of tracks that are long enough."""
     random = np.random.default_rng(seed)
     arrays = [track.features for track in tracks]
     arrays = [features for features in arrays if len(features) > 3 * config.horizon_steps]
     if not arrays:
         raise DatasetError("no track is longer than 30 s: training needs 20 s of context and 10 s to predict")
-    weights = np.array([min(len(features), 6000) for features in arrays], np.float64) ** 0.5
+    longest = round(sampling.longest_seconds * config.features.steps_per_second)
+    weights = np.array([min(len(features), longest) for features in arrays], np.float64) ** sampling.length_power
     weights /= weights.sum()
     while True:
         features = arrays[random.choice(len(arrays), p=weights)]
-        yield training_window(features, random, config, memory_steps, augment=augment)
+        yield training_window(features, random, config, memory_steps, sampling=sampling)
 
 
 def validation_points(

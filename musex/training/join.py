@@ -1,7 +1,8 @@
 """Train the join head on junctions made from a folder of music."""
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from musex.metrics import area_under_curve
 from musex.seams.joins import REACH_SECONDS
 from musex.system.arrays import load_arrays, save_arrays
 from musex.training.dataset import Track, cache_file, load_tracks, split_tracks
-from musex.training.junctions import KINDS, OF_SEARCH, draw_junctions
+from musex.training.junctions import KINDS, OF_SEARCH, JunctionConfig, draw_junctions
 from musex.training.networks import keras
 from musex.training.networks.join import build_join
 from musex.training.runs import export
@@ -29,13 +30,17 @@ class JoinTrainingConfig:
     """How the join head is fitted."""
 
     tracks: int = 240
-    junctions: int = 8  # of each kind, per track
-    longest_seconds: float = 120.0
+    longest_seconds: float = 120.0  # of each track
+    real_share: float = 0.5  # of the loss: as much as all splices together
+    search_share: float = 0.25  # of the loss: the search's own splices count as much as all others
+    channels: tuple[int, ...] = (16, 24, 32, 32)  # of its convolutions
+    dropout: float = 0.3
     batch_size: int = 64
-    epochs: int = 30
-    patience: int = 4
+    epochs: int = 30  # more than the packaged head's 15
+    patience: int = 4  # epochs without a better one
     learning_rate: float = 1e-3
     seed: int = 0
+    junctions: JunctionConfig = field(default_factory=JunctionConfig)  # of each track
 
 
 def load_junctions(
@@ -47,8 +52,9 @@ def load_junctions(
 ) -> tuple[Array, Array]:
     """Windows (n, frames, n_mels) float16 and kinds (n,) of every track, cached on disk."""
     windows, kinds = [], []
+    recipe = f"{JUNCTIONS_VERSION} {config.junctions} {config.longest_seconds} {config.seed}"
+    made_by = hashlib.sha256(recipe.encode()).hexdigest()[:8]
     for number, track in enumerate(tracks):
-        made_by = f"{JUNCTIONS_VERSION}-{config.junctions}-{config.longest_seconds:g}-{config.seed}"
         file = cache_file(dataset, f"joins-{track.cache.stem}-{made_by}.npz")
         stored = load_arrays(file)
         if stored is None or stored.keys() != {"windows", "kinds"}:
@@ -90,14 +96,14 @@ def train_join(
     held_windows, held_kinds = load_junctions(held[: config.tracks // 3 + 1], dataset, config)
 
     keras.utils.set_random_seed(config.seed)
-    network = build_join(*windows.shape[1:])
+    network = build_join(*windows.shape[1:], channels=config.channels, dropout=config.dropout)
     network.compile(keras.optimizers.AdamW(config.learning_rate), keras.losses.BinaryCrossentropy(from_logits=True))
-    weights = weigh(kinds)
+    weights = weigh(kinds, config)
     network.fit(
         windows,
         (kinds == 0).astype(np.float32),
         sample_weight=weights,
-        validation_data=(held_windows, (held_kinds == 0).astype(np.float32), weigh(held_kinds)),
+        validation_data=(held_windows, (held_kinds == 0).astype(np.float32), weigh(held_kinds, config)),
         batch_size=config.batch_size,
         epochs=config.epochs,
         callbacks=[keras.callbacks.EarlyStopping(patience=config.patience, restore_best_weights=True)],
@@ -114,9 +120,9 @@ def train_join(
     return areas
 
 
-def weigh(kinds: Array) -> Array:
-    """Weights (n,) by which real junctions count as much as all splices, and the search's own as all other splices."""
+def weigh(kinds: Array, config: JoinTrainingConfig) -> Array:
+    """Weights (n,) by which each kind has its share of the loss."""
     shares = np.bincount(kinds, minlength=len(KINDS)).astype(np.float64)
-    wanted = np.full(len(KINDS), 0.25 / (len(KINDS) - 2))
-    wanted[0], wanted[OF_SEARCH] = 0.5, 0.25
+    wanted = np.full(len(KINDS), (1.0 - config.real_share - config.search_share) / (len(KINDS) - 2))
+    wanted[0], wanted[OF_SEARCH] = config.real_share, config.search_share
     return np.asarray(len(kinds) * (wanted / np.maximum(shares, 1.0))[kinds], np.float32)

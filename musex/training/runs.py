@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +56,38 @@ def save_settings(run: Path, settings: dict[str, Any]) -> None:
     save_text(json.dumps(settings, indent=1) + "\n", run / SETTINGS_FILE, force=True)
 
 
-def save_state(path: Path, variables: Sequence[Any], progress: Sequence[float]) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after some epochs."""
+
+    epochs: int = 0
+    best: float = math.inf  # error on validation
+    best_epoch: int = 0
+    seconds: float = 0.0  # of training and validation
+
+    def after(self, error: float, seconds: float) -> "Progress":
+        """Where it stands after an epoch more, which took until so many seconds."""
+        best, epoch = (error, self.epochs) if error < self.best else (self.best, self.best_epoch)
+        return Progress(self.epochs + 1, best, epoch, seconds)
+
+
+def save_state(run: Path, variables: Sequence[Any], progress: Progress) -> None:
     """Everything that going on needs: weights, optimizer, progress; raises MusexError if it cannot be written."""
-    save_arrays(_numbered(variables) | {"progress": np.array(progress)}, path)
+    save_arrays(_numbered(variables) | {"progress": np.array(astuple(progress))}, run / STATE_FILE)
 
 
 def _numbered(variables: Sequence[Any]) -> dict[str, Array]:
     return {f"arr_{number}": variable.numpy() for number, variable in enumerate(variables)}
 
 
-def load_state(path: Path, variables: Sequence[Any]) -> list[float] | None:
-    """Put a saved state into `variables`; returns its progress, None if there is no such file."""
+def load_state(run: Path, variables: Sequence[Any], network: Any) -> Progress:
+    """Put what a run has saved, if it has, into `variables`; returns where it stands.
+
+    Where the best weights of `network` are gone, the next epoch's are the best.
+    """
+    path = run / STATE_FILE
     if not path.exists():
-        return None
+        return Progress()
     state = load_arrays(path)
     pairs = _match(variables, state or {})
     if state is None or "progress" not in state or pairs is None:
@@ -75,18 +96,14 @@ def load_state(path: Path, variables: Sequence[Any]) -> list[float] | None:
         )
     for variable, value in pairs:
         variable.assign(value)
-    progress: list[float] = state["progress"].tolist()
-    return progress
+    epochs, best, best_epoch, seconds = state["progress"].tolist()
+    kept = _match(network.variables, load_arrays(run / BEST_FILE) or {}) is not None
+    return Progress(int(epochs), best if kept else math.inf, int(best_epoch), seconds)
 
 
 def save_best(run: Path, variables: Sequence[Any]) -> None:
     """Keep the weights that are the best so far; raises MusexError if they cannot be, and those before them stay."""
     save_arrays(_numbered(variables), run / BEST_FILE)
-
-
-def has_best(run: Path, variables: Sequence[Any]) -> bool:
-    """Whether the best weights are there, whole and of this network."""
-    return _match(variables, load_arrays(run / BEST_FILE) or {}) is not None
 
 
 def load_best(run: Path, variables: Sequence[Any]) -> None:

@@ -27,13 +27,12 @@ from musex.planning.material import Limits
 from musex.planning.transitions import input_width, see
 from musex.prediction.described import TRANSITION_FILE
 from musex.training.networks import keras
-from musex.training.networks.transition import HIDDEN, build_transition
+from musex.training.networks.transition import build_transition
 from musex.training.runs import export
 
 Array = np.ndarray
 
 OF_SEARCH, SAME_ROW, AT_RANDOM = range(3)  # where a jump comes from
-ROWS_OFF = (-16, -12, -8, -4, -2, -1, 0, 0, 0, 0, 1, 2, 4, 8, 12, 16)  # of jumps between places of the same row
 SOURCE_RATE = 22_050
 
 
@@ -50,6 +49,9 @@ class TransitionTrainingConfig:
     longest_seconds: float = 700.0
     covers: tuple[float, float] = (-18.0, 3.0)  # dB of the module that sounds on top
     distance: int = 20  # least steps of a jump
+    same_pattern_odds: float = 0.5  # of jumps between places of the same row: those of the same pattern
+    rows_off: tuple[int, ...] = (-16, -12, -8, -4, -2, -1, 0, 0, 0, 0, 1, 2, 4, 8, 12, 16)  # of the same jumps
+    hidden: tuple[int, ...] = (64, 48)
     batch_size: int = 1024
     epochs: int = 4  # more of them fit the modules learned from better, and others worse
     learning_rate: float = 3e-3
@@ -122,10 +124,10 @@ def _between_same_rows(
     for _ in range(config.same_rows):
         one = int(random.integers(len(score.rows)))
         pattern, row = score.patterns[one], score.rows[one]
-        others = by_pattern[pattern, row] if random.random() < 0.5 else by_row[row]
+        others = by_pattern[pattern, row] if random.random() < config.same_pattern_odds else by_row[row]
         other = int(random.choice(others))
         since = random.uniform(0.0, score.row_seconds)
-        off = int(random.choice(ROWS_OFF)) * score.row_seconds
+        off = int(random.choice(config.rows_off)) * score.row_seconds
         pairs.append((score.times[one] + since, score.times[other] + since + off))
     places = np.rint(np.array(pairs) * FEATURES.steps_per_second).astype(np.int64)
     inside = np.all((places > 0) & (places < steps), axis=1)
@@ -194,7 +196,7 @@ def train_transition(
     weighed = held_kinds == OF_SEARCH
 
     keras.utils.set_random_seed(config.seed)
-    network = build_transition(input_width(), dropout=config.dropout)
+    network = build_transition(input_width(), hidden=config.hidden, dropout=config.dropout)
     network.get_layer("scale").adapt(seen)
     rate = keras.optimizers.schedules.CosineDecay(
         config.learning_rate, max(1, config.epochs * len(seen) // config.batch_size)
@@ -221,7 +223,6 @@ def train_transition(
     report = {
         "network": "transition",
         "width": input_width(),
-        "hidden": HIDDEN,
         "recipe": asdict(config),
         "modules": {"learned from": len(learned), "held out": len(held)},
         "jumps": {"learned from": len(seen), "held out": int(weighed.sum())},

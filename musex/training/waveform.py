@@ -22,10 +22,8 @@ from musex.training.networks import keras
 from musex.training.networks.lstm import build_lstm
 from musex.training.networks.paper import build_paper
 from musex.training.runs import (
-    STATE_FILE,
     RunLog,
     export,
-    has_best,
     load_best,
     load_state,
     open_run,
@@ -39,7 +37,6 @@ logger = logging.getLogger(__name__)
 
 BUILDERS: dict[str, Callable[[WaveformConfig], Any]] = {"paper": build_paper, "lstm": build_lstm}
 SILENCE_MSE = 1.0  # what is predicted has zero mean and unit variance
-LEAST_DEVIATION = 1e-4  # of a clip's context and horizon, full scale at 1: below is silence
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,8 @@ class ReferenceConfig:
     validation_batch_size: int = 10
     learning_rate: float = 0.01
     epochs: int = 200
+    least_deviation: float = 1e-4  # of a clip's context and horizon, full scale at 1: below is silence, not the paper's
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands after some epochs."""
-
-    epochs: int = 0
-    best: float = math.inf
-    best_epoch: int = 0
-    seconds: float = 0.0  # of training and validation
 
 
 def train_reference(
@@ -98,7 +86,7 @@ def train_reference(
     # XLA compiles the unrolled units for minutes.
     task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
     task.optimizer.build(task.trainable_variables)
-    heard, examined = (np.array([load_clip(track, model) for track in tracks]) for tracks in (learned, held))
+    heard, examined = (np.array([load_clip(track, model, config) for track in tracks]) for tracks in (learned, held))
     fit(task, built, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)
     return export(built, run / f"{network}.tflite", settings)
 
@@ -120,9 +108,7 @@ def fit(
     The order of each epoch follows from the seed and its number, so that a resumed run goes on as it would have.
     """
     variables = [*task.weights, *task.optimizer.variables]
-    progress = restore(run / STATE_FILE, variables)
-    if progress.epochs and not has_best(run, network.weights):
-        progress = replace(progress, best=math.inf)  # they are gone: the next epoch's are the best
+    progress = load_state(run, variables, network)
     log = RunLog(run)
     cut = model.context_seconds
     while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
@@ -135,33 +121,22 @@ def fit(
             loss = float(task.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
         size = config.validation_batch_size
         error = float(task.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
-        seconds = progress.seconds + time.monotonic() - started
-        progress = replace(progress, epochs=epoch + 1, seconds=seconds)
         if error < progress.best:
-            progress = replace(progress, best=error, best_epoch=epoch)
-            save_best(run, network.weights)
+            save_best(run, network.variables)
+        progress = progress.after(error, progress.seconds + time.monotonic() - started)
         row = {
             "epoch": epoch,
             "loss": loss,
             "validation_loss": error,
             "silence": SILENCE_MSE,
-            "seconds": round(seconds, 1),
+            "seconds": round(progress.seconds, 1),
             "peak_memory_mb": round(peak_memory_mb()),
         }
         log.add(row)
-        save_state(run / STATE_FILE, variables, list(asdict(progress).values()))
+        save_state(run, variables, progress)
         if on_epoch:
             on_epoch(row)
-    load_best(run, network.weights)
-
-
-def restore(path: Path, variables: list[Any]) -> Progress:
-    """Put a saved state, if there is one, into `variables`; returns where it stands."""
-    saved = load_state(path, variables)
-    if saved is None:
-        return Progress()
-    epochs, best, best_epoch, seconds = saved
-    return Progress(int(epochs), best, int(best_epoch), seconds)
+    load_best(run, network.variables)
 
 
 def draw_tracks(
@@ -184,7 +159,7 @@ def draw_tracks(
         for number in np.random.default_rng(config.seed).permutation(len(side)):
             if len(usable) == count:
                 break
-            if load_clip(side[number], model) is not None:
+            if load_clip(side[number], model, config) is not None:
                 usable.append(side[number])
                 if on_track:
                     on_track(sum(map(len, drawn)) + len(usable), wanted)
@@ -204,7 +179,7 @@ def clip_file(path: Path, dataset: Path, model: WaveformConfig) -> Path:
     return cache_file(dataset, f"clip-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy")
 
 
-def load_clip(track: Track, model: WaveformConfig) -> Array | None:
+def load_clip(track: Track, model: WaveformConfig, config: ReferenceConfig) -> Array | None:
     """A track's first 30 s, (30, rate), context and horizon standardised each; None if too short, silent, unreadable.
 
     Each by itself, so that the context tells nothing of the horizon's level, and silence scores exactly 1.
@@ -221,7 +196,8 @@ def load_clip(track: Track, model: WaveformConfig) -> Array | None:
         save_array(waveform, track.cache)
     waveform = waveform[: model.clip_seconds * model.sample_rate]
     parts = np.split(waveform, [model.context_seconds * model.sample_rate])
-    if len(waveform) < model.clip_seconds * model.sample_rate or min(part.std() for part in parts) < LEAST_DEVIATION:
+    quietest = min(part.std() for part in parts)
+    if len(waveform) < model.clip_seconds * model.sample_rate or quietest < config.least_deviation:
         return None
     scaled = np.concatenate([standardise(part)[0] for part in parts])
     return scaled.reshape(model.clip_seconds, model.sample_rate)

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from musex.errors import DatasetError
-from musex.evaluation.jumps import RANDOM, evaluate_beats, evaluate_scores, share_the_same
+from musex.evaluation.jumps import MODULES, RANDOM, RECORDINGS, evaluate_jumps, share_the_same
 from musex.prediction.model import load_model
 from tests.modules import write_module
 
@@ -18,7 +18,7 @@ def test_seams_are_judged_by_the_scores_of_modules(tmp_path: Path) -> None:
     write_module(tmp_path / "song.mod", [0, 1, 0, 2, 0, 1])
     (tmp_path / "other.mod").write_bytes(b"no module")
     planners = {"musex": load_model()}
-    results = evaluate_scores(tmp_path, planners=planners, seconds=80.0, looper=False)
+    results = evaluate_jumps(tmp_path, MODULES, planners=planners, seconds=80.0, looper=False)
     assert results["songs"] == 1
     assert results["same"] == {"musex": 1.0}
     ours, random = results["jumps"]["musex"], results["jumps"][RANDOM]
@@ -29,7 +29,7 @@ def test_seams_are_judged_by_the_scores_of_modules(tmp_path: Path) -> None:
 
 def test_a_folder_without_modules_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no tracker module"):
-        evaluate_scores(tmp_path, planners={"musex": load_model()}, looper=False)
+        evaluate_jumps(tmp_path, MODULES, planners={"musex": load_model()}, looper=False)
 
 
 def test_jumps_are_the_same_where_both_places_are() -> None:
@@ -41,7 +41,7 @@ def test_jumps_are_the_same_where_both_places_are() -> None:
 def test_seams_of_recordings_are_judged_by_a_tracker(tmp_path: Path) -> None:
     (tmp_path / "groove.mp3").symlink_to(ROOT / "examples" / "groove.mp3")
     soundfile.write(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(30 * 22_050), 22_050)
-    results = evaluate_beats(tmp_path, planners={"musex": load_model()}, seconds=200.0, looper=False)
+    results = evaluate_jumps(tmp_path, RECORDINGS, planners={"musex": load_model()}, seconds=200.0, looper=False)
     assert (results["songs"], results["kind"]) == (1, "recordings")
     ours, random = results["jumps"]["musex"], results["jumps"][RANDOM]
     assert ours["count"] >= 1
@@ -50,4 +50,4 @@ def test_seams_of_recordings_are_judged_by_a_tracker(tmp_path: Path) -> None:
     assert ours["row"] == {}
     (tmp_path / "groove.mp3").unlink()
     with pytest.raises(DatasetError, match="no music of 25 s with a clear pulse"):
-        evaluate_beats(tmp_path, planners={"musex": load_model()}, looper=False)
+        evaluate_jumps(tmp_path, RECORDINGS, planners={"musex": load_model()}, looper=False)

@@ -11,7 +11,7 @@ from musex.config import FEATURES
 from musex.prediction.model import load_model
 from musex.seams.alignment import align_seam
 from musex.seams.joins import junction_window, seam_log_odds, seam_window, splice
-from musex.training.junctions import KINDS, beat_steps, best_match, draw_junctions
+from musex.training.junctions import KINDS, JunctionConfig, beat_steps, best_match, draw_junctions
 
 RATE = FEATURES.sample_rate
 
@@ -38,7 +38,7 @@ def test_the_beat_is_found(pulse: np.ndarray) -> None:
 
 def test_the_best_match_is_the_same_place_of_the_pattern(pulse: np.ndarray) -> None:
     rows = analyse_mono(pulse)[:, : FEATURES.n_mels]
-    assert (best_match(rows, 150, 25) - 150) % 20 in (0, 1, 19)
+    assert (best_match(rows, 150, JunctionConfig()) - 150) % 20 in (0, 1, 19)
 
 
 def test_a_splice_is_the_song_away_from_its_middle(pulse: np.ndarray) -> None:
@@ -52,10 +52,10 @@ def test_a_splice_is_the_song_away_from_its_middle(pulse: np.ndarray) -> None:
 
 
 def test_each_kind_is_drawn_as_often(pulse: np.ndarray) -> None:
-    drawn = list(draw_junctions(pulse, 3, seed=1))
+    drawn = list(draw_junctions(pulse, JunctionConfig(count=3), seed=1))
     counts = [sum(junction.kind == kind for junction in drawn) for kind in range(len(KINDS))]
     assert counts == [9, 3, 3, 3, 3, 3]  # real ones anywhere, and where the search's splices leave and enter
-    assert not list(draw_junctions(pulse[: 10 * RATE], 3, seed=1))  # too short
+    assert not list(draw_junctions(pulse[: 10 * RATE], JunctionConfig(count=3), seed=1))  # too short
 
 
 @pytest.mark.parametrize("name", ["waltz", "drift"])  # groove repeats itself exactly: its best splices are real
@@ -64,7 +64,7 @@ def test_the_packaged_head_tells_real_junctions_from_splices(name: str) -> None:
     assert head is not None
     song = read_song(Path(__file__).parent.parent.parent / "examples" / f"{name}.mp3")
     odds: dict[int, list[float]] = {kind: [] for kind in range(len(KINDS))}
-    for junction in draw_junctions(to_mono(song.samples, song.sample_rate), 8, seed=0):
+    for junction in draw_junctions(to_mono(song.samples, song.sample_rate), JunctionConfig(count=8), seed=0):
         odds[junction.kind].append(head.judge(junction.window))
     means = {kind: float(np.mean(values)) for kind, values in odds.items()}
     assert all(means[0] > means[kind] + 0.5 for kind in means if kind), means

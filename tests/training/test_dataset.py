@@ -1,5 +1,7 @@
 """The data set: tracks, their split by folder, and what a window of training holds."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,10 @@ import pytest
 
 from musex.config import PointerConfig
 from musex.errors import DatasetError
-from musex.training.dataset import load_tracks, past_window, split_tracks, training_window
+from musex.training.dataset import Sampling, load_tracks, past_window, split_tracks, training_window
 from tests.phrases import write_tracks
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +73,17 @@ def test_the_truth_is_not_in_the_memory() -> None:
     features[:] = np.arange(3000)[:, None]
     random = np.random.default_rng(0)
     for _ in range(200):
-        window = training_window(features, random, config, 1200, augment=True)
+        window = training_window(features, random, config, 1200, sampling=Sampling())
         first = window.target[0, 0]
         held = window.memory[window.memory_mask > 0][:, 0]
         assert not ((held >= first) & (held < first + config.horizon_steps + 150)).any()
         assert len(held) >= 200
+
+
+def test_the_packaged_network_learned_from_windows_drawn_as_by_default() -> None:
+    """Its description says so; JSON has no tuples."""
+    recipe = json.loads((ROOT / "models" / "pointer.json").read_text())["recipe"]
+    assert recipe["sampling"] == json.loads(json.dumps(asdict(Sampling())))
 
 
 def test_past_window_pads_in_front() -> None:

@@ -3,13 +3,10 @@
 import keras
 from keras import layers, ops
 
-JOIN_CHANNELS = (16, 24, 32, 32)
 STEEPNESS = 3.0  # of the change from frame to frame, beside which the log-mel itself varies widely
 
 
-def build_join(
-    frames: int, n_mels: int, channels: tuple[int, ...] = JOIN_CHANNELS, dropout: float = 0.3
-) -> keras.Model:
+def build_join(frames: int, n_mels: int, *, channels: tuple[int, ...], dropout: float) -> keras.Model:
     """Window (B, frames, n_mels) around a junction to the log-odds (B, 1) that it is real."""
     inputs = keras.Input((frames, n_mels), name="window")
     change = ops.pad(inputs[:, 1:] - inputs[:, :-1], ((0, 0), (0, 1), (0, 0)))

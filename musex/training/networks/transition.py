@@ -5,10 +5,8 @@ from keras import layers
 
 from musex.config import TRANSITION_QUESTIONS
 
-HIDDEN = (64, 48)
 
-
-def build_transition(width: int, hidden: tuple[int, ...] = HIDDEN, dropout: float = 0.1) -> keras.Model:
+def build_transition(width: int, *, hidden: tuple[int, ...], dropout: float) -> keras.Model:
     """What is seen of jumps (B, width) to the log-odds (B, 4) of each of `TRANSITION_QUESTIONS`.
 
     The first layer, `scale`, is to be adapted to the training data.

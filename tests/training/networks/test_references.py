@@ -86,7 +86,7 @@ def test_tracks_are_held_out_by_folder_and_too_short_or_silent_ones_left_out(mus
 
 def test_silence_scores_one(music: Path) -> None:
     learned, _ = draw_tracks(music, TINY, BRIEF)
-    clip = load_clip(learned[0], TINY)
+    clip = load_clip(learned[0], TINY, BRIEF)
     assert clip is not None
     assert clip.shape == (5, 1000)
     for part in (clip[:3], clip[3:]):

@@ -1,7 +1,8 @@
 """Training, export and loading, with a tiny network trained here."""
 
+import json
 import resource
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,9 @@ def test_training_leaves_a_usable_model(run: Path) -> None:
     assert len(rows) == 3
     model = load_model(run)
     assert model.config == TINY
+    recipe = json.loads((run / "pointer.json").read_text())["recipe"]
+    assert recipe == json.loads(json.dumps(asdict(BRIEF))), "whole: how windows are drawn and varied, and the loss, too"
+    assert {"splice_odds", "future_odds"} < recipe["sampling"].keys()
     features = analyse(compose(40, 9), 22_050)
     memory = model.listen(features)
     prediction = model.predict(memory, np.arange(200))

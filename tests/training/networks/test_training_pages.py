@@ -14,6 +14,7 @@ pytest.importorskip("tensorflow")
 from musex.training import train as training
 from musex.training import waveform as references
 from musex.training.join import JoinTrainingConfig
+from musex.training.junctions import JunctionConfig
 from musex.training.train import TrainingConfig
 
 NETWORK = PointerConfig(
@@ -22,7 +23,7 @@ NETWORK = PointerConfig(
 RECIPE = TrainingConfig(
     batch_size=2, steps_per_epoch=2, memory_steps=300, validation_memory_steps=400, validation_points=1
 )
-JOINS = partial(JoinTrainingConfig, tracks=3, junctions=2, longest_seconds=33.0, epochs=1)
+JOINS = partial(JoinTrainingConfig, tracks=3, junctions=JunctionConfig(count=2), longest_seconds=33.0, epochs=1)
 WAVEFORM = WaveformConfig(sample_rate=1000, context_seconds=3, horizon_seconds=2, widths=(4, 6), units=5)
 
 
