@@ -76,7 +76,7 @@ class Seam:
     enter: int  # of the source: where the span after begins ("to" in the file)
     fade: int
     correlation: float  # of both sides over the crossfade, -1 to 1
-    level_db: float  # see `musex.seams.alignment.level_error`
+    level_db: float  # see `musex.seams.measures.level_error`
     flux_percentile: float  # of the spectral flux at the seam among the song's own
     rhythm_ms: float | None  # how far the onsets of both sides lie apart; None without a pulse to tell by
     beat: float | None = None  # how likely it goes on at the same place between beats, 0 to 1; None where none can tell

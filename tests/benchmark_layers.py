@@ -11,13 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from musex.analysis.percussion import percussion_of
 from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.extension import extend
 from musex.metrics import area_under_curve
-from musex.planning.layers import exchange, percussion
 from musex.plans import Plan
 from musex.prediction.model import load_model
+from musex.rendering.swaps import exchange
 from musex.seams.joins import REACH_SECONDS, junction_window, whole_window
 from tests.songs import examine_songs, song_arguments
 
@@ -67,7 +68,7 @@ def examine(song: Song) -> tuple[list[float], np.ndarray, np.ndarray]:
         )
         for output in (layered, plain)
     ]
-    parts = percussion(song)
+    parts = percussion_of(song)
     same = [
         np.abs(exchange(parts, replace(swap, enter=swap.leave), -swap.fade // 2, swap.frames)).max()
         for swap in layered.plan.swaps

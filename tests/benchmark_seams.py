@@ -17,8 +17,8 @@ from musex.evaluation.seam_classifier import looper_seams
 from musex.planning.planner import plan_song
 from musex.plans import Seam
 from musex.prediction.model import load_model
-from musex.seams.alignment import level_error, level_step
 from musex.seams.bounds import BOUNDS, exceeded
+from musex.seams.measures import level_error, level_step
 from tests.songs import add_looper, examine_songs, song_arguments
 
 LENGTHS = (30.0, math.inf)  # of the songs, seconds

@@ -7,12 +7,12 @@ from musex.config import FEATURES, FeatureConfig
 
 Array = np.ndarray
 
-SECTION_STEPS = 80  # compared on both sides of a section's beginning, …
-BAR_STEPS = 15  # … and of a bar's
+SECTION_STEPS = 80  # compared on both sides of a section's beginning
+BAR_STEPS = 15  # compared on both sides of a bar's beginning
 BAR_SHARE = 0.7  # of a bar's beginning, where a section's counts 1
-WINDOW_STEPS = 40  # of the ending, compared with all of the song …
-WINDOW_HOP = 5  # … every so many steps, …
-WINDOW_BLOCKS = 8  # … as so many means
+WINDOW_STEPS = 40  # of the ending that are compared with all of the song
+WINDOW_HOP = 5  # steps from one such window to the next
+WINDOW_BLOCKS = 8  # means that stand for a window
 STRANGE = 2.0  # deviations from the song's median beyond which a window is unlike all others
 REFERENCES = 400  # windows of the song from which that is known
 

@@ -45,39 +45,17 @@ class CostToGo:
             material: what may be heard; staying never leads through what is avoided.
             debt: steps to pay at the start, negative if the output is shorter than the song.
             may_overrun: whether a negative debt is as good as none (the output is cut, not ended).
-            slack: steps by which the ending may come late or early, …
-            off_time: … and what each of them costs.
+            slack: steps by which the ending may come late, and early.
+            off_time: what each of these costs.
         """
-        steps = jumps.steps
-        self.cell_steps = cell_steps(steps)
-        self.cells = -(-steps // self.cell_steps)
-        self.start = material.start
-        avoided = [start for start, _ in material.avoided]
-        margin = int(np.clip(steps, 120, 600))
-        most = max(margin, TABLE_ENTRIES // (self.cells + 1) - 2 * margin)
-        self.low = min([0, *(start - material.stop for start in avoided)]) if may_overrun else min(debt, 0) - margin
-        self.below = np.float32(0.0 if may_overrun else np.inf)
-        self.high = min(max(debt, 0), max(steps, 3 * margin), most) + margin
+        self.cell_steps = cell_steps(jumps.steps)
+        self.cells = -(-jumps.steps // self.cell_steps)
+        self.start, self.may_overrun = material.start, may_overrun
         self._keep_best(jumps, costs, limits)
-        self.stretch = min(limits.distance, max(1, (1 << 20) // self.jump_costs.size))
-        columns = self.high - self.low + 1
-        self.padded = np.full((self.cells + 1, columns + 2 * self.stretch), np.inf, np.float32)
-        self.padded[:, : self.stretch] = self.below
-        self.table = self.padded[:, self.stretch : -self.stretch]  # (cells, debts)
-        borders = [0, *(start // self.cell_steps + 1 for start in avoided), self.cells + 1]
-        self.segments = [slice(*pair) for pair in pairwise(borders)]  # cells that staying may lead through
-        for off in range(-slack[0], slack[1] + 1):
-            if self.low <= off <= self.high:
-                self.table[self.segments[-1], off - self.low] = off_time * abs(off)
-        if may_overrun:  # what is left of the output ends before what is avoided
-            for segment, start in zip(self.segments, avoided, strict=False):
-                self.table[segment, : max(0, start - material.stop - self.low)] = 0.0
-            self.table[self.segments[-1], : -self.low] = 0.0
-        for _ in range(2 + 2 * len(avoided)):
-            for first in range(1, self.high + 1, self.stretch):
-                self._improve(first, min(first + self.stretch, self.high + 1))
-            for last in range(0 if avoided else -1, self.low - 1, -self.stretch):
-                self._improve(max(last - self.stretch + 1, self.low), last + 1)
+        self._make_room(jumps.steps, limits, material, debt)
+        self._end(material, slack, off_time)
+        for _ in range(2 + 2 * len(material.avoided)):
+            self._improve_all(last=0 if material.avoided else -1)
 
     def _keep_best(self, jumps: Jumps, costs: Array, limits: Limits) -> None:
         """Keep the best jumps of each kind that leave within each cell: (cells, jumps) arrays."""
@@ -100,6 +78,39 @@ class CostToGo:
         self.jump_costs, self.jump_distances, self.jump_landings = (
             np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True)
         )
+
+    def _make_room(self, steps: int, limits: Limits, material: Material, debt: int) -> None:
+        """An empty table, (cells, debts from `low` to `high`), padded on both sides by the debts improved at once."""
+        margin = int(np.clip(steps, 120, 600))
+        most = max(margin, TABLE_ENTRIES // (self.cells + 1) - 2 * margin)
+        before = [0, *(start - material.stop for start, _ in material.avoided)]
+        self.low = min(before) if self.may_overrun else min(debt, 0) - margin
+        self.high = min(max(debt, 0), max(steps, 3 * margin), most) + margin
+        self.below = np.float32(0.0 if self.may_overrun else np.inf)
+        self.stretch = min(limits.distance, max(1, (1 << 20) // self.jump_costs.size))
+        columns = self.high - self.low + 1
+        self.padded = np.full((self.cells + 1, columns + 2 * self.stretch), np.inf, np.float32)
+        self.padded[:, : self.stretch] = self.below
+        self.table = self.padded[:, self.stretch : -self.stretch]
+        borders = [0, *(start // self.cell_steps + 1 for start, _ in material.avoided), self.cells + 1]
+        self.segments = [slice(*pair) for pair in pairwise(borders)]  # cells that staying may lead through
+
+    def _end(self, material: Material, slack: tuple[int, int], off_time: float) -> None:
+        """Write down where an output may end, and what that costs."""
+        for off in range(-slack[0], slack[1] + 1):
+            if self.low <= off <= self.high:
+                self.table[self.segments[-1], off - self.low] = off_time * abs(off)
+        if self.may_overrun:  # what is left of the output ends before what is avoided
+            for segment, (start, _) in zip(self.segments, material.avoided, strict=False):
+                self.table[segment, : max(0, start - material.stop - self.low)] = 0.0
+            self.table[self.segments[-1], : -self.low] = 0.0
+
+    def _improve_all(self, *, last: int) -> None:
+        """Improve the columns of all debts above zero, and downwards from `last`."""
+        for first in range(1, self.high + 1, self.stretch):
+            self._improve(first, min(first + self.stretch, self.high + 1))
+        for stop in range(last, self.low - 1, -self.stretch):
+            self._improve(max(stop - self.stretch + 1, self.low), stop + 1)
 
     def _cell(self, positions: Array) -> Array:
         return np.asarray(np.minimum(-(-positions // self.cell_steps), self.cells))

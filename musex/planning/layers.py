@@ -1,31 +1,26 @@
 """Layers: where the song is heard again, its percussive part may come from another place with the same rhythm.
 
-The song is split by median filtering of its spectrogram (Fitzgerald, "Harmonic/percussive separation using median
-filtering", 2010). An output with layers is the song's path plus, in each *swap*, the percussive part of another place
-less that of the place itself: with both places the same it is the song, bit for bit.
+An output with layers is the song's path plus, in each *swap*, the percussive part of another place less that of the
+place itself: with both places the same it is the song, bit for bit.
 """
 
-import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from musex.analysis.correlation import sliding_products
 from musex.analysis.features import mix_down
+from musex.analysis.percussion import percussion_of
 from musex.audio.song import Song
 from musex.plans import Plan, Swap
-from musex.system.caches import place_caches
 
 Array = np.ndarray
 
-N_FFT, HOP_LENGTH, KERNEL = 2048, 1024, 17  # of the separation, at any sample rate
-BLOCK_FRAMES = 1500  # of the spectrogram that are separated at a time …
-MARGIN_FRAMES = KERNEL + 2  # … and this many beside them, so that blocks join as if they were one
-
 
 @dataclass(frozen=True)
-class LayerConfig:
-    """When percussion is exchanged, and for what."""
+class SwapConfig:
+    """When percussion is exchanged, and for what; by choice, and by ear of what examples/measured.md tells."""
 
     crowded: float = 4.0  # "auto" exchanges where the output is this many times as long as the song
     piece_seconds: float = 6.0  # of percussion that are exchanged together, about
@@ -40,43 +35,17 @@ class LayerConfig:
     noise: float = 0.03  # of the seed, as correlation
     lead_seconds: float = 0.004  # by which an exchange is over before the attack it makes room for
     fade_seconds: float = 0.012
+    envelope_rate: int = 200  # Hz, at which rhythms are compared
+    smoothing: int = 7  # of those, to which attacks are widened
+    fine_rate: int = 2000  # Hz, at which a place is then aligned
+    fine_reach: int = 20  # of those, by which it may move for that
+    tried: int = 3  # places that are aligned for one piece
 
 
-LAYERS = LayerConfig()
-ENVELOPE_RATE = 200  # Hz: rhythms are compared so finely, …
-SMOOTH = 7  # … attacks widened to so many of these, …
-FINE_RATE = 2000  # … and then aligned so
-_separated: "weakref.WeakKeyDictionary[Song, Array]" = weakref.WeakKeyDictionary()
+SWAPS = SwapConfig()
 
 
-def separate(samples: Array) -> Array:
-    """The percussive part of samples (frames, channels), float32; what is left of them is the harmonic part."""
-    place_caches()
-    from librosa import istft, stft
-    from librosa.decompose import hpss
-
-    frames = len(samples)
-    percussive = np.zeros(samples.shape, np.float32)
-    size, margin = BLOCK_FRAMES * HOP_LENGTH, MARGIN_FRAMES * HOP_LENGTH
-    for start in range(0, frames, size):
-        first, last = max(0, start - margin), min(frames, start + size + margin)
-        part = samples[first:last].T
-        spectra = stft(np.ascontiguousarray(part), n_fft=N_FFT, hop_length=HOP_LENGTH)
-        _, mask = hpss(np.abs(spectra).mean(axis=0), kernel_size=KERNEL, mask=True)
-        sound = istft(spectra * mask, hop_length=HOP_LENGTH, n_fft=N_FFT, length=last - first)
-        stop = min(frames, start + size)
-        percussive[start:stop] = sound.T[start - first : stop - first]
-    return percussive
-
-
-def percussion(song: Song) -> Array:
-    """The percussive part of a song, (frames, channels), kept as long as the song is."""
-    if song not in _separated:
-        _separated[song] = separate(song.samples)
-    return _separated[song]
-
-
-def plan_swaps(plan: Plan, song: Song, *, always: bool, seed: int, config: LayerConfig = LAYERS) -> tuple[Swap, ...]:
+def plan_swaps(plan: Plan, song: Song, *, always: bool, seed: int, config: SwapConfig = SWAPS) -> tuple[Swap, ...]:
     """Exchange percussion in what a plan plays again.
 
     Args:
@@ -95,11 +64,11 @@ def plan_swaps(plan: Plan, song: Song, *, always: bool, seed: int, config: Layer
 class _Planner:
     """Finds places of the same rhythm in a song's percussion."""
 
-    def __init__(self, song: Song, config: LayerConfig, seed: int) -> None:
+    def __init__(self, song: Song, config: SwapConfig, seed: int) -> None:
         self.song, self.config, self.rate = song, config, song.sample_rate
-        self.percussive = percussion(song)
+        self.percussive = percussion_of(song)
         self.mono = mix_down(self.percussive)
-        self.rises = self._rises(ENVELOPE_RATE)
+        self.rises = self._rises(config.envelope_rate)
         power = np.square(self.mono, dtype=np.float64)
         self.energy = np.concatenate([[0.0], np.cumsum(power)])
         whole = np.square(song.samples, dtype=np.float64).mean(axis=1)
@@ -115,7 +84,7 @@ class _Planner:
         lengths = np.diff(bounds, append=len(self.mono))
         levels = 0.5 * np.log10(np.add.reduceat(np.square(self.mono), bounds) / lengths + 1e-8)
         rises = np.maximum(np.diff(levels, prepend=levels[:1]), 0.0)
-        return np.asarray(np.convolve(rises, np.hanning(SMOOTH + 2)[1:-1], mode="same"), np.float32)
+        return np.asarray(np.convolve(rises, np.hanning(self.config.smoothing + 2)[1:-1], mode="same"), np.float32)
 
     def swaps(self, plan: Plan) -> Iterator[Swap]:
         """A swap for each piece that was heard before, where there is a place for it."""
@@ -150,7 +119,7 @@ class _Planner:
 
     def _before_attack(self, place: int) -> int:
         """Just before the strongest attack near a place."""
-        reach, hop = self.config.slide_seconds, self.rate / ENVELOPE_RATE
+        reach, hop = self.config.slide_seconds, self.rate / self.config.envelope_rate
         first = max(0, int((place - reach * self.rate) / hop))
         near = self.rises[first : int((place + reach * self.rate) / hop)]
         return round((first + int(near.argmax())) * hop - self.config.lead_seconds * self.rate)
@@ -160,7 +129,7 @@ class _Planner:
 
     def _partner(self, source: int, frames: int) -> int | None:
         """Where percussion of the same rhythm as that of a piece begins; None if it is found nowhere."""
-        config, hop = self.config, self.rate / ENVELOPE_RATE
+        config, hop = self.config, self.rate / self.config.envelope_rate
         own = float(self._level(self.energy, source, frames))
         if own < float(self._level(self.whole_energy, source, frames)) - config.audible_db:
             return None
@@ -178,7 +147,7 @@ class _Planner:
         key = source // self.rate
         worn = np.array([self.uses.get((key, int(starts[place]) // self.rate), 0) for place in places])
         scores = likeness[places] - config.worn * worn + config.noise * self.random.gumbel(size=len(places))
-        for number in np.argsort(-scores)[:3]:
+        for number in np.argsort(-scores)[: config.tried]:
             enter = self._align(source, int(starts[places[number]]), frames)
             if enter is not None and self._fits(source, enter, frames):
                 cell = key, enter // self.rate
@@ -188,7 +157,7 @@ class _Planner:
 
     def _align(self, source: int, enter: int, frames: int) -> int | None:
         """The same place to a fraction of a millisecond; None at the song's ends."""
-        hop, reach = self.rate // FINE_RATE, 20
+        hop, reach = self.rate // self.config.fine_rate, self.config.fine_reach
         if enter < reach * hop or enter + frames + reach * hop > len(self.mono):
             return None
         count = frames // hop
@@ -209,37 +178,9 @@ class _Planner:
 def correlations(values: Array, pattern: Array) -> Array:
     """Pearson's correlation of a pattern with every stretch of values: (len(values) − len(pattern) + 1,)."""
     count = len(pattern)
-    size = 1 << (len(values) + count - 1).bit_length()
     centred = pattern - pattern.mean()
-    products = np.fft.irfft(np.fft.rfft(values, size) * np.conj(np.fft.rfft(centred, size)), size)
-    products = products[: len(values) - count + 1]
+    products = sliding_products(values, centred)
     sums, squares = (np.concatenate([[0.0], np.cumsum(np.power(values, n, dtype=np.float64))]) for n in (1, 2))
     totals, powers = sums[count:] - sums[:-count], squares[count:] - squares[:-count]
     deviations = np.sqrt(np.maximum(powers - totals**2 / count, 1e-12))
     return np.asarray(products / (deviations * max(float(np.linalg.norm(centred)), 1e-6)), np.float32)
-
-
-def with_swaps(blocks: Iterable[Array], plan: Plan, song: Song) -> Iterator[Array]:
-    """The blocks of a plan's output with its swaps made."""
-    percussive, at, waiting = percussion(song), 0, list(plan.swaps)
-    for block in blocks:
-        for swap in waiting:
-            half = swap.fade // 2
-            first, last = max(at, swap.at - half), min(at + len(block), swap.at + swap.frames + half)
-            if first >= at + len(block):
-                break
-            if first < last:
-                change = exchange(percussive, swap, first - swap.at, last - swap.at)
-                block[first - at : last - at] += change
-        at += len(block)
-        waiting = [swap for swap in waiting if swap.at + swap.frames + swap.fade > at]
-        yield block
-
-
-def exchange(percussive: Array, swap: Swap, start: int, stop: int) -> Array:
-    """What a swap adds to its samples `start` to `stop`, counted from its own beginning: (stop − start, channels)."""
-    places = np.arange(start, stop)
-    shares = np.minimum(places + 0.5, swap.frames - places - 0.5) / swap.fade + 0.5
-    shares = np.sin(0.5 * np.pi * np.clip(shares, 0.0, 1.0)) ** 2
-    other, own = (percussive[begin + start : begin + stop] for begin in (swap.enter, swap.leave))
-    return np.asarray((other - own) * shares[:, None], np.float32)

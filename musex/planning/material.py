@@ -14,13 +14,13 @@ from musex.settings import Settings
 
 Array = np.ndarray
 
-CELL_STEPS = 5  # the cost-to-go table knows positions to this many steps, …
-MOST_CELLS = 720  # … or to as many as make the song this many
+CELL_STEPS = 5  # that the cost-to-go takes as one, in all but long songs
+MOST_CELLS = 720  # of that table: longer songs have longer cells
 NEAR_EDGE = 20  # steps: what is avoided nearer to the song's start or end takes all of that
 SILENCE_DB = (-60.0, -95.0)  # below the loudest step, and at all: no sound of the music
-REST_STEPS = 30  # silence that may be a rest of the music; more of it is none of it, …
-TAIL_STEPS = 20  # … but so much after the last sound, …
-LEAD_STEPS = 5  # … and before the first
+REST_STEPS = 30  # of silence that may be a rest of the music: more of it is none of it
+TAIL_STEPS = 20  # of silence after the last sound that belong to the music
+LEAD_STEPS = 5  # of silence before the first sound that belong to the music
 
 
 @dataclass(frozen=True)
@@ -199,16 +199,21 @@ def limits_ladder(region: Region, material: Material) -> Iterator[Limits]:
     start, stop = material.start, material.stop
     sounding, ending = max(start, region.start), min(stop, region.stop)
     body_start, body_stop = max(start, region.body_start), min(stop, region.body_stop)
-    if body_stop - body_start >= 300:
-        last = min(body_stop, stop - 20)
-        yield Limits(max(start + 20, sounding + 10, body_start + 20), max(start + 10, body_start), last, 40, 40, 12)
-    if stop - start >= 150:
+    if body_stop - body_start >= 300:  # within the body, 4 s apart
+        yield Limits(
+            first_leave=max(start + 20, sounding + 10, body_start + 20),
+            first_enter=max(start + 10, body_start),
+            last=min(body_stop, stop - 20),
+            distance=40,
+            gap=40,
+            partners=12,
+        )
+    if stop - start >= 150:  # 2 s apart, into the outro as well, and then into the intro
         last = min(ending, stop - 10)
-        yield Limits(max(sounding, body_start) + 10, max(sounding, body_start) + 10, last, 20, 20, 24)
-        if body_start > sounding:
-            yield Limits(sounding + 10, sounding + 10, last, 20, 20, 24)
-    yield Limits(start + 10, start + 10, stop - 10, 8, 10, 64)
-    yield Limits(start + 5, start + 5, stop - 5, 3, 5, 128)
+        for first in dict.fromkeys((max(sounding, body_start) + 10, sounding + 10)):
+            yield Limits(first, first, last, distance=20, gap=20, partners=24)
+    for edge, distance, gap, partners in ((10, 8, 10, 64), (5, 3, 5, 128)):  # anywhere
+        yield Limits(start + edge, start + edge, stop - edge, distance=distance, gap=gap, partners=partners)
 
 
 def quiet_tail(mono: Array, config: FeatureConfig = FEATURES) -> float:

@@ -11,7 +11,7 @@ from musex.planning.course import LEAST_PULSE, ModelLike, tell_kept
 from musex.planning.transitions import see
 from musex.plans import Plan, Seam
 from musex.prediction.transition_head import TransitionHead
-from musex.seams.alignment import FluxReference, measure_seam
+from musex.seams.measures import FluxReference, measure_seam
 
 Array = np.ndarray
 

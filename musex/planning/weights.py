@@ -7,8 +7,8 @@ import numpy as np
 
 from musex.config import FEATURES
 from musex.planning.jumps import Jumps
-from musex.seams.alignment import beyond_own
 from musex.seams.finder import SEAM_PRICES, SeamPrices
+from musex.seams.measures import beyond_own
 
 Array = np.ndarray
 
@@ -17,50 +17,71 @@ HEARD_STEPS = 100  # what it costs to hear a horizon is told for so many steps, 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What the search weighs; costs are without unit, a plain good jump costs about 1."""
+    """What the search weighs; costs are without unit, a plain good jump costs about 1 before `jump` is added.
 
-    tolerance_seconds: float = 0.09  # of the output's duration
-    ring_seconds: float = 2.0  # of the song's last ring that may be cut off for an exact duration, …
-    rest_seconds: tuple[float, float] = (0.5, 2.0)  # … silence that may follow it instead: this, or up to that where …
-    rest_share: float = 0.02  # … so much of the duration is more, …
-    off_time: float = 2.0  # … and what a second of either costs: less than a broken bar
-    jump: float = 4.5  # any jump: spans of a few seconds, one after another, are restless (models/log.md) …
-    jump_in_brief: float = 30.0  # … and so much more in a song of no length: 95 s of a sting have 6 seams (4: 11) …
-    brief_song_seconds: float = 60.0  # … fading until it lasts so long: to be heard again and again, it is cut seldom
-    urge: float = 0.0  # taken off a jump when it is weighed against staying
-    form: float = 1.2  # entering where nothing begins, rather than at a section's beginning
-    # Each nat by which the transition head doubts that a jump keeps the beat, the bar, the row, and is written, …
+    Each line says what its number was measured on; the tables stand in models/log.md under the title named. "By choice"
+    is what was set when it was written, and never measured by itself.
+    """
+
+    # How exact an output is, and what takes up what jumps cannot.
+    tolerance_seconds: float = 0.09  # of the duration; by choice, so that loops keep to ±0.1 s
+    ring_seconds: float = 2.0  # of the last ring that may be cut off; by choice
+    rest_seconds: tuple[float, float] = (
+        0.5,
+        2.0,
+    )  # of silence that may follow, always and at most; the same
+    rest_share: float = 0.02  # of the duration that silence may last between those; the same
+    off_time: float = 2.0  # each second of either, less than a broken bar; groove and waltz, "What keeps the row"
+
+    # Any jump, and where it leads.
+    jump: float = 4.5  # any jump, against restlessness; 26 modules held out, "Seeds that differ"
+    jump_in_brief: float = 30.0  # added in a song of no length; a sting of 19 s, "One beat off"
+    brief_song_seconds: float = 60.0  # length of a song from which nothing is added; the same
+    urge: float = 0.0  # taken off a jump when it is weighed against staying; `at` a novelty, and `musex play`
+    form: float = 1.2  # entering where nothing begins, without a transition head; tests/benchmark_form.py
+    likeness: float = 6.0  # times how unlike both sides sound, without a transition head; by choice
+    # Each nat by which the transition head doubts that a jump keeps the beat, the bar, the row, and is written so:
+    # 7 modules held out, "What keeps the row"; where a mood is asked for, "Moods since jumps keep rows".
     transition: tuple[float, float, float, float] = (1.0, 1.0, 4.0, 2.0)
-    transition_in_mood: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 0.5)  # … where a mood is asked for, …
-    transition_scale: float = 2.0  # … all of them times this; 1 and 3 kept as many bars on nine validation modules
-    likeness: float = 6.0  # times how unlike both sides sound; only where there is no transition head
-    back: float = 2.0  # hearing again what was heard just now …
-    back_seconds: float = 40.0  # … fading with how long ago
-    pointer: float = 1.0  # a horizon that the pointer does not expect at all
-    pointer_cap: float = 8.0  # nats below the best place that count as not at all
-    heard: float = 0.6  # a horizon that was heard just before, once
-    heard_again: float = 16.0  # and what is above half of that: more than once …
-    heard_again_in_mood: float = 2.0  # … where a mood is asked for, whose places may be few
-    heard_seconds: float = 40.0  # fading with how long ago
-    mood: float = 20.0  # a horizon of one deviation from the mood asked for, where that changes (models/log.md) …
-    steady_mood: float = 7.0  # … and where it is one throughout, which may be had with fewer jumps
-    brief: float = 1.0  # a jump right at the start, or to right before the ending …
-    brief_seconds: float = 8.0  # … fading until this far from it (a sixth of a song at most)
-    first_jump_seconds: float = 0.0  # no jump before the song has been played so far
-    soon: float = 1.0  # a jump right after another …
-    soon_seconds: float = 8.0  # … fading until this long after it
-    reuse: float = 0.7  # each use of a jump (or one beside it) before
-    most_uses: int = 4
-    beside_steps: int = 10  # jumps this near, of about the same distance, count as the same
-    unlike: float = 1.0  # a jump (or one beside it) of a plan that this one shall be unlike
-    forbidden: float = 50.0  # finite: taken where nothing else reaches the end
+    transition_in_mood: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 0.5)
+    transition_scale: float = 2.0  # all four times this; 1 and 3 kept as many bars of 9 modules held out
+    back: float = 2.0  # hearing again what was heard just now; by choice
+    back_seconds: float = 40.0  # after which a third of that is left; by choice
+    pointer: float = 1.0  # a horizon that the pointer does not expect at all; by choice
+    pointer_cap: float = 8.0  # nats below the best place that count as not at all; by choice
+
+    # What was heard lately, and moods.
+    heard: float = 0.6  # a horizon that was heard just before, once; by choice
+    heard_again: float = 16.0  # what is above half of that, more than once; tests/benchmark_repetition.py
+    heard_again_in_mood: float = 2.0  # the same where a mood is asked for, whose places may be few; "Moods"
+    heard_seconds: float = 40.0  # after which a third of what was heard is left; by choice
+    mood: float = 20.0  # a horizon of one deviation from a mood that changes; as `steady_mood`
+    steady_mood: float = 7.0  # a horizon of one deviation from one mood throughout; 8 songs, "Moods with fewer jumps"
+
+    # When jumps come.
+    brief: float = 1.0  # a jump right at the start, or to right before the ending; by choice
+    brief_seconds: float = 8.0  # from there after which nothing is added, a sixth of a song at most; by choice
+    first_jump_seconds: float = 0.0  # no jump before the song has been played so far; evaluation's hidden endings
+    soon: float = 1.0  # a jump right after another; by choice
+    soon_seconds: float = 8.0  # after another from which nothing is added; by choice
+
+    # Jumps that were taken before.
+    reuse: float = 0.7  # each use of a jump (or one beside it) before; tests/benchmark_repetition.py
+    most_uses: int = 4  # of a jump; more gained nothing in 3 modules held out, "A cost of each jump"
+    beside_steps: int = 10  # jumps this near, of about the same distance, count as the same; by choice
+    unlike: float = 1.0  # a jump (or one beside it) of a plan that this one shall be unlike; by choice
+    forbidden: float = 50.0  # a jump used too often; finite: taken where nothing else reaches the end
+
+    # Seams.
     seam: SeamPrices = SEAM_PRICES  # how badly a seam joins; what a bound exceeded costs is taken for jumps, too
-    tries: int = 3  # plans made, each shunning the seams beyond their bounds of those before, until there is none
-    expected_seam: float = 0.4  # all of these but the level step, before the seam is aligned
-    alignments: int = 16  # tried for one decision
-    noise: float = 0.3  # scale of the seed's Gumbel noise on each jump, …
-    noise_alike: float = 1.0  # … and on all that leave nearby, and all that lead about as far: else seeds differ little
-    alike_steps: tuple[int, int] = (40, 4)  # what counts as near, and as about as far
+    tries: int = 3  # plans made, each without seams beyond bounds of those before; 7 modules, "What keeps the row"
+    expected_seam: float = 0.4  # all of a seam's prices but the level's, before it is aligned; by choice
+    alignments: int = 16  # tried for one decision; 24 validation songs, "What a seam beyond its bounds costs"
+
+    # The seed.
+    noise: float = 0.3  # scale of the Gumbel noise on each jump; 7 modules held out, "What keeps the row"
+    noise_alike: float = 1.0  # scale of the noise that jumps beside each other share; 8 songs, "Seeds that differ"
+    alike_steps: tuple[int, int] = (40, 4)  # within which jumps leave, and distances differ, for that; the same
 
     @property
     def in_mood(self) -> "SearchConfig":

@@ -7,8 +7,8 @@ import numpy as np
 
 from musex.audio.song import Song
 from musex.errors import MusexError
-from musex.planning.layers import with_swaps
 from musex.plans import Beginning, Part, Plan
+from musex.rendering.swaps import with_swaps
 from musex.seams.crossfade import crossfade
 
 Array = np.ndarray

@@ -6,10 +6,11 @@ import numpy as np
 
 from musex.plans import Seam
 from musex.prediction.join_head import JoinHead
-from musex.seams.alignment import FluxReference, align_seam, fade_over
+from musex.seams.alignment import align_seam
 from musex.seams.bounds import exceeded
 from musex.seams.fades import longest_fade, possible_fades
 from musex.seams.joins import seam_log_odds
+from musex.seams.measures import FluxReference, fade_over
 
 Array = np.ndarray
 

@@ -13,9 +13,10 @@ from musex.analysis.song_analysis import analyse_signal
 from musex.config import FEATURES, FeatureConfig
 from musex.planning.jumps import find_jumps
 from musex.planning.material import find_material, find_region, limits_ladder
-from musex.seams.alignment import FluxReference, align_seam, fade_over
+from musex.seams.alignment import align_seam
 from musex.seams.fades import FADES
 from musex.seams.joins import REACH_SECONDS, junction_window, seam_window
+from musex.seams.measures import FluxReference, fade_over
 from musex.settings import Settings
 
 Array = np.ndarray

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 import musex
+from musex.analysis.percussion import percussion_of, separate
 from musex.errors import MusexError
-from musex.planning.layers import correlations, exchange, percussion, plan_swaps, separate
+from musex.planning.layers import correlations, plan_swaps
 from musex.planning.planner import describe_song
 from musex.plans import Plan, PlanModel, Seam, Span, Swap, read_plan
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.rendering.streaming import stream_song
+from musex.rendering.swaps import exchange
 from musex.settings import Settings
 
 RATE = 22_050
@@ -50,13 +52,13 @@ def test_hits_go_to_one_part_and_the_chord_to_the_other(song: musex.Song) -> Non
 
 def test_long_songs_are_separated_as_short_ones_are(song: musex.Song, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = separate(song.samples)
-    monkeypatch.setattr("musex.planning.layers.BLOCK_FRAMES", 100)
+    monkeypatch.setattr("musex.analysis.percussion.BLOCK_FRAMES", 100)
     np.testing.assert_allclose(separate(song.samples), whole, atol=1e-4)
 
 
 def test_equal_paths_are_the_song_itself(song: musex.Song) -> None:
     swap = Swap(RATE, 4 * RATE, RATE, RATE, 264)
-    assert not exchange(percussion(song), swap, -132, swap.frames + 132).any()
+    assert not exchange(percussion_of(song), swap, -132, swap.frames + 132).any()
 
 
 @pytest.mark.parametrize("where", [0, 500, 4000])

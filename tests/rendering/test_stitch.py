@@ -12,8 +12,9 @@ from musex.errors import MusexError
 from musex.planning.planner import describe_song
 from musex.plans import Plan, PlanModel, Seam, Span
 from musex.rendering.stitch import render
-from musex.seams.alignment import align_seam, level_error, level_step, onset_strength
+from musex.seams.alignment import align_seam
 from musex.seams.crossfade import crossfade
+from musex.seams.measures import level_error, level_step, onset_strength
 from musex.settings import Ending, Settings
 
 NOBODY = PlanModel("", "")
