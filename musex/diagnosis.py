@@ -26,8 +26,8 @@ from musex.system.caches import place_caches
 from musex.system.side_files import temporary_folder
 
 PACKAGES = ("numpy", "soundfile", "soxr", "librosa", "pydub", "ai-edge-litert", "imageio-ffmpeg", "tensorflow")
-SECONDS = 20.0
-SAMPLE_RATE = 44_100
+SECONDS = 20.0  # of the song that is extended as a trial
+SAMPLE_RATE = 44_100  # of the same
 
 
 @dataclass(frozen=True)

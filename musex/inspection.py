@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musex.analysis import beatnet
+from musex.analysis.moods import MAJOR, MINOR
 from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.inputs import song_of
 from musex.audio.reading import read_song
@@ -24,11 +25,8 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-# How well each pitch class fits a key on C (Krumhansl, Cognitive Foundations of Musical Pitch, 1990).
-MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-SECTION_SECONDS = 20.0  # about as long as a section is, …
-SHORTEST_SECTION_SECONDS = 4.0  # … and never shorter than this
+SECTION_SECONDS = 20.0  # that a section usually lasts: how many are looked for in a song follows from it
+SHORTEST_SECTION_SECONDS = 4.0  # from one section's beginning to the next: two bars at a usual tempo
 GOOD_JUMP = 0.5  # of what lies between two random places: a jump that few will hear
 
 

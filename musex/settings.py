@@ -61,8 +61,8 @@ class Settings(Named):
         seed: Fixes everything drawn at random: varies the choice among jumps that are about as good.
         ending: "outro" for the song's own ending, "fade" or "cut" at the duration, "loop" to run into the
             output's own beginning, which is then the loop's first sample rather than the song's.
-        keep_from: Seconds of the song; jumps neither leave nor enter before …
-        keep_to: … nor after this; without them wherever the song is usable.
+        keep_from: Seconds of the song before which jumps neither leave nor enter; without it wherever it is usable.
+        keep_to: Seconds of the song after which they do not; without it wherever it is usable.
         avoid: Stretches of the song that are never heard.
         novelty: 0 as the song goes, with few jumps, to 1, with many.
         mood: "calm", "bright", "intense" or "dark": which places of the song are played more.

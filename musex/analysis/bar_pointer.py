@@ -19,24 +19,29 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class BarPointerConfig:
-    """Prices are in nats, in units of what the activations' log-odds say of one beat."""
+    """Prices are in nats, in units of what the activations' log-odds say of one beat.
+
+    Tried on songs whose tempo is known (models/log.md, "Beats") and on pulses with noise, gaps and wrong peaks
+    (tests/analysis/test_bar_pointer.py).
+    """
 
     slowest: float = 50.0  # beats a minute
     fastest: float = 220.0
     change: float = 0.5  # price of any change of the interval from beat to beat: it is whole frames
     elasticity: float = 60.0  # price of a change by 100 %, counted from one frame more or less
     threshold: float = 0.25  # of a beat's usual activation: whatever lies higher speaks for a beat
-    loudest: float = 3.0  # the most that one beat may say for itself …
-    missing: float = 2.5  # … and against a beat where there is none
+    loudest: float = 3.0  # the most that one beat's activation may say for it
+    missing: float = 2.5  # the most that an activation may say against a beat where there is none
     begin: float = 12.0  # price of beginning a pulse, at first and after each rest
     height_seconds: float = 8.0  # what is usual, is so around here, to either side
     lowest_height: float = 0.1  # activations that stay lower are those of music without a pulse
     smoothing_beats: int = 8  # to either side, of the local regression of beat times
     longest_move: float = 0.012  # seconds: farther the regression moves no clear beat
+    # Price of a bar of so many beats.
     bars: dict[int, float] = field(default_factory=lambda: {2: 1.5, 3: 0.7, 4: 0.0, 5: 3.0, 6: 1.5, 7: 3.5})
     bar_change: float = 8.0  # price of another metre from here on, and of a bar broken off
     least_confidence: float = 0.3  # below: no pulse; noise stays below 0.2, see tests/analysis/test_bar_pointer.py
-    fewest_beats: int = 8
+    fewest_beats: int = 8  # of a pulse: fewer are none
 
 
 CONFIG = BarPointerConfig()

@@ -22,9 +22,9 @@ from musex.system.packaged import packaged_file
 Array = np.ndarray
 
 WEIGHTS = packaged_file("beatnet.npz")
-BLOCK_FRAMES = 2048  # frames transformed at once
-STRETCH_FRAMES = 1000  # frames of a song that are heard in a row, …
-WARM_UP_FRAMES = 400  # … after so many that precede them
+BLOCK_FRAMES = 2048  # frames transformed at once, which bounds memory
+STRETCH_FRAMES = 1000  # frames of a song that a network hears in a row: stretches are computed side by side
+WARM_UP_FRAMES = 400  # frames before a stretch that a network hears first, as its state needs
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from musex.settings import MOODS
 
 Array = np.ndarray
 
-SMOOTH_STEPS = 40  # a mood takes this long to be heard
-# Correlation of each chroma with a key's is told by these weights (Krumhansl and Kessler, 1982).
+SMOOTH_STEPS = 40  # a mood takes this long to be heard; over 15 s arcs were no better (models/log.md)
+# How well each pitch class fits a key on C (Krumhansl and Kessler, 1982).
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 KEY_STEPS = 80  # chroma are summed over this long to tell the mode
 
 VALENCE_SHARE = 0.5  # of valence in how unlike two moods are, where arousal counts 1
-OVERSHOOT_SHARE = 0.2  # of what is more than was wanted, such as calmer than calm (models/log.md)
+OVERSHOOT_SHARE = 0.2  # of arousal beyond what is wanted, as calmer than calm (models/log.md, "Moods with fewer jumps")
 
 
 def asked(points: tuple[tuple[float, str], ...], seconds: Array | float) -> Array:

@@ -18,12 +18,12 @@ Array = np.ndarray
 
 SUFFIXES = (".mod", ".xm", ".it", ".s3m")
 BLOCK = 128  # frames between two looks at the row: 3 ms
-LONGEST_SECONDS = 900.0
-BEAT_ROWS = 4
+LONGEST_SECONDS = 900.0  # of a module that is played
+BEAT_ROWS = 4  # rows of a beat, as is usual
 BARS = (16, 12)  # rows of a bar, the first of which all patterns are multiples is taken
 CONSTANT = 0.95  # share of the rows that lie in whole bars where the metre counts as constant
-SAME_PLACE = 0.07  # seconds: farther apart is another place (the tolerance of `mir_eval.beat`), …
-SAME_ROW = 0.35  # … and so is more than this of a row
+SAME_PLACE = 0.07  # seconds, the tolerance of `mir_eval.beat`: what lies farther apart is another place
+SAME_ROW = 0.35  # of a row: what lies farther apart is another place, too; a first head had half a row (models/log.md)
 
 
 @cache

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Samples = np.ndarray[Any, np.dtype[np.float32]]
 
-BLOCK_FRAMES = 16_384
-MOST_CHANNELS = 8
-LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000
+BLOCK_FRAMES = 16_384  # read or written at a time
+MOST_CHANNELS = 8  # as 7.1 has
+LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 8_000, 192_000  # Hz, of telephones and of studios
 SILENCE_PEAK = 2 / 32_768  # dither of 16-bit silence stays at or below this
 
 

@@ -14,7 +14,7 @@ from musex.plans import Plan
 from musex.seams.bounds import MEASURES, exceeded
 from musex.system.wording import format_count, format_time
 
-TERMINAL_WIDTH = 80
+TERMINAL_WIDTH = 80  # columns
 CELL_SPACING = 2  # beside each column
 LONGEST_NAME = 32  # of a row in one line
 Predictors = dict[str, dict[str, dict[str, float]]]

@@ -54,7 +54,7 @@ Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 PRIOR = "match prior alone"
 REFERENCES = ("paper", "lstm")
 TRACK_MEASURES = ("prediction_error_db", "error_against_reference_db", "choice_skill")
-WORST_TRACKS = 8
+WORST_TRACKS = 8  # that are named
 NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by --model"
 NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 

@@ -13,7 +13,7 @@ from musex.system.processes import peak_memory_mb, running_python
 from musex.system.side_files import temporary_folder
 
 MEMORY_SECONDS = 180
-OUTPUT_MINUTES = (2, 10)
+OUTPUT_MINUTES = (2, 10)  # of which the shorter only tells what memory grows by
 
 
 def prediction_seconds(model: Model, *, memory_seconds: int = MEMORY_SECONDS, repeats: int = 5) -> float:

@@ -17,8 +17,8 @@ from musex.settings import Settings
 
 Array = np.ndarray
 
-CHAIN_SECONDS = 600.0
-LOOP_SECONDS = 10.0
+CHAIN_SECONDS = 600.0  # of output
+LOOP_SECONDS = 10.0  # that the plain loop repeats
 WINDOW_SECONDS = 10  # drift is that of the means of so much
 REPEAT_SECONDS = 60  # what is heard again later is no repetition
 PLAIN_LOOP = "last 10 s looped"

@@ -17,7 +17,7 @@ from musex.rendering.stitch import render
 
 Array = np.ndarray
 
-HIDDEN_SECONDS = (30, 60)
+HIDDEN_SECONDS = (30, 60)  # cut off the song's end
 LEAST_SECONDS = 60.0  # what must be left of the song
 LAST_SECONDS = 10.0  # the first jump leaves within so much of the cut: before it, nothing is to be continued
 

@@ -34,7 +34,7 @@ from musex.training.dataset import find_tracks
 Array = np.ndarray
 
 RANDOM, RANDOM_BEATS = "random places", "random places, attacks aligned"
-LEAST_SECONDS = 25.0
+LEAST_SECONDS = 25.0  # of a song that counts
 CLEAR_PULSE = 0.6  # of the tracker's confidence: recordings below it say nothing of beats
 REACH_FRAMES, LAG_FRAMES = 100, 50  # of the attacks that random places are aligned by: ±2 s, ±1 s
 Jumps = list[tuple[float, float]]  # seconds left at and gone on with

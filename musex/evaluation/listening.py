@@ -13,7 +13,7 @@ from musex.system.caches import place_caches
 
 Array = np.ndarray
 
-N_MFCC = 20
+N_MFCC = 20  # librosa's own number
 TEMPOGRAM_FRAMES = 200  # 4 s
 
 

@@ -12,8 +12,8 @@ from musex.prediction.model import Model
 Array = np.ndarray
 
 MATCH_STEPS = 20  # the log-mel's last 2 s
-PAST_WEIGHT, AHEAD_WEIGHT = 3.0, 10.0  # of the starts' logits: what preceded, what would follow
-HELD_STEPS = (20, 2)  # and the whole context
+PAST_WEIGHT, AHEAD_WEIGHT = 3.0, 10.0  # of the starts' logits, as `build_pointer` begins: what preceded, what follows
+HELD_STEPS = (20, 2)  # of the context whose means are mixed in, beside that of all of it
 FAR = 10.0  # distance of a place with nothing before it
 
 

@@ -27,8 +27,8 @@ MATCHED = "best match"
 HALF_BEAT, HALF_BAR = "best match, half a beat off", "best match, half a bar off"
 NAIVE = (RANDOM, RANDOM_BEATS, HALF_BEAT, HALF_BAR)  # the kinds that any judge learns from
 UNTOUCHED = "untouched"
-FOLDS = 5
-LEAST_SONGS = 2 * FOLDS
+FOLDS = 5  # of the songs, whole folders apart where there are enough: what is judged was not learned from
+LEAST_SONGS = 2 * FOLDS  # so that each fold has two
 LONGEST_SECONDS = 600.0  # of a song: a longer one takes too long to plan
 MARGIN_SECONDS = 0.1  # of a place drawn to the first and last that can be heard
 APART_SECONDS = 20.0  # between both ends of a naive jump, or a quarter of the song
@@ -36,8 +36,8 @@ ALIGNED_SECONDS = 4.0  # compared on both sides to align a jump
 ALIGNED_LAG_SECONDS = 0.5  # that an aligned jump is moved by, at most
 MATCHED_SECONDS = 5.0  # compared on both sides for the best match
 MATCHED_FRAMES = 10  # averaged for that comparison
-BEAT_SECONDS = (0.3, 1.0)
-BEATS_IN_BAR = 4
+BEAT_SECONDS = (0.3, 1.0)  # the shortest and longest beat: 200 to 60 a minute
+BEATS_IN_BAR = 4  # of the jumps half a bar off
 
 
 def _bounds(song: PhraseSong) -> tuple[float, float]:

@@ -31,9 +31,9 @@ Array = np.ndarray
 
 OURS, NAIVE, LOOP, LOOPER = "musex", "random cuts", "last 10 s", "PyMusicLooper"
 LEARNED = (OURS, NAIVE)  # the kinds that the classifier learns from
-LOOP_SECONDS = 10.0
-FOLDS, RESAMPLES = 5, 1000
-BAND_GROUPS = 16
+LOOP_SECONDS = 10.0  # that the plain loop repeats
+FOLDS, RESAMPLES = 5, 1000  # of the songs: to learn from others than are judged, and for intervals
+BAND_GROUPS = 16  # of four bands each
 
 
 def describe_place(mono: Array, config: FeatureConfig = FEATURES) -> Array:

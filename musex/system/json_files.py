@@ -8,8 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-LARGEST_NUMBER = 1e300
-LARGEST_BYTES = 2**28
+LARGEST_NUMBER = 1e300  # with room for sums that are still finite
+LARGEST_BYTES = 2**28  # of a file that is read
 
 
 def read_json_text(path: Path) -> str:

@@ -198,7 +198,7 @@ class Sampling:
     measured against others.
     """
 
-    length_power: float = 0.5  # of a track's length, by which it is drawn: long tracks repeat themselves
+    length_power: float = 0.5  # of a track's length, by which it is drawn: 0 takes tracks alike, 1 their seconds
     longest_seconds: float = 600.0  # of a track, that count for how often it is drawn
     least_contexts: float = 1.5  # of a track before a window, where it is long enough
     gap_seconds: float = 15.0  # after the truth that the memory never holds

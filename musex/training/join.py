@@ -27,14 +27,14 @@ JUNCTIONS_VERSION = "2"  # of what `draw_junctions` makes, for the cache
 
 @dataclass(frozen=True)
 class JoinTrainingConfig:
-    """How the join head is fitted."""
+    """How the join head is fitted: as the packaged one was (models/README.md), numbers not measured against others."""
 
-    tracks: int = 240
+    tracks: int = 240  # learned from at most; a third as many, at most, are held out
     longest_seconds: float = 120.0  # of each track
     real_share: float = 0.5  # of the loss: as much as all splices together
     search_share: float = 0.25  # of the loss: the search's own splices count as much as all others
     channels: tuple[int, ...] = (16, 24, 32, 32)  # of its convolutions
-    dropout: float = 0.3
+    dropout: float = 0.3  # of the last layer, a third of it between convolutions
     batch_size: int = 64
     epochs: int = 30  # more than the packaged head's 15
     patience: int = 4  # epochs without a better one

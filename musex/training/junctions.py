@@ -27,7 +27,7 @@ OF_SEARCH = len(KINDS) - 1
 
 @dataclass(frozen=True)
 class JunctionConfig:
-    """Which junctions of a song are drawn; as the search chose them when the packaged head was trained."""
+    """Which junctions of a song are drawn; the numbers were not measured against others."""
 
     count: int = 8  # of each kind of splice; of real ones three times as many
     least_distance_steps: int = 40  # between the sides of a splice

@@ -33,7 +33,7 @@ from musex.training.runs import export
 Array = np.ndarray
 
 OF_SEARCH, SAME_ROW, AT_RANDOM = range(3)  # where a jump comes from
-SOURCE_RATE = 22_050
+SOURCE_RATE = 22_050  # at which modules are played: that of the features
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class TransitionTrainingConfig:
     """How the transition head is fitted; chosen on seven packages of modules held out (models/log.md)."""
 
     places: int = 90  # of each module that are left, with `partners` jumps each that the search would weigh
-    partners: int = 10
-    same_rows: int = 400
-    at_random: int = 150
+    partners: int = 10  # of each of these places
+    same_rows: int = 400  # jumps between places of the same row, or some rows off
+    at_random: int = 150  # jumps between any two places
     weights: tuple[float, float, float] = (1.0, 0.5, 0.3)  # of the three in the loss
-    least_seconds: float = 80.0
-    longest_seconds: float = 700.0
+    least_seconds: float = 80.0  # of a module that is learned from
+    longest_seconds: float = 700.0  # of a module that are played
     covers: tuple[float, float] = (-18.0, 3.0)  # dB of the module that sounds on top
     distance: int = 20  # least steps of a jump
     same_pattern_odds: float = 0.5  # of jumps between places of the same row: those of the same pattern
     rows_off: tuple[int, ...] = (-16, -12, -8, -4, -2, -1, 0, 0, 0, 0, 1, 2, 4, 8, 12, 16)  # of the same jumps
-    hidden: tuple[int, ...] = (64, 48)
+    hidden: tuple[int, ...] = (64, 48)  # widths of the hidden layers
     batch_size: int = 1024
-    epochs: int = 4  # more of them fit the modules learned from better, and others worse
+    epochs: int = 4  # more fit the modules learned from better and others worse (models/log.md, log loss of the bar)
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     dropout: float = 0.2

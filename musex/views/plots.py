@@ -51,7 +51,7 @@ ERROR_PANELS = (
     LossPanel("Learning rate", "log", {"learning_rate": "Learning rate"}),
 )
 
-FEW_EPOCHS = 20
+FEW_EPOCHS = 20  # with fewer, each is marked by a point
 LINES = {"validation_loss": "--", "silence": ":"}  # told apart without colours, too
 
 

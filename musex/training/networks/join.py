@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-STEEPNESS = 3.0  # of the change from frame to frame, beside which the log-mel itself varies widely
+STEEPNESS = 3.0  # of the change from frame to frame, without which it learned nothing at first (models/log.md)
 
 
 def build_join(frames: int, n_mels: int, *, channels: tuple[int, ...], dropout: float) -> keras.Model:

@@ -17,7 +17,7 @@ from keras import layers, ops
 
 from musex.config import POINTER_SECONDS, PointerConfig
 
-FAR = 1e9
+FAR = 1e9  # a distance that no start has, and what bars a logit
 
 
 @keras.saving.register_keras_serializable("musex")
