@@ -67,7 +67,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
     @property
-    def found(self) -> list[tuple[Version, Plan]]:
+    def version_plans(self) -> list[tuple[Version, Plan]]:
         """The versions whose plans are known, and these."""
         return list(zip(self.task.versions, self.plans, strict=False))
 
@@ -147,31 +147,31 @@ def check_folders(inputs: Sequence[Path], output: Path | None, plan: Path | None
     """Refuse one file where several songs may come; raises AudioError. Arguments as in `find_tasks`."""
     if not are_several(inputs):
         return
-    for given, what, endings in ((output, "outputs", tuple(FORMATS)), (plan, "plans", (".json",))):
-        if given is None or given.is_dir():
+    for target, what, endings in ((output, "outputs", tuple(FORMATS)), (plan, "plans", (".json",))):
+        if target is None or target.is_dir():
             continue
-        if given.suffix.lower() in endings:
+        if target.suffix.lower() in endings:
             songs = f"{inputs[0]}{' and others' if len(inputs) > 1 else ''}"
             raise AudioError(
-                f"{given} names one file, and several songs may come from {songs}: name a folder for their {what}"
+                f"{target} names one file, and several songs may come from {songs}: name a folder for their {what}"
             )
-        if given.exists():
-            raise AudioError(f"{given} is a file: name a folder for the {what} of several songs")
+        if target.exists():
+            raise AudioError(f"{target} is a file: name a folder for the {what} of several songs")
 
 
 def _find_songs(inputs: Sequence[Path]) -> dict[Path, Path]:
     """Songs, and where each lies in the folder among the inputs that it was found in."""
-    found: dict[Path, Path] = {}
-    for given in inputs:
-        if given.is_dir():
-            paths = sorted(path for path in given.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+    songs: dict[Path, Path] = {}
+    for entry in inputs:
+        if entry.is_dir():
+            paths = sorted(path for path in entry.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
             paths = [path for path in paths if not path.name.startswith(".")]  # a Mac's notes, a killed run's remains
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 paths = [path for path, own in zip(paths, pool.map(_is_own, paths), strict=True) if not own]
-            found |= {path: path.parent.relative_to(given) for path in paths}
+            songs |= {path: path.parent.relative_to(entry) for path in paths}
         else:
-            found[given] = Path()
-    return found
+            songs[entry] = Path()
+    return songs
 
 
 def _name_file(song: Path, name: str, suffix: str | None, facts: Mapping[str, str]) -> str:

@@ -26,5 +26,5 @@ class DatasetError(MusexError):
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """ "; did you mean X?" where something known is nearly what was written, else nothing."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.7)
-    return f"; did you mean {found[0]}?" if found else ""
+    nearest = get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

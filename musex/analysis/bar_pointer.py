@@ -231,8 +231,8 @@ def pulse_confidence(beat: Array, frames: Array, reach: int = 2) -> float:
     near[np.clip(frames[:, None] + np.arange(-reach, reach + 1), 0, len(beat) - 1)] = True
     chance = near[frames[0] : frames[-1] + 1].mean()
     share = power[near].sum() / max(power.sum(), 1e-12)
-    found = np.minimum(1.0, 2.0 * highest_near(beat, frames)).mean()
-    return float(np.clip((share - chance) / (1.0 - chance), 0.0, 1.0) * found)
+    presence = np.minimum(1.0, 2.0 * highest_near(beat, frames)).mean()
+    return float(np.clip((share - chance) / (1.0 - chance), 0.0, 1.0) * presence)
 
 
 def refine(beat: Array, usual: Array, frames: Array, rate: int, *, config: BarPointerConfig = CONFIG) -> Array:

@@ -11,11 +11,11 @@ Array = np.ndarray
 SECTION_STEPS = 80  # compared on both sides of a section's beginning: 8 s
 BAR_STEPS = 15  # compared on both sides of a bar's beginning: 1.5 s
 BAR_SHARE = 0.7  # of a bar's beginning, where a section's counts 1
-WINDOW_STEPS = 40  # of the ending that are compared with all of the song at once
-WINDOW_HOP = 5  # steps from one window of the ending to the next
-WINDOW_BLOCKS = 8  # means that stand for a window of the ending: half a second each
+OUTRO_STEPS = 40  # of the ending that are compared with all of the song at once
+OUTRO_HOP = 5  # steps from one window of the ending to the next
+OUTRO_BLOCKS = 8  # means that stand for a window of the ending: half a second each
 STRANGE = 2.0  # deviations from the song's median beyond which a window is unlike all others
-REFERENCES = 400  # windows of the song from which the usual likeness is known
+USUAL_WINDOWS = 400  # windows of the song from which the usual likeness is known
 
 
 def step_levels(features: Array, config: FeatureConfig = FEATURES) -> Array:
@@ -48,7 +48,7 @@ def comparison_rows(features: Array, config: FeatureConfig = FEATURES) -> Array:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def novelty(rows: Array, reach: int) -> Array:
+def foote_novelty(rows: Array, reach: int) -> Array:
     """How unlike the `reach` steps before and after each place are on the whole: (steps, width) to (steps,).
 
     With squared distances, the self-similarity matrix under a checkerboard kernel (Foote, 2000) is just the squared
@@ -59,8 +59,8 @@ def novelty(rows: Array, reach: int) -> Array:
     first, last = np.maximum(places - reach, 0), np.minimum(places + reach, len(rows))
     before = (sums[places] - sums[first]) / np.maximum(places - first, 1)[:, None]
     after = (sums[last] - sums[places]) / np.maximum(last - places, 1)[:, None]
-    found = np.sum((after - before) ** 2, axis=1)
-    return np.asarray(np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, found))
+    distances = np.sum((after - before) ** 2, axis=1)
+    return np.asarray(np.where(np.minimum(places - first, last - places) < reach // 2, 0.0, distances))
 
 
 def _peaks(curve: Array, apart: int) -> Array:
@@ -76,10 +76,10 @@ def beginnings(rows: Array) -> Array:
 
     `rows` are those of `comparison_rows`.
     """
-    sections = _peaks(novelty(rows, SECTION_STEPS), SECTION_STEPS // 4)
-    bars = _peaks(novelty(rows, BAR_STEPS), BAR_STEPS // 2)
-    found = np.maximum(np.sqrt(sections), BAR_SHARE * bars)
-    return np.asarray(np.maximum(found, np.append(found[1:], 0.0)))  # the attack may lie within the step
+    sections = _peaks(foote_novelty(rows, SECTION_STEPS), SECTION_STEPS // 4)
+    bars = _peaks(foote_novelty(rows, BAR_STEPS), BAR_STEPS // 2)
+    strengths = np.maximum(np.sqrt(sections), BAR_SHARE * bars)
+    return np.asarray(np.maximum(strengths, np.append(strengths[1:], 0.0)))  # the attack may lie within the step
 
 
 def outro_start(rows: Array, start: int, stop: int) -> int:
@@ -87,25 +87,25 @@ def outro_start(rows: Array, start: int, stop: int) -> int:
 
     Looks at the last quarter of the sound in steps [start, stop); `rows` are those of `comparison_rows`.
     """
-    firsts = np.arange(start, stop - WINDOW_STEPS + 1, WINDOW_HOP)
-    if len(firsts) < 8 * WINDOW_STEPS // WINDOW_HOP:
+    firsts = np.arange(start, stop - OUTRO_STEPS + 1, OUTRO_HOP)
+    if len(firsts) < 8 * OUTRO_STEPS // OUTRO_HOP:
         return stop
-    block = WINDOW_STEPS // WINDOW_BLOCKS
+    block = OUTRO_STEPS // OUTRO_BLOCKS
     sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
-    places = firsts[:, None] + block * np.arange(WINDOW_BLOCKS)
+    places = firsts[:, None] + block * np.arange(OUTRO_BLOCKS)
     windows = ((sums[places + block] - sums[places]) / block).reshape(len(firsts), -1).astype(np.float32)
     squares = np.sum(windows**2, axis=1)
 
     def nearest(which: Array) -> Array:
         """Distance of windows to the most alike of those that do not overlap them."""
         distances = squares[which, None] + squares - 2.0 * windows[which] @ windows.T
-        distances[np.abs(firsts[which, None] - firsts) < WINDOW_STEPS] = np.inf
+        distances[np.abs(firsts[which, None] - firsts) < OUTRO_STEPS] = np.inf
         return np.asarray(np.sqrt(np.maximum(distances.min(axis=1), 0.0)))
 
     late = len(firsts) - len(firsts) // 4
-    usual = nearest(np.unique(np.linspace(0, late - 1, REFERENCES).astype(np.int64)))
+    usual = nearest(np.unique(np.linspace(0, late - 1, USUAL_WINDOWS).astype(np.int64)))
     middle = float(np.median(usual))
     spread = 1.4826 * float(np.median(np.abs(usual - middle)))
     strange = nearest(np.arange(late, len(firsts))) > middle + STRANGE * max(spread, 0.1 * middle, 1e-3)
     run = int(np.argmin(strange[::-1])) if not strange.all() else len(strange)
-    return stop if run < 2 else int(firsts[len(firsts) - run]) + WINDOW_STEPS // 2
+    return stop if run < 2 else int(firsts[len(firsts) - run]) + OUTRO_STEPS // 2

@@ -149,11 +149,11 @@ def read_module(path: Path, sample_rate: int = 44_100, longest: float = LONGEST_
     block = np.zeros((BLOCK, 2), np.float32)
     pointer = block.ctypes.data_as(ctypes.c_void_p)
     pieces: list[Array] = []
-    places: list[tuple[int, int, int]] = []
+    looks: list[tuple[int, int, int]] = []
     try:
         while count := library.openmpt_module_read_interleaved_float_stereo(module, sample_rate, BLOCK, pointer):
             pieces.append(block[:count].copy())
-            places.append(
+            looks.append(
                 (
                     library.openmpt_module_get_current_order(module),
                     library.openmpt_module_get_current_pattern(module),
@@ -166,8 +166,8 @@ def read_module(path: Path, sample_rate: int = 44_100, longest: float = LONGEST_
         library.openmpt_module_destroy(module)
     if not pieces:
         raise AudioError(f"{path} holds no music")
-    found = np.array(places)
-    begins = np.flatnonzero(np.any(np.diff(found, axis=0, prepend=-1) != 0, axis=1))
+    places = np.array(looks)
+    begins = np.flatnonzero(np.any(np.diff(places, axis=0, prepend=-1) != 0, axis=1))
     samples = np.concatenate(pieces)
-    score = Score(begins * BLOCK / sample_rate, found[begins, 1], found[begins, 2], len(samples) / sample_rate)
+    score = Score(begins * BLOCK / sample_rate, places[begins, 1], places[begins, 2], len(samples) / sample_rate)
     return samples, score

@@ -238,7 +238,7 @@ def _extend_several(
         tell_result(dumps({"outputs": [output for one in outcomes for output in describe_outcome(one)]}, indent=1))
     if not quiet:
         show_tables([outcome_table(outcomes)])
-    checked = [found for outcome in outcomes for found in outcome.found] if check else []
+    checked = [pair for outcome in outcomes for pair in outcome.version_plans] if check else []
     for version, plan in checked if not quiet else []:
         show_seams(plan, f"{version.output}, of {plan.song.name}: ")
     failed = [outcome for outcome in outcomes if outcome.state == "failed"]

@@ -207,7 +207,7 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
 
 def describe_outcome(outcome: Outcome) -> list[dict[str, Any]]:
     """How each version of a song of a batch went, for JSON: as `describe_output` where its plan is known."""
-    plans = dict(outcome.found)
+    plans = dict(outcome.version_plans)
     described = []
     for version in outcome.task.versions:
         kept = {name: str(path) for name, path in (("plan", version.plan), ("page", version.page)) if path}
@@ -234,7 +234,7 @@ def outcome_table(outcomes: list[Outcome]) -> Table:
     for heading in ("duration", "seams", ""):
         table.add_column(heading, justify="right")
     for outcome in outcomes:
-        plans = dict(outcome.found)
+        plans = dict(outcome.version_plans)
         for version in outcome.task.versions:
             plan = plans.get(version)
             facts = ("", "") if plan is None else (format_time(plan.seconds), str(len(plan.seams)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from musex.analysis.features import analyse_mono
 from musex.audio.reading import read_song
+from musex.config import GENERATIVE
 from musex.errors import AudioError, DatasetError, ModelError, MusexError
 from musex.evaluation.baselines import (
     RANDOM_WEIGHTS,
@@ -52,7 +53,6 @@ Array = np.ndarray
 Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
 PRIOR = "match prior alone"
-REFERENCES = ("paper", "lstm")
 TRACK_MEASURES = ("prediction_error_db", "error_against_reference_db", "choice_skill")
 WORST_TRACKS = 8  # that are named
 NEEDS_RUN = "not given: train it by `musex train --network`, and name its run by --model"
@@ -119,7 +119,7 @@ def evaluate(
     except ModelError as error:
         left_out[RANDOM_WEIGHTS] = str(error)
     predictors |= {name: predictor_of(model) for name, model in models.items()}
-    left_out |= {name: NEEDS_RUN for name in REFERENCES if name not in models}
+    left_out |= {name: NEEDS_RUN for name in GENERATIVE if name not in models}
 
     measured: dict[str, Rows] = {name: [] for name in predictors}
     for number, point in _points(tracks, first, points=points, seed=seed, left_out=left_out, report=report):
@@ -193,10 +193,10 @@ def skills(start: int, point: Point) -> dict[str, float]:
     at, rows, chosen = len(point.past), point.recording.unseen, np.array([start])
     error = start_errors(point.past[:, : point.log_mel.shape[1]], point.log_mel, chosen)
     unseen = start_distances(rows[:at], rows[at : at + len(point.actual)], chosen)
-    found = {"choice_skill": (error, point.errors), "choice_skill_unseen": (unseen, point.unseen_distances)}
+    errors = {"choice_skill": (error, point.errors), "choice_skill_unseen": (unseen, point.unseen_distances)}
     return {
         name: choice_skill(float(others.mean()), float(own[0]), float(others.min()))
-        for name, (own, others) in found.items()
+        for name, (own, others) in errors.items()
     }
 
 
@@ -283,11 +283,11 @@ def summarise(measured: dict[str, Rows], seed: int) -> dict[str, dict[str, dict[
 
 def worst_tracks(tracks: Sequence[Track], rows: Rows) -> list[dict[str, Any]]:
     """The tracks on which a predictor does worst against the averaged nearest contexts, worst first, with its means."""
-    found: list[tuple[float, dict[str, Any]]] = []
+    worst: list[tuple[float, dict[str, Any]]] = []
     for number, group in groupby(rows, key=lambda row: row[0]):
         measures = [row for _, row in group]
         means = {name: float(np.mean([row[name] for row in measures])) for name in TRACK_MEASURES}
         name = f"{tracks[number].group}/{tracks[number].path.name}"
-        found.append((means["error_against_reference_db"], {"track": name, **means}))
-    found.sort(key=lambda track: track[0], reverse=True)
-    return [track for _, track in found[:WORST_TRACKS]]
+        worst.append((means["error_against_reference_db"], {"track": name, **means}))
+    worst.sort(key=lambda track: track[0], reverse=True)
+    return [track for _, track in worst[:WORST_TRACKS]]

@@ -25,7 +25,7 @@ PLAIN_LOOP = "last 10 s looped"
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class LongOutput:
     """A long output.
 
     Attributes:
@@ -45,12 +45,12 @@ class Chain:
     duration_error: float
 
 
-def chain_song(song: Song, model: ModelLike, seconds: float = CHAIN_SECONDS, *, seed: int = 0) -> Chain:
+def chain_song(song: Song, model: ModelLike, seconds: float = CHAIN_SECONDS, *, seed: int = 0) -> LongOutput:
     """Plan and render an output; raises DurationError if the song cannot be played so long."""
     plan = plan_song(song, model, seconds=seconds, seed=seed, ending="cut")
     blocks = [mix_down(block) for block in render(plan, song)]
     begun = plan.seams[0].at if plan.seams else plan.frames
-    return Chain(
+    return LongOutput(
         to_mono(np.concatenate(blocks), song.sample_rate),
         plan.steps(1.0 / FEATURES.steps_per_second),
         int(song.seconds * FEATURES.steps_per_second),
@@ -60,7 +60,7 @@ def chain_song(song: Song, model: ModelLike, seconds: float = CHAIN_SECONDS, *, 
     )
 
 
-def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> Chain:
+def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> LongOutput:
     """The song, then its last 10 s over and over."""
     mono = to_mono(song.samples, song.sample_rate)
     rate, steps = FEATURES.steps_per_second, len(mono) // FEATURES.step_length
@@ -71,15 +71,15 @@ def loop_end(song: Song, seconds: float = CHAIN_SECONDS) -> Chain:
     whole = steps * FEATURES.step_length
     looped = np.resize(mono[whole - period * FEATURES.step_length : whole], (total - steps) * FEATURES.step_length)
     sound, joins = np.concatenate([mono[:whole], looped]), -(-(total - steps) // period)
-    return Chain(sound, path, steps, steps, joins, total / rate - seconds)
+    return LongOutput(sound, path, steps, steps, joins, total / rate - seconds)
 
 
-def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS) -> Chain:
+def generate_on(song: Song, model: WaveformModel, seconds: float = CHAIN_SECONDS) -> LongOutput:
     """The song, then what a model of waveforms predicts, as `musex extend --model` plays it."""
     plan, blocks = continue_song(song, model, seconds=max(seconds, song.seconds), settings=Settings(ending="cut"))
     sound = np.concatenate([mix_down(block) for block in blocks])
     begun = int(song.seconds * FEATURES.steps_per_second)
-    return Chain(to_mono(sound, song.sample_rate), None, begun, begun, 0, plan.seconds - seconds)
+    return LongOutput(to_mono(sound, song.sample_rate), None, begun, begun, 0, plan.seconds - seconds)
 
 
 def source_rows(song: Song) -> Array:
@@ -90,7 +90,7 @@ def source_rows(song: Song) -> Array:
     return np.asarray(stretches.mean(axis=2), np.float32)
 
 
-def measure_chain(chain: Chain, source: Array) -> dict[str, float]:
+def measure_chain(chain: LongOutput, source: Array) -> dict[str, float]:
     """Drift and repetition from the first seam on, by name; `source` are the song's `source_rows`."""
     rate = FEATURES.steps_per_second
     rows = analyse_mono(chain.mono)[chain.begun :, : FEATURES.n_mels]

@@ -184,20 +184,20 @@ def collect_jumps(
 ) -> dict[str, Jumps]:
     """The seams of each model's plan, PyMusicLooper's best `loops`, and random jumps; nothing if there is no plan."""
     rate = song.sample_rate
-    found: dict[str, Jumps] = {}
+    jumps: dict[str, Jumps] = {}
     for name, model in models.items():
         try:
             plan = plan_song(song, model, seconds=seconds, seed=seed)
         except DurationError:
             return {}
-        found[name] = to_seconds(plan.seams, rate)
+        jumps[name] = to_seconds(plan.seams, rate)
     if loops:
-        found[LOOPER] = to_seconds(looper_seams(song, loops), rate)
+        jumps[LOOPER] = to_seconds(looper_seams(song, loops), rate)
     random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
     places = random.uniform(3.0, song.seconds - 3.0, (8, 2))
-    found[RANDOM] = [(float(leave), float(enter)) for leave, enter in places]
-    found[RANDOM_BEATS] = align_attacks(song, found[RANDOM])
-    return found
+    jumps[RANDOM] = [(float(leave), float(enter)) for leave, enter in places]
+    jumps[RANDOM_BEATS] = align_attacks(song, jumps[RANDOM])
+    return jumps
 
 
 def to_seconds(seams: Iterable[Seam], sample_rate: int) -> Jumps:

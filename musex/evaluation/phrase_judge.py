@@ -52,12 +52,12 @@ def _apart(song: PhraseSong) -> float:
 
 def random_jumps(song: PhraseSong, count: int, random: np.random.Generator) -> Jumps:
     """Jumps from anywhere to anywhere else."""
-    found: Jumps = []
-    while len(found) < count:
+    jumps: Jumps = []
+    while len(jumps) < count:
         leave, enter = random.uniform(*_bounds(song), 2).tolist()
         if abs(leave - enter) >= _apart(song):
-            found.append((leave, enter))
-    return found
+            jumps.append((leave, enter))
+    return jumps
 
 
 def _peak(values: Array, at: int) -> float:
@@ -97,7 +97,7 @@ def matched_jumps(song: PhraseSong, count: int, random: np.random.Generator) -> 
     half = round(MATCHED_SECONDS * rate)
     places = np.arange(int(np.ceil(first * rate)), min(int(last * rate), len(rows) - half))
     squares = np.concatenate([[0.0], np.cumsum(np.sum(rows**2, axis=1))])
-    found = []
+    jumps = []
     for leave in random.uniform(first, last, count).tolist():
         at = min(int(leave * rate), len(rows) - half)
         products = rows @ rows[at - half : at + half].T
@@ -105,8 +105,8 @@ def matched_jumps(song: PhraseSong, count: int, random: np.random.Generator) -> 
         distances = squares[places + half] - squares[places - half] - 2.0 * likeness
         distances[np.abs(places - at) < _apart(song) * rate] = np.inf
         enter = float(places[distances.argmin()]) / rate + leave - at / rate
-        found.append((leave, align_entry(song, leave, enter)))
-    return found
+        jumps.append((leave, align_entry(song, leave, enter)))
+    return jumps
 
 
 def beat_seconds(song: PhraseSong) -> float:
@@ -251,8 +251,8 @@ def collect_jumps(
         raise DurationError(f"{path} of {song.seconds:.0f} s is not judged: too short or too long")
     jumps = naive_jumps(heard, places, random)
     for name, model in planners.items():
-        found = [plan_song(song, model, seconds=2 * song.seconds + 60.0, seed=seed) for seed in range(plans)]
-        seams = without_repeats([jump for plan in found for jump in to_seconds(plan.seams, song.sample_rate)])
+        outputs = [plan_song(song, model, seconds=2 * song.seconds + 60.0, seed=seed) for seed in range(plans)]
+        seams = without_repeats([jump for plan in outputs for jump in to_seconds(plan.seams, song.sample_rate)])
         jumps[name] = [seams[number] for number in random.permutation(len(seams))[:places]]
     if loops:
         jumps[LOOPER] = to_seconds(looper_seams(song, loops), song.sample_rate)

@@ -33,8 +33,8 @@ DYNAMIC_DB = 70.0  # what is further below the loudest band is silence
 LAG_SECONDS = (1.0, 7.5)  # at which repetition is looked for
 PASSAGES = (2.0, 4.0)  # seconds next to the place, looked for on the other side
 SCALES = {0.75: 0.6, 2.5: 2.5}  # beats and bars: half the width of the trend removed, and the shifts tried, seconds
-NOVELTY_SECONDS = (0.5, 1.0, 2.0, 4.0, REACH_SECONDS - HOLE_SECONDS)
-USUAL_NOVELTY = (1.0, 2.0, 4.0)  # of these, compared with what changes elsewhere on both sides
+CHANGE_SECONDS = (0.5, 1.0, 2.0, 4.0, REACH_SECONDS - HOLE_SECONDS)
+USUAL_CHANGE_SECONDS = (1.0, 2.0, 4.0)  # of these, compared with what changes elsewhere on both sides
 PLACES_AT_ONCE = 16  # bounds memory, and is faster than more
 
 
@@ -217,7 +217,7 @@ def describe_repetition(likeness: Likeness) -> dict[str, Array]:
     before, after = likeness.within(lags)
     within, across = (before + after) / 2.0, likeness.across(lags)
     best = within.argmax(axis=1)
-    found = {
+    measures = {
         "agreement": _correlation(within, across),
         "agreement of sides": _correlation(before, after),
         "strongest": within[rows, best],
@@ -229,7 +229,7 @@ def describe_repetition(likeness: Likeness) -> dict[str, Array]:
     }
     for width, reach in SCALES.items():
         half, furthest = round(width / likeness.seconds), round(reach / likeness.seconds)
-        found |= {
+        measures |= {
             f"agreement {width}": _correlation(_without_trend(within, half), _without_trend(across, half)),
             f"agreement of sides {width}": _correlation(_without_trend(before, half), _without_trend(after, half)),
         }
@@ -239,7 +239,7 @@ def describe_repetition(likeness: Likeness) -> dict[str, Array]:
         shifts = np.arange(-furthest, furthest + 1)
         fits = np.stack([np.sum(weights * likeness.across(lags + shift), axis=1) for shift in shifts], axis=1)
         here, spread = fits[:, furthest], fits.std(axis=1)
-        found |= {
+        measures |= {
             f"fit {width}": here,
             f"fit, deviations {width}": (here - fits.mean(axis=1)) / (spread + 1e-3),
             f"fit, less than best {width}": here - fits.max(axis=1),
@@ -261,7 +261,7 @@ def describe_repetition(likeness: Likeness) -> dict[str, Array]:
         common = slice(None, len(own_lags) - likeness.hole)  # of the lags across, that are also own ones
         across, within = (first + last)[:, common] / 2.0, (own[0] + own[1])[:, likeness.hole :] / 2.0
         best = within.argmax(axis=1)
-        found |= {
+        measures |= {
             f"passage {passage}": highest,
             f"passage, less than own {passage}": highest - (own[0].max(axis=1) + own[1].max(axis=1)) / 2.0,
             f"worse passage, less than own {passage}": lowest - np.minimum(own[0].max(axis=1), own[1].max(axis=1)),
@@ -270,7 +270,7 @@ def describe_repetition(likeness: Likeness) -> dict[str, Array]:
             f"passage at own lag {passage}": across[rows, best] - across.max(axis=1),
             f"passage at own lag, less {passage}": across[rows, best] - within[rows, best],
         }
-    return found
+    return measures
 
 
 def _usual_changes(side: Array, length: int, hole: int) -> Array:
@@ -286,34 +286,34 @@ def describe_change(before: Array, after: Array) -> dict[str, Array]:
 
     Distances of means and deviations, the former also among those that the same span shows elsewhere on both sides.
     """
-    found: dict[str, Array] = {}
+    measures: dict[str, Array] = {}
     hole = round(2 * HOLE_SECONDS / ROW_SECONDS)
-    for seconds in NOVELTY_SECONDS:
+    for seconds in CHANGE_SECONDS:
         length = round(seconds / ROW_SECONDS)
         last, first = before[:, -length:], after[:, :length]
         change = np.linalg.norm(first.mean(axis=1) - last.mean(axis=1), axis=1)
-        found[f"change {seconds}"] = change
+        measures[f"change {seconds}"] = change
         if before.shape[2] == 1:
-            found[f"rise {seconds}"] = np.mean(first - last, axis=(1, 2))
+            measures[f"rise {seconds}"] = np.mean(first - last, axis=(1, 2))
         else:
-            found[f"change of spread {seconds}"] = np.abs(first.std(axis=1) - last.std(axis=1)).mean(axis=1)
-        if seconds in USUAL_NOVELTY:
+            measures[f"change of spread {seconds}"] = np.abs(first.std(axis=1) - last.std(axis=1)).mean(axis=1)
+        if seconds in USUAL_CHANGE_SECONDS:
             usual = np.concatenate([_usual_changes(side, length, hole) for side in (before, after)], axis=1)
-            found[f"change, rank {seconds}"] = np.mean(usual < change[:, None], axis=1)
-            found[f"change, deviations {seconds}"] = (change - usual.mean(axis=1)) / (usual.std(axis=1) + 1e-3)
+            measures[f"change, rank {seconds}"] = np.mean(usual < change[:, None], axis=1)
+            measures[f"change, deviations {seconds}"] = (change - usual.mean(axis=1)) / (usual.std(axis=1) + 1e-3)
     if before.shape[2] > 1:
         products = after @ before.transpose(0, 2, 1)
         squares = np.sum(after**2, axis=2)[:, :, None] + np.sum(before**2, axis=2)[:, None] - 2.0 * products
         distances = np.sqrt(np.maximum(squares, 0.0))
         near = round(PASSAGES[-1] / ROW_SECONDS)
-        found |= {
+        measures |= {
             "nearest before": distances.min(axis=2).mean(axis=1),
             "nearest after": distances.min(axis=1).mean(axis=1),
             "nearest before, of first": distances[:, :near].min(axis=2).mean(axis=1),
             "nearest after, of last": distances[:, :, -near:].min(axis=1).mean(axis=1),
             "next": distances[:, :5, -5:].mean(axis=(1, 2)),
         }
-    return found
+    return measures
 
 
 def _named(kind: str, found: dict[str, Array]) -> dict[str, Array]:
@@ -340,17 +340,17 @@ def describe_phrases(song: PhraseSong, places: Array) -> dict[str, Array]:
         "attacks": compare_sides(struck_before, struck_after, ATTACK_SECONDS),
         "all attacks": compare_sides(_totals(struck_before), _totals(struck_after), ATTACK_SECONDS),
     }
-    found: dict[str, Array] = {}
+    measures: dict[str, Array] = {}
     for name, likeness in streams.items():
-        found |= _named(name, describe_repetition(likeness))
+        measures |= _named(name, describe_repetition(likeness))
     for name, part in {**song.parts, "both": slice(None)}.items():
-        found |= _named(name, describe_change(before[..., part], after[..., part]))
-    for seconds in NOVELTY_SECONDS[1:]:
+        measures |= _named(name, describe_change(before[..., part], after[..., part]))
+    for seconds in CHANGE_SECONDS[1:]:
         length = round(seconds / ATTACK_SECONDS)
         change = struck_after[:, :length].mean(axis=1) - struck_before[:, -length:].mean(axis=1)
-        found[f"attacks: change {seconds}"] = np.abs(change).mean(axis=1)
-        found[f"attacks: rise {seconds}"] = change.mean(axis=1)
-    return found
+        measures[f"attacks: change {seconds}"] = np.abs(change).mean(axis=1)
+        measures[f"attacks: rise {seconds}"] = change.mean(axis=1)
+    return measures
 
 
 def phrase_rows(song: PhraseSong, places: Array) -> Array:

@@ -92,11 +92,11 @@ def hard_cut(leave: int, enter: int) -> Seam:
 
 def our_seams(song: Song, model: Model, *, seconds: float, seeds: range) -> list[Seam]:
     """Different seams of our outputs of `seconds`, by several seeds."""
-    found: dict[tuple[int, int], Seam] = {}
+    seams: dict[tuple[int, int], Seam] = {}
     for seed in seeds:
         for seam in plan_song(song, model, seconds=seconds, seed=seed).seams:
-            found[round(seam.leave / song.sample_rate), round(seam.enter / song.sample_rate)] = seam
-    return list(found.values())
+            seams[round(seam.leave / song.sample_rate), round(seam.enter / song.sample_rate)] = seam
+    return list(seams.values())
 
 
 def looper_seams(song: Song, count: int) -> list[Seam]:
@@ -186,8 +186,9 @@ def evaluate_seams(
     paths, collected = draw_songs(dataset, songs, seed), []
     for number, path in enumerate(paths):
         try:
-            found = collect(path, loaded, places=places, seconds=seconds, plans=plans, random=random, looper=looper)
-            collected.append(found)
+            collected.append(
+                collect(path, loaded, places=places, seconds=seconds, plans=plans, random=random, looper=looper)
+            )
         except (AudioError, DurationError):
             continue
         finally:
@@ -195,7 +196,7 @@ def evaluate_seams(
                 on_progress("Extending", (number + 1) / len(paths))
     if len(collected) < 2 * FOLDS:
         raise DatasetError(f"only {len(collected)} songs of {dataset} are usable: at least {2 * FOLDS} are needed")
-    kinds = list(dict.fromkeys(kind for found in collected for kind in found))
+    kinds = list(dict.fromkeys(kind for song in collected for kind in song))
     scores = judge_places(collected, kinds, seed)
     results = {
         kind: {

@@ -72,7 +72,7 @@ def load_model(path: str | Path | None = None) -> "Model | WaveformModel":
     file = packaged_model() if path is None else Path(path)
     if file.is_dir():
         exported = [file / f"{name}.tflite" for name in (MODEL_NAME, *GENERATIVE)]
-        file = next((found for found in exported if found.is_file()), exported[0])
+        file = next((path for path in exported if path.is_file()), exported[0])
     if not file.is_file():
         raise ModelError(f"no model at {file}: name a .tflite file or the folder of a finished `musex train`")
     settings = read_description(file)
@@ -202,9 +202,9 @@ class WaveformModel:
         self.name: str = settings["network"]
         self.shape = (1, config.context_seconds, config.sample_rate)
         self.runner, self.sha256 = load_described(path, {"waveform": (0, 0, 0)}, settings, delegate=False)
-        found = self.runner.shapes["waveform"]
-        if found != self.shape:
-            raise ModelError(f"{path} takes {found}, its description says {self.shape}: train it again")
+        shape = self.runner.shapes["waveform"]
+        if shape != self.shape:
+            raise ModelError(f"{path} takes {shape}, its description says {self.shape}: train it again")
 
     def predict(self, samples: Array, *, level: float | None = None) -> Array:
         """Predict the next 10 s from the last 20 s.

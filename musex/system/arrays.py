@@ -28,14 +28,14 @@ def save_arrays(arrays: Mapping[str, Array], path: Path) -> None:
 
 def load_array(path: Path, *, mapped: bool = False) -> Array | None:
     """An array of a .npy file, or mapped from it; None where there is no such file, or a damaged one, which is told."""
-    found: Any = _load(path, mapped=mapped)
-    return found if isinstance(found, np.ndarray) else None
+    content: Any = _load(path, mapped=mapped)
+    return content if isinstance(content, np.ndarray) else None
 
 
 def load_arrays(path: Path) -> dict[str, Array] | None:
     """The arrays of a .npz file by their names; None as `load_array`."""
-    found: Any = _load(path)
-    return found if isinstance(found, dict) else None
+    content: Any = _load(path)
+    return content if isinstance(content, dict) else None
 
 
 def _load(path: Path, *, mapped: bool = False) -> Any:
@@ -43,8 +43,8 @@ def _load(path: Path, *, mapped: bool = False) -> Any:
         if mapped:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)
-            return found if isinstance(found, np.ndarray) else dict(found.items())
+            content = np.load(file, allow_pickle=False)
+            return content if isinstance(content, np.ndarray) else dict(content.items())
     except FileNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001 - NumPy parses a header as Python: a damaged one ends in anything

@@ -44,11 +44,11 @@ def open_run(run: Path, network: str, *, resume: bool) -> None:
         raise DatasetError(f"{run} holds a run already: name another folder, or go on with it by `resume=True`")
     if resume and described.exists():
         try:
-            found = json.loads(described.read_text(encoding="utf-8"))["network"]
+            owner = json.loads(described.read_text(encoding="utf-8"))["network"]
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise DatasetError(f"{described} does not describe a run of musex: name another folder") from error
-        if found != network:
-            raise DatasetError(f"{run} holds a run of {found}, not of {network}: name another folder")
+        if owner != network:
+            raise DatasetError(f"{run} holds a run of {owner}, not of {network}: name another folder")
 
 
 def save_settings(run: Path, settings: dict[str, Any]) -> None:

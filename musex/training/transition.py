@@ -107,9 +107,9 @@ def draw_jumps(
     pairs = random.integers(1, steps, (config.at_random, 2))
     drawn.append((pairs[:, 0], pairs[:, 1]))
     kinds = np.repeat([OF_SEARCH, SAME_ROW, AT_RANDOM], [len(pair[0]) for pair in drawn])
-    left, entered = (np.concatenate([pair[side] for pair in drawn]) for side in (0, 1))
-    apart = np.abs(left - entered) >= config.distance // 2
-    return left[apart], entered[apart], kinds[apart]
+    left_at, entered_at = (np.concatenate([pair[side] for pair in drawn]) for side in (0, 1))
+    apart = np.abs(left_at - entered_at) >= config.distance // 2
+    return left_at[apart], entered_at[apart], kinds[apart]
 
 
 def _between_same_rows(

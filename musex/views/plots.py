@@ -64,7 +64,7 @@ def mean_error(predicted: Array, actual: Array) -> float:
 
 
 @dataclass(frozen=True)
-class Guess:
+class DrawnPrediction:
     """What one model says of the next seconds, and what is played for it: log-mels (steps, n_mels) in dB."""
 
     name: str
@@ -73,7 +73,13 @@ class Guess:
 
 
 def plot_predictions(
-    heard: Array, guesses: list[Guess], actual: Array, *, at: float, title: str = "", config: FeatureConfig = FEATURES
+    heard: Array,
+    guesses: list[DrawnPrediction],
+    actual: Array,
+    *,
+    at: float,
+    title: str = "",
+    config: FeatureConfig = FEATURES,
 ) -> Figure:
     """Draw log-mels (steps, n_mels) in dB on one scale: input and actual, and below a row for each model.
 

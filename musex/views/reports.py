@@ -65,10 +65,10 @@ def report_file(
         MusexError: The plan is damaged, the song is missing or another one, or the page cannot be written.
     """
     plan = read_plan(plan_path)
-    found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
+    song = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(page) if page is not None else default_page(plan_path)
-    check_side_file(target, force, plan_path, found)
-    save_reports([plan], found, [target], on_progress, force=force)
+    check_side_file(target, force, plan_path, song)
+    save_reports([plan], song, [target], on_progress, force=force)
     return target
 
 

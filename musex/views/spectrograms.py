@@ -13,7 +13,7 @@ from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig, WaveformConfig
 from musex.errors import MusexError
 from musex.prediction.model import Model, WaveformModel, load_model
-from musex.views.plots import Guess, check_figure, mean_error, plot_comparison, plot_predictions, save_figure
+from musex.views.plots import DrawnPrediction, check_figure, mean_error, plot_comparison, plot_predictions, save_figure
 
 Array = np.ndarray[Any, Any]
 
@@ -42,7 +42,7 @@ def predict_file(
     step = round(prediction_place(song.seconds, at, config) * rate)
     log_mel = _log_mel(song)
     heard = log_mel[max(0, step - config.context_seconds * rate) : step]
-    guesses: list[Guess] = []
+    guesses: list[DrawnPrediction] = []
     for model in loaded:
         name = model.name if model.name not in [guess.name for guess in guesses] else str(model.path.parent)
         guesses.append(replace(guess_on(model, song, step), name=name))
@@ -52,13 +52,13 @@ def predict_file(
     return {guess.name: mean_error(guess.predicted, actual) for guess in guesses}
 
 
-def guess_on(model: Model | WaveformModel, song: Song, step: int) -> Guess:
+def guess_on(model: Model | WaveformModel, song: Song, step: int) -> DrawnPrediction:
     """What a model says of the song from a step on, and what would be played for it."""
     # Cut before analysing: no window reaches past the seam.
     past = song.samples[: step * song.sample_rate // FEATURES.steps_per_second]
     if isinstance(model, WaveformModel):
         mono = to_mono(past, song.sample_rate, replace(FEATURES, sample_rate=model.config.sample_rate))
-        return Guess(model.name, analyse(model.predict(mono), model.config.sample_rate)[:, : FEATURES.n_mels])
+        return DrawnPrediction(model.name, analyse(model.predict(mono), model.config.sample_rate)[:, : FEATURES.n_mels])
     features = analyse(past, song.sample_rate)[:step]
     prediction = model.predict_rows(model.listen(features), features)
     horizon, realised = len(prediction.log_mel), None
@@ -66,7 +66,7 @@ def guess_on(model: Model | WaveformModel, song: Song, step: int) -> Guess:
     if len(starts):
         start = int(starts.argmax())
         realised = features[start : start + horizon, : FEATURES.n_mels]
-    return Guess(model.name, prediction.log_mel, realised)
+    return DrawnPrediction(model.name, prediction.log_mel, realised)
 
 
 def compare_files(first: str | Path, second: str | Path, output: str | Path, *, force: bool = False) -> float:

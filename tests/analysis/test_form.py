@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musex.analysis.form import novelty, outro_start
+from musex.analysis.form import foote_novelty, outro_start
 from musex.analysis.song_analysis import analyse_signal
 from musex.planning.material import find_region
 
@@ -29,7 +29,7 @@ def beats(seconds: float) -> tuple[np.ndarray, np.ndarray]:
 
 def test_novelty_is_where_the_means_change() -> None:
     rows = np.repeat([[0.0, 1.0], [3.0, 1.0]], 100, axis=0)
-    found = novelty(rows, 20)
+    found = foote_novelty(rows, 20)
     assert int(np.argmax(found)) == 100
     assert found[100] == pytest.approx(9.0)
     assert found[50] == pytest.approx(0.0)

@@ -6,7 +6,7 @@ import pytest
 from musex.analysis.features import to_mono
 from musex.audio.song import Song, song_from_array
 from musex.config import WaveformConfig
-from musex.evaluation.endurance import Chain, chain_song, generate_on, loop_end, measure_chain, source_rows
+from musex.evaluation.endurance import LongOutput, chain_song, generate_on, loop_end, measure_chain, source_rows
 from musex.plans import Plan, PlanModel, PlanSong, Seam, Span
 from musex.prediction.model import WaveformModel, load_model
 from musex.settings import Settings
@@ -39,11 +39,11 @@ def test_growing_louder_and_brighter_is_drift(song: Song) -> None:
     chain = loop_end(song, 200.0)
     minutes = np.arange(len(chain.mono)) / RATE / 60
     mono = (chain.mono * 10 ** (-6.0 * minutes / 20)).astype(np.float32)
-    fading = measure_chain(Chain(mono, chain.path, 720, chain.begun, chain.seams, 0.0), source_rows(song))
+    fading = measure_chain(LongOutput(mono, chain.path, 720, chain.begun, chain.seams, 0.0), source_rows(song))
     assert fading["loudness_db_per_minute"] == pytest.approx(-6.0, abs=0.05)
     assert fading["distance_db_per_minute"] > 0.5
     brighter = np.sin(2 * np.pi * np.cumsum(500.0 + 600.0 * minutes) / RATE).astype(np.float32)
-    measured = measure_chain(Chain(brighter, None, 720, 0, 0, 0.0), source_rows(song))
+    measured = measure_chain(LongOutput(brighter, None, 720, 0, 0, 0.0), source_rows(song))
     assert measured["centroid_hz_per_minute"] == pytest.approx(600.0, rel=0.1)
     assert "longest_repeat_seconds" not in measured
 

@@ -13,7 +13,7 @@ from musex.errors import MusexError
 from musex.views.plots import (
     COLOURS,
     DIFFERENCE_COLOURS,
-    Guess,
+    DrawnPrediction,
     mean_error,
     plot_comparison,
     plot_losses,
@@ -46,7 +46,7 @@ def test_error_is_the_mean_absolute_difference_over_the_shared_steps() -> None:
 
 def test_predictions_stand_on_one_scale_with_seam_differences_and_errors() -> None:
     heard, actual = random_log_mel(200, 1), random_log_mel(100, 2)
-    guesses = [Guess("first", actual + 4.0, actual - 1.0), Guess("other", actual[:80] - 2.5)]
+    guesses = [DrawnPrediction("first", actual + 4.0, actual - 1.0), DrawnPrediction("other", actual[:80] - 2.5)]
     figure = plot_predictions(heard, guesses, actual, at=41.5, title="song.mp3")
     panels = {axis.get_title(): axis for axis in figure.axes if axis.get_title()}
     assert list(panels)[:3] == ["Input", "Actual", "Predicted by first"]
@@ -75,7 +75,7 @@ def test_predictions_stand_on_one_scale_with_seam_differences_and_errors() -> No
 
 def test_image_shows_the_log_mel_upright() -> None:
     heard = random_log_mel(10)
-    figure = plot_predictions(heard, [Guess("musex", heard)], heard, at=1.0)
+    figure = plot_predictions(heard, [DrawnPrediction("musex", heard)], heard, at=1.0)
     image = figure.axes[0].images[0]
     np.testing.assert_array_equal(np.asarray(image.get_array()), heard.T)
     assert image.origin == "lower"
@@ -86,7 +86,7 @@ def test_bands_are_labelled_at_their_own_hertz() -> None:
     time = np.arange(FEATURES.sample_rate * 2) / FEATURES.sample_rate
     sound = (0.5 * np.sin(2 * np.pi * tone * time)).astype(np.float32)[:, None]
     log_mel = analyse(sound, FEATURES.sample_rate)[:, : FEATURES.n_mels]
-    axis = plot_predictions(log_mel, [Guess("musex", log_mel)], log_mel, at=2.0).axes[0]
+    axis = plot_predictions(log_mel, [DrawnPrediction("musex", log_mel)], log_mel, at=2.0).axes[0]
     ticks = dict(zip((t.get_text() for t in axis.get_yticklabels()), axis.get_yticks(), strict=True))
     label = next(name for name in ticks if name.startswith("2") and len(name) == 5)
     assert ticks[label] == pytest.approx(int(log_mel[5].argmax()), abs=0.6)
@@ -113,7 +113,9 @@ def test_comparison_shows_both_and_their_difference() -> None:
 def test_figures_are_saved_by_their_ending_and_leave_nothing_else(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"figure{suffix}"
     log_mel = random_log_mel(20)
-    save_figure(plot_predictions(log_mel, [Guess("musex", log_mel)], log_mel, at=2.0, title="曲 \udcff $1"), path)
+    save_figure(
+        plot_predictions(log_mel, [DrawnPrediction("musex", log_mel)], log_mel, at=2.0, title="曲 \udcff $1"), path
+    )
     starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
     assert path.read_bytes().startswith(starts[suffix.lower()])
     assert list(tmp_path.iterdir()) == [path]

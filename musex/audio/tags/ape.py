@@ -27,8 +27,8 @@ def read_ape(file: BinaryIO, end: int) -> Tags:
     data, place = file.read(size - FOOTER), 0
     items, pictures = list[Item](), list[Picture]()
     for _ in range(count):
-        key, found, _ = data[place + 8 : place + 8 + 256].partition(b"\0")
-        if place + 8 > len(data) or not found:
+        key, separator, _ = data[place + 8 : place + 8 + 256].partition(b"\0")
+        if place + 8 > len(data) or not separator:
             return Tags(tuple(items), tuple(pictures), notes=("the APE tag is cut off",))
         length, flags = struct.unpack_from("<II", data, place)
         place += 9 + len(key)

@@ -35,8 +35,8 @@ def read_riff(file: BinaryIO) -> Tags:
         elif name == b"LIST" and content[:4] == b"INFO":
             info += [_parse_info(key, text) for key, text in _subchunks(content[4:])]
         elif name == b"LIST" and content[:4] == b"adtl":
-            found = [text for key, text in _subchunks(content[4:]) if key == b"labl" and len(text) > 4]
-            labels |= {int.from_bytes(text[:4], "little"): _text(text[4:]) for text in found}
+            labelled = [text for key, text in _subchunks(content[4:]) if key == b"labl" and len(text) > 4]
+            labels |= {int.from_bytes(text[:4], "little"): _text(text[4:]) for text in labelled}
         elif name == b"cue ":
             count = min(int.from_bytes(content[:4], "little"), (len(content) - 4) // 24)
             cues |= dict(struct.unpack_from("<I16xI", content, 4 + 24 * number) for number in range(count))

@@ -36,7 +36,7 @@ def read_source(path: Path | None, stream: int = 1) -> Source:
     arguments = [*local_input(path), "-map", number, "-map_chapters", "-1", "-c", "copy", "-t", "0"]
     answer, log = ask_ffmpeg([*arguments, "-f", "ffmetadata", "pipe:1"], path)
     text, log = answer.decode(errors="replace"), log.split("Stream mapping", 1)[0]
-    audio = next((found.description for found in parse_streams(log)[stream - 1 :]), "")
+    audio = next((audio_stream.description for audio_stream in parse_streams(log)[stream - 1 :]), "")
     lossy = re.match(r"(?:mp3|vorbis|aac|wma)\b.*?(\d+) kb/s", audio)
     rate = int(lossy[1]) if lossy else None
     codec = next(iter(re.findall(r"^\w+", audio)), "")
@@ -127,5 +127,5 @@ def _cover_of_ffmpeg(path: Path, log: str) -> Picture | None:
 
 def _chapters_of_ffmpeg(log: str) -> tuple[Chapter, ...]:
     pattern = r"^ {4}Chapter #0:\d+: start ([\d.]+), end ([\d.]+)\n(?: {6}Metadata:\n {8}title +: (.*)\n)?"
-    found = re.findall(pattern, log, re.MULTILINE)
-    return tuple(Chapter(float(start), float(end), title) for start, end, title in found)
+    chapters = re.findall(pattern, log, re.MULTILINE)
+    return tuple(Chapter(float(start), float(end), title) for start, end, title in chapters)

@@ -189,9 +189,9 @@ def _comments(data: bytes, notes: list[str]) -> Iterator[tuple[str, bytes]]:
         if place + 4 + size > len(data) or place + 4 > len(data):
             notes.append("the tags are cut off: what cannot be read of them is left out")
             return
-        key, found, value = data[place + 4 : place + 4 + size].partition(b"=")
+        key, separator, value = data[place + 4 : place + 4 + size].partition(b"=")
         place += 4 + size
-        if found and key:
+        if separator and key:
             yield key.decode(errors="replace"), value
 
 
