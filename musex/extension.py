@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from musex.analysis.features import analyse
+from musex.analysis.song_analysis import analyse_past
 from musex.audio.inputs import song_of
 from musex.audio.song import Samples, Song, to_segment
 from musex.config import FEATURES
@@ -177,9 +177,7 @@ def predict(
     if not SHORTEST_SECONDS <= end <= source.seconds:
         raise MusexError(f"`at={end:g}` is not within the song: choose {SHORTEST_SECONDS:g} to {source.seconds:.1f} s")
     step = int(end * FEATURES.steps_per_second)
-    # Cut before analysing: no window reaches past that moment.
-    past = source.samples[: step * source.sample_rate // FEATURES.steps_per_second]
-    features = analyse(past, source.sample_rate)[:step]
+    features = analyse_past(source, step)
     return loaded.predict_rows(loaded.listen(features), features)
 
 

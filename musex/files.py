@@ -10,7 +10,7 @@ from typing import IO, Unpack
 
 from musex.audio.file_names import default_output, find_song
 from musex.audio.formats import FORMATS, check_size
-from musex.audio.inputs import read_logged
+from musex.audio.inputs import SongFile, read_logged
 from musex.audio.reading import check_song
 from musex.audio.song import Samples, Song
 from musex.audio.writing import check_output, pipe_song
@@ -65,14 +65,13 @@ def extend_file(
             is as it was.
     """
     made = vary_file(
-        song_path,
+        SongFile(song_path, stream),
         [Path(output)],
         seconds=seconds,
         model=model,
         force=force,
         bitrate=bitrate,
         plan_paths=[] if plan_path is None else [plan_path],
-        stream=stream,
         on_progress=on_progress,
         **options,
     )
@@ -80,7 +79,7 @@ def extend_file(
 
 
 def vary_file(
-    song_path: str | Path,
+    source: SongFile,
     outputs: Sequence[str | Path],
     *,
     seconds: float,
@@ -88,7 +87,6 @@ def vary_file(
     force: bool = False,
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
-    stream: int | None = None,
     done: Collection[Path] = (),
     on_written: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -102,16 +100,16 @@ def vary_file(
     """
     check_seconds(seconds)
     settings = Settings(**options)
-    check_song(song_path)
+    check_song(source.path)
     left = [path for path in map(Path, outputs) if path not in done]
     for output in left:
-        check_output(output, song_path, force)
+        check_output(output, source.path, force)
     for kept in map(Path, plan_paths):
         if kept not in done:
-            check_side_file(kept, force, song_path, *outputs)
+            check_side_file(kept, force, source.path, *outputs)
     report = on_progress or ignore_progress
     report("Reading", 0.0)
-    song = read_logged(song_path, stream=stream)
+    song = source.song
     for output in left:
         check_size(FORMATS[output.suffix.lower()], song, round(seconds * song.sample_rate), output)
     loaded = model_of(model)

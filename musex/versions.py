@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 from musex.audio.file_names import default_page, number_path
+from musex.audio.inputs import SongFile
 from musex.files import vary_file
 from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel
@@ -65,6 +66,7 @@ def make_versions(
         on_progress: As in `extend_file`.
         options: As in `extend_file`.
     """
+    song = SongFile(song_path, stream)
     outputs, plans = [version.output for version in versions], [version.plan for version in versions if version.plan]
     pages = [version.page for version in versions if version.page and version.page not in done]
     for page in pages:
@@ -77,14 +79,13 @@ def make_versions(
         made = [read_plan(path) for path in plans]
     else:
         made = vary_file(
-            song_path,
+            song,
             outputs,
             seconds=seconds,
             model=model,
             force=force,
             bitrate=bitrate,
             plan_paths=plans,
-            stream=stream,
             done=done,
             on_written=on_written,
             on_progress=on_progress,
@@ -94,5 +95,5 @@ def make_versions(
         from musex.views.reports import save_reports
 
         paged = [plan for plan, version in zip(made, versions, strict=True) if version.page in pages]
-        save_reports(paged, song_path, pages, on_progress, force=force, on_written=on_written)
+        save_reports(paged, song, pages, on_progress, force=force, on_written=on_written)
     return made

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from musex.analysis import form, moods, similarity
-from musex.analysis.features import analyse_frames, to_mono, to_rows
+from musex.analysis.features import Columns, analyse, analyse_frames, columns, to_mono, to_rows
 from musex.audio.song import Song
+from musex.config import FEATURES
 
 Array = np.ndarray
 
@@ -35,6 +36,11 @@ class Analysis:
     @property
     def steps(self) -> int:
         return len(self.features)
+
+    @property
+    def columns(self) -> Columns:
+        """The features taken apart: log-mel, chroma and onsets of each step."""
+        return columns(self.features)
 
     @cached_property
     def levels(self) -> Array:
@@ -110,3 +116,10 @@ def analyse_song(song: Song) -> Analysis:
     if song not in _analyses:
         _analyses[song] = analyse_signal(song.samples, song.sample_rate)
     return _analyses[song]
+
+
+def analyse_past(song: Song, step: int) -> Array:
+    """Features of the steps before one, float32 (step, width), from the sound before it alone."""
+    # Cut before analysing: no window reaches past that moment.
+    past = song.samples[: step * song.sample_rate // FEATURES.steps_per_second]
+    return analyse(past, song.sample_rate)[:step]

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 import time
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,19 @@ def song_of(song: Any, sample_rate: int | None = None) -> Song:
     if pydub is not None and isinstance(song, pydub.AudioSegment):
         return song_from_segment(song)
     raise AudioError(f"a {type(song).__name__} is not a song: give a path, a Song, an AudioSegment or an array")
+
+
+@dataclass(frozen=True)
+class SongFile:
+    """A song's file, read when it is first asked for, and then kept."""
+
+    path: str | Path
+    stream: int | None = None  # as in `read_song`
+
+    @cached_property
+    def song(self) -> Song:
+        """The decoded song, what is wrong with it logged; raises AudioError as `read_song`."""
+        return read_logged(self.path, stream=self.stream)
 
 
 def read_logged(path: str | Path, *, stream: int | None = None) -> Song:

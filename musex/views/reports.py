@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musex import __version__
-from musex.analysis.features import analyse
-from musex.analysis.form import step_levels
-from musex.analysis.moods import asked, estimate_moods
+from musex.analysis.moods import asked
+from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.file_names import default_page, find_song
-from musex.audio.inputs import song_of
-from musex.audio.reading import read_song
+from musex.audio.inputs import SongFile, song_of
 from musex.audio.song import Samples, Song
 from musex.audio.writing import write_song
 from musex.config import FEATURES
@@ -68,13 +66,13 @@ def report_file(
     song = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(page) if page is not None else default_page(plan_path)
     check_side_file(target, force, plan_path, song)
-    save_reports([plan], song, [target], on_progress, force=force)
+    save_reports([plan], SongFile(song, plan.song.stream), [target], on_progress, force=force)
     return target
 
 
 def save_reports(
     plans: Sequence[Plan],
-    song_path: str | Path,
+    song: SongFile,
     pages: Sequence[Path],
     on_progress: OnProgress | None = None,
     *,
@@ -85,14 +83,13 @@ def save_reports(
 
     `on_written` is called with each page as soon as it is in its place.
     """
-    song = read_song(song_path, stream=plans[0].song.stream)
     for number, (plan, page) in enumerate(zip(plans, pages, strict=True)):
 
         def tell(stage: str, done: float, before: int = number) -> None:
             if on_progress:
                 on_progress(stage, (before + done) / len(pages))
 
-        save_text(report(plan, song, on_progress=tell), page, force=force)
+        save_text(report(plan, song.song, on_progress=tell), page, force=force)
         if on_written:
             on_written(page)
 
@@ -119,8 +116,8 @@ def report(
     song = song_of(song, sample_rate)
     if plan.frames != round(plan.seconds * song.sample_rate):
         raise MusexError(f"{plan.model.name} predicts the waveform itself: there is no path to report on")
-    features = analyse(song.samples, song.sample_rate)
-    steps = _steps(plan, len(features))
+    analysis = analyse_song(song)
+    steps = np.minimum(plan.steps(1.0 / FEATURES.steps_per_second), analysis.steps - 1)
     peaks, audio = _sound(plan, song, on_progress or ignore_progress)
     rate = plan.song.sample_rate
     begins = np.cumsum([0, *(span.frames for span in plan.spans)])[:-1]
@@ -140,13 +137,13 @@ def report(
         duration=f"{plan.seconds:.1f}",
         duration_text=format_time(plan.seconds),
         path=describe_path(plan, song.seconds),
-        charts=_charts(plan, features, steps),
+        charts=_charts(plan, analysis, steps),
         times=[(f"{100 * tick / plan.seconds:.2f}", format_time(tick)[:-2]) for tick in _ticks(plan.seconds, 5)],
         measures=MEASURES.values(),
         seams=_seam_rows(plan),
         passes=passes(plan),
-        song_picture=_spectrogram(features[:, : FEATURES.n_mels]),
-        output_picture=_spectrogram(features[steps, : FEATURES.n_mels]),
+        song_picture=_spectrogram(analysis.columns.log_mel),
+        output_picture=_spectrogram(analysis.columns.log_mel[steps]),
         settings=_settings(plan),
         plan=plan.to_json(),
         data=data,
@@ -228,11 +225,6 @@ def _ticks(seconds: float, most: int) -> Array:
     return np.arange(0.0, seconds - 0.4 * apart, apart)
 
 
-def _steps(plan: Plan, most: int) -> Array:
-    """Which step of the song each step of the output plays."""
-    return np.asarray(np.minimum(plan.steps(1.0 / FEATURES.steps_per_second), most - 1))
-
-
 def _sound(plan: Plan, song: Song, on_progress: OnProgress) -> tuple[list[float], bytes]:
     """The waveform's peaks, 0 to 1, and the output as mp3."""
     peaks = np.zeros(PEAKS)
@@ -268,14 +260,14 @@ def _encode(blocks: Iterable[Array], song: Song, seconds: float) -> bytes:
         return file.read_bytes()
 
 
-def _charts(plan: Plan, features: Array, steps: Array) -> Iterator[dict[str, Any]]:
+def _charts(plan: Plan, analysis: Analysis, steps: Array) -> Iterator[dict[str, Any]]:
     """Curves over the output's time."""
     every = max(1, len(steps) // POINTS)
     shown = steps[::every]
     times = np.arange(len(shown)) * every / FEATURES.steps_per_second
-    levels = step_levels(features)
+    levels = analysis.levels
     loudness = np.maximum(levels, levels.max() - 50.0)[shown] - float(levels.max())
-    moods = estimate_moods(features)[shown, 0]
+    moods = analysis.moods[shown, 0]
     points = plan.settings.moods
     wanted = [asked(points, times)[:, 0]] if points else []
     yield _chart("Place in the song", shown / FEATURES.steps_per_second, low="start", high="end")

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from musex.analysis.features import analyse, to_mono
+from musex.analysis.features import analyse, columns, to_mono
+from musex.analysis.song_analysis import analyse_past, analyse_song
 from musex.audio.reading import read_song
 from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig, WaveformConfig
@@ -54,18 +55,17 @@ def predict_file(
 
 def guess_on(model: Model | WaveformModel, song: Song, step: int) -> DrawnPrediction:
     """What a model says of the song from a step on, and what would be played for it."""
-    # Cut before analysing: no window reaches past the seam.
-    past = song.samples[: step * song.sample_rate // FEATURES.steps_per_second]
     if isinstance(model, WaveformModel):
+        past = song.samples[: step * song.sample_rate // FEATURES.steps_per_second]
         mono = to_mono(past, song.sample_rate, replace(FEATURES, sample_rate=model.config.sample_rate))
-        return DrawnPrediction(model.name, analyse(model.predict(mono), model.config.sample_rate)[:, : FEATURES.n_mels])
-    features = analyse(past, song.sample_rate)[:step]
+        return DrawnPrediction(model.name, columns(analyse(model.predict(mono), model.config.sample_rate)).log_mel)
+    features = analyse_past(song, step)
     prediction = model.predict_rows(model.listen(features), features)
     horizon, realised = len(prediction.log_mel), None
     starts = prediction.starts[: max(0, step - horizon + 1), -1]
     if len(starts):
         start = int(starts.argmax())
-        realised = features[start : start + horizon, : FEATURES.n_mels]
+        realised = columns(features).log_mel[start : start + horizon]
     return DrawnPrediction(model.name, prediction.log_mel, realised)
 
 
@@ -94,5 +94,4 @@ def prediction_place(seconds: float, at: float | None, config: PointerConfig | W
 
 
 def _log_mel(song: Song) -> Array:
-    log_mel: Array = analyse(song.samples, song.sample_rate)[:, : FEATURES.n_mels]
-    return log_mel
+    return analyse_song(song).columns.log_mel
