@@ -58,7 +58,7 @@ def load_model(path: None = None) -> "Model": ...
 
 
 @overload
-def load_model(path: str | Path | None) -> Any: ...  # the caller knows which it named
+def load_model(path: str | Path | None) -> "Model | WaveformModel": ...
 
 
 def load_model(path: str | Path | None = None) -> "Model | WaveformModel":

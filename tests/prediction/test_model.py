@@ -11,6 +11,7 @@ import pytest
 
 from musex.analysis.features import analyse
 from musex.errors import ModelError
+from musex.extension import pointing
 from musex.prediction import trial
 from musex.prediction.described import packaged_model
 from musex.prediction.model import load_model
@@ -59,7 +60,7 @@ def test_heads_are_checked_as_the_model_is(tmp_path: Path, name: str) -> None:
     copy_packaged(tmp_path)
     file = tmp_path / f"{name}.tflite"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    model = load_model(tmp_path)
+    model = pointing(tmp_path)
     with pytest.raises(ModelError, match=rf"{name}\.tflite is damaged or not the file its description"):
         _ = model.join_head if name == "join" else model.transition_head
     file.with_suffix(".json").unlink()
@@ -69,7 +70,7 @@ def test_heads_are_checked_as_the_model_is(tmp_path: Path, name: str) -> None:
 
 def test_only_what_is_not_packaged_is_tried_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy_packaged(tmp_path)
-    model = load_model(tmp_path)
+    model = pointing(tmp_path)
     assert model.join_head is not None
     assert model.transition_head is not None
     monkeypatch.setattr(trial, "CODE", "import os; os.abort()")  # what a damaged model may do
@@ -96,7 +97,7 @@ def test_a_trial_has_its_limit_of_memory() -> None:
 
 def test_the_packaged_model_finds_an_exact_repeat() -> None:
     features = analyse(compose(60, 5), 22_050)
-    model = load_model(packaged_model())
+    model = pointing(packaged_model())
     memory = model.listen(features[:400])  # phrases of 2 s, 8 s a round
     starts = model.predict(memory, np.arange(200, 400)).starts
     assert (int(starts[:300, -1].argmax()) - 400) % 80 in (0, 1, 79)

@@ -211,6 +211,7 @@ def test_as_many_predictions_are_made_as_are_counted(run: Path, make_song: Calla
             return super().predict(samples, level=level)
 
     loaded = load_model(run)
+    assert isinstance(loaded, WaveformModel)
     song = song_from_array(make_song(6.0, 1000 * 8, 2), 8000)
     for seconds in (7.0, 7.99, 8.5, 9.9, 30.0):
         model = Counting(loaded.path, loaded.config, loaded.settings)
@@ -278,8 +279,10 @@ def test_a_diverged_network_is_named(run: Path, tmp_path: Path) -> None:
     network = BUILDERS[name](TINY)
     network.weights[-1].assign(np.full(network.weights[-1].shape, np.nan))
     export(network, tmp_path / f"{name}.tflite", {"network": name, "model": vars(TINY)})
+    diverged = load_model(tmp_path)
+    assert isinstance(diverged, WaveformModel)
     with pytest.raises(ModelError, match="diverged"):
-        load_model(tmp_path).predict(np.ones(10, np.float32))
+        diverged.predict(np.ones(10, np.float32))
 
 
 @pytest.mark.parametrize("network", ["paper", "lstm"])

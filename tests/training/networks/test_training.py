@@ -12,6 +12,7 @@ from musex.analysis.features import analyse
 from musex.cli import app as cli
 from musex.config import PointerConfig
 from musex.errors import DatasetError, MusexError
+from musex.extension import pointing
 from musex.prediction.model import load_model
 from tests.phrases import compose, write_tracks
 
@@ -112,7 +113,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Pa
 @pytest.mark.parametrize("heard", [200, 60, 0])
 def test_the_exported_file_equals_the_network(untrained: tuple[keras.Model, Path], heard: int) -> None:
     network, folder = untrained
-    model = load_model(folder)
+    model = pointing(folder)
     features = analyse(compose(40, 3), 22_050)
     exported = model.predict(model.listen(features), np.arange(250 - heard, 250))
     missing = 200 - heard
@@ -135,7 +136,7 @@ def test_the_command_trains_the_pointer(music: Path, tmp_path: Path) -> None:
     assert cli.run(command) == 0
     assert len((tmp_path / "run" / "losses.csv").read_text().splitlines()) == 2
     assert (tmp_path / "run" / "losses.png").read_bytes().startswith(b"\x89PNG")
-    assert load_model(tmp_path / "run").join_head is not None
+    assert pointing(tmp_path / "run").join_head is not None
     assert cli.run(command) == 1  # another run is there
     assert logged_tags(tmp_path / "run" / "tensorboard") >= {"loss", "validation_error_db", "learning_rate"}
 
