@@ -28,7 +28,7 @@ def main(song_path: Path, folder: Path) -> None:
     samples = (song.samples * 32767).astype(np.int16)
     segment = AudioSegment(samples.tobytes(), frame_rate=song.sample_rate, sample_width=2, channels=song.channels)
     extended = musex.extend(segment, seconds=60, model=model).segment
-    extended.fade_out(3000).export(folder / "faded.wav", format="wav")
+    extended.fade_out(3000).export(folder / "faded.wav", format="wav").close()
 
     # From file to file, in memory that does not grow with the length.
     musex.extend_file(song_path, folder / "longer.mp3", seconds=150, model=model, force=True)

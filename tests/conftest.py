@@ -1,5 +1,7 @@
 """Songs made with NumPy, for all tests; and how long testing may take."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 # Started in the background of a shell, a process ignores Ctrl-C, and so would every `musex` that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -32,6 +35,29 @@ def usual_speed() -> None:
     subprocess.run([sys.executable, "-c", "import numpy"], check=True)
     if time.perf_counter() - began > 1.0:
         pytest.skip("this machine is too slow for bounds in seconds")
+
+
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Gives a folder by its name, filled once for all workers (pytest-xdist, "Making session-scoped fixtures execute
+    only once"). Whoever uses it leaves it as it is."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, begun = shared / name, shared / f"{name}.begun"
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(begun, ignore_errors=True)
+                begun.mkdir()
+                fill(begun)
+                begun.rename(folder)
+        return folder
+
+    return make
 
 
 def synthesise(seconds: float = 6.0, sample_rate: int = 44_100, channels: int = 2, seed: int = 0) -> np.ndarray:

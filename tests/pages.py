@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import soundfile
 from musex.audio.reading import read_song
 from musex.audio.writing import write_song
 from musex.cli.app import run
+from tests.conftest import MadeOnce
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("models/*.md")])
@@ -34,7 +36,14 @@ LEARNING = [words for words in COMMANDS if words[0] == "train" or any(word.endsw
 SHORTER = {"10": "2", "60": "6", "600": "1", "1:02:03": "0:03:03"}  # minutes: the songs here are short, too
 
 
-def prepare(folder: Path, make_song: Callable[..., np.ndarray]) -> Path:
+def prepare(made_once: MadeOnce, folder: Path, make_song: Callable[..., np.ndarray]) -> Path:
+    """What the commands name, in a folder of one's own."""
+    made = made_once("reader", partial(_write_files, make_song=make_song))
+    shutil.copytree(made, folder, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+def _write_files(folder: Path, make_song: Callable[..., np.ndarray]) -> None:
     """What the commands name, small: songs, an album, music to learn from in folders to hold out, and other music."""
     for name in ("album", "other-music"):
         (folder / name).mkdir()
@@ -48,7 +57,6 @@ def prepare(folder: Path, make_song: Callable[..., np.ndarray]) -> Path:
         (folder / "music" / name).mkdir(parents=True)
         soundfile.write(folder / "music" / name / "track.wav", make_song(33.0, 22_050, 1, seed=number), 22_050)
     (folder / "models").symlink_to(ROOT / "models")
-    return folder
 
 
 def follow(arguments: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:

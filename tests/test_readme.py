@@ -1,9 +1,8 @@
 """README.md says what is so: its commands are run or parsed, its code is executed."""
 
-import os
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -68,11 +67,11 @@ def test_links_lead_somewhere() -> None:
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
-def test_worked_example_runs(tmp_path: Path) -> None:
-    command = [sys.executable, "examples/extend_in_python.py", "examples/waltz.mp3", str(tmp_path)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "the same seed, the same result: True" in done.stdout
+def test_worked_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["extend_in_python.py", "examples/waltz.mp3", str(tmp_path)])
+    runpy.run_path("examples/extend_in_python.py", run_name="__main__")
+    assert "the same seed, the same result: True" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"faded.wav", "longer.mp3"}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import typer
 
 from musex.audio.reading import read_song
 from musex.cli.app import app
+from tests.conftest import MadeOnce
 from tests.pages import COMMANDS, LEARNING, PAGES, ROOT, commands_of, follow, prepare
 
 PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -45,8 +47,8 @@ ELSEWHERE = {  # what needs more than a folder, and the tests that run it
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np.ndarray]) -> Path:
-    return prepare(tmp_path_factory.mktemp("reader"), make_song)
+def reader(made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np.ndarray]) -> Path:
+    return prepare(made_once, tmp_path_factory.mktemp("reader"), make_song)
 
 
 @pytest.mark.parametrize("arguments", [words for words in COMMANDS if words not in LEARNING], ids=" ".join)
@@ -62,21 +64,31 @@ def test_commands_do_as_told(
     follow(arguments, capfd)
 
 
-def run_script(*arguments: str | Path) -> str:
-    """What a script of this repository prints."""
-    command = [sys.executable, *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+RunScript = Callable[..., str]
 
 
-def test_the_example_songs_can_be_made_again(tmp_path: Path) -> None:
+@pytest.fixture
+def run_script(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunScript:
+    """Runs a script of this repository, and gives what it prints."""
+
+    def run_it(script: str, *arguments: str | Path) -> str:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.syspath_prepend(str((ROOT / script).parent))
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        runpy.run_path(script, run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_it
+
+
+def test_the_example_songs_can_be_made_again(run_script: RunScript, tmp_path: Path) -> None:
     run_script("examples/make_songs.py", "waltz", "--folder", tmp_path)
     made, kept = (read_song(folder / "waltz.mp3").samples for folder in (tmp_path, ROOT / "examples"))
     assert made.shape == kept.shape
     assert np.abs(made - kept).max() < 0.02  # encoders differ
 
 
-def test_the_tables_of_the_paper_are_those_of_its_losses(tmp_path: Path) -> None:
+def test_the_tables_of_the_paper_are_those_of_its_losses(run_script: RunScript, tmp_path: Path) -> None:
     for name in ("paper", "lstm"):
         (tmp_path / name).mkdir()
         shutil.copy(ROOT / "models" / "figures" / f"{name}-losses.csv", tmp_path / name / "losses.csv")

@@ -2,7 +2,9 @@
 
 import json
 import resource
-from dataclasses import asdict, replace
+import shutil
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,45 +12,28 @@ import pytest
 
 from musex.analysis.features import analyse
 from musex.cli import app as cli
-from musex.config import PointerConfig
 from musex.errors import DatasetError, MusexError
 from musex.extension import pointing
 from musex.prediction.model import load_model
-from tests.phrases import compose, write_tracks
+from tests.phrases import compose
+from tests.training.networks.conftest import TINY
 
 pytest.importorskip("tensorflow")
+from musex.training import train as training
+from musex.training.join import JoinTrainingConfig
 from musex.training.networks import keras
 from musex.training.networks.pointer import build_pointer
-from musex.training.runs import export
-from musex.training.train import TrainingConfig, describe, train_pointer
-
-TINY = PointerConfig(
-    embedding_channels=4, strip_channels=4, sharpness=(30.0, 10.0), mixture_channels=4, lags=(1, 5, 20)
-)
-BRIEF = TrainingConfig(
-    batch_size=2, steps_per_epoch=2, epochs=2, memory_steps=300, validation_memory_steps=400, validation_points=1
-)
+from musex.training.runs import load_best
+from musex.training.train import TrainingConfig, train_pointer
 
 
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tracks(tmp_path_factory.mktemp("music"))
-
-
-@pytest.fixture(scope="module")
-def run(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    train_pointer(music, folder, model=TINY, config=BRIEF)
-    return folder
-
-
-def test_training_leaves_a_usable_model(run: Path) -> None:
+def test_training_leaves_a_usable_model(run: Path, brief: TrainingConfig) -> None:
     rows = (run / "losses.csv").read_text().splitlines()
     assert len(rows) == 3
     model = load_model(run)
     assert model.config == TINY
     recipe = json.loads((run / "pointer.json").read_text())["recipe"]
-    assert recipe == json.loads(json.dumps(asdict(BRIEF))), "whole: how windows are drawn and varied, and the loss, too"
+    assert recipe == json.loads(json.dumps(asdict(brief))), "whole: how windows are drawn and varied, and the loss, too"
     assert {"splice_odds", "future_odds"} < recipe["sampling"].keys()
     features = analyse(compose(40, 9), 22_050)
     memory = model.listen(features)
@@ -58,16 +43,18 @@ def test_training_leaves_a_usable_model(run: Path) -> None:
     assert prediction.pointer.shape == (100, len(features))
 
 
-def test_a_run_is_not_overwritten(run: Path, music: Path) -> None:
+def test_a_run_is_not_overwritten(run: Path, phrases: Path, brief: TrainingConfig) -> None:
     with pytest.raises(DatasetError, match="holds a run already"):
-        train_pointer(music, run, model=TINY, config=BRIEF)
+        train_pointer(phrases, run, model=TINY, config=brief)
     with pytest.raises(DatasetError, match=r"losses\.csv is a file: name a folder"):
-        train_pointer(music, run / "losses.csv", model=TINY, config=BRIEF)
+        train_pointer(phrases, run / "losses.csv", model=TINY, config=brief)
 
 
-def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_path: Path) -> None:
-    train_pointer(music, tmp_path, model=TINY, config=replace(BRIEF, epochs=1))
-    train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+def test_resumed_training_ends_at_the_same_weights(
+    run: Path, first_epoch: Path, phrases: Path, brief: TrainingConfig, tmp_path: Path
+) -> None:
+    shutil.copytree(first_epoch, tmp_path, dirs_exist_ok=True)
+    train_pointer(phrases, tmp_path, model=TINY, config=brief, resume=True)
     with np.load(run / "state.npz") as whole, np.load(tmp_path / "state.npz") as resumed:
         for name in whole.files:
             if name != "progress":
@@ -75,15 +62,15 @@ def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_p
 
 
 def test_a_full_disk_and_damage_leave_a_run_that_goes_on(
-    music: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    first_epoch: Path, phrases: Path, brief: TrainingConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train_pointer(music, tmp_path, model=TINY, config=replace(BRIEF, epochs=1))
+    shutil.copytree(first_epoch, tmp_path, dirs_exist_ok=True)
     kept = {name: (tmp_path / name).read_bytes() for name in ("best.npz", "state.npz", "losses.csv", "pointer.tflite")}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept["best.npz"]) // 2, limits[1]))
     try:
         with pytest.raises(MusexError, match="could not write"):
-            train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+            train_pointer(phrases, tmp_path, model=TINY, config=brief, resume=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert all((tmp_path / name).read_bytes() == kept[name] for name in kept if name != "losses.csv")
@@ -91,29 +78,27 @@ def test_a_full_disk_and_damage_leave_a_run_that_goes_on(
 
     (tmp_path / "best.npz").write_bytes(kept["best.npz"][:1000])
     (tmp_path / "losses.csv").write_bytes(kept["losses.csv"][:-3] + b"?")
-    train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+    train_pointer(phrases, tmp_path, model=TINY, config=brief, resume=True)
     assert "best.npz is damaged: it is made anew" in caplog.text
     assert "losses.csv is damaged: it is made anew" not in caplog.text, "only the epochs' numbers are read again"
     np.load(tmp_path / "best.npz").close()
     assert [line.split(",")[0] for line in (tmp_path / "losses.csv").read_text().splitlines()] == ["epoch", "0", "1"]
     (tmp_path / "state.npz").write_bytes(kept["state.npz"][:1000])
     with pytest.raises(DatasetError, match=r"state\.npz does not fit this network, or is damaged"):
-        train_pointer(music, tmp_path, model=TINY, config=BRIEF, resume=True)
+        train_pointer(phrases, tmp_path, model=TINY, config=brief, resume=True)
 
 
 @pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
-    """A network, and the folder it is exported to."""
-    folder = tmp_path_factory.mktemp("untrained")
+def network(run: Path) -> keras.Model:
+    """The network that `run` has exported."""
     network = build_pointer(TINY)
-    export(network, folder / "pointer.tflite", describe(TINY, BRIEF))
-    return network, folder
+    load_best(run, network.variables)
+    return network
 
 
 @pytest.mark.parametrize("heard", [200, 60, 0])
-def test_the_exported_file_equals_the_network(untrained: tuple[keras.Model, Path], heard: int) -> None:
-    network, folder = untrained
-    model = pointing(folder)
+def test_the_exported_file_equals_the_network(network: keras.Model, run: Path, heard: int) -> None:
+    model = pointing(run)
     features = analyse(compose(40, 3), 22_050)
     exported = model.predict(model.listen(features), np.arange(250 - heard, 250))
     missing = 200 - heard
@@ -131,8 +116,10 @@ def test_the_exported_file_equals_the_network(untrained: tuple[keras.Model, Path
     assert np.ptp(difference[:, 0][likely[:, 0]]) < 1e-4
 
 
-def test_the_command_trains_the_pointer(music: Path, tmp_path: Path) -> None:
-    command = ["train", str(music), "-o", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
+def test_the_command_trains_the_pointer(phrases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own recipe, but for an epoch; its join head for two."""
+    monkeypatch.setattr(training, "JoinTrainingConfig", partial(JoinTrainingConfig, epochs=2))
+    command = ["train", str(phrases), "-o", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
     assert cli.run(command) == 0
     assert len((tmp_path / "run" / "losses.csv").read_text().splitlines()) == 2
     assert (tmp_path / "run" / "losses.png").read_bytes().startswith(b"\x89PNG")

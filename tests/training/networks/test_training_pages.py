@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musex.config import PointerConfig, WaveformConfig
+from musex.config import WaveformConfig
+from tests.conftest import MadeOnce
 from tests.pages import LEARNING, follow, prepare
+from tests.training.networks.conftest import TINY
 
 pytest.importorskip("tensorflow")
 from musex.training import train as training
@@ -17,9 +19,6 @@ from musex.training.join import JoinTrainingConfig
 from musex.training.junctions import JunctionConfig
 from musex.training.train import TrainingConfig
 
-NETWORK = PointerConfig(
-    embedding_channels=4, strip_channels=4, sharpness=(30.0, 10.0), mixture_channels=4, lags=(1, 5, 20)
-)
 RECIPE = TrainingConfig(
     batch_size=2, steps_per_epoch=2, memory_steps=300, validation_memory_steps=400, validation_points=1
 )
@@ -28,8 +27,8 @@ WAVEFORM = WaveformConfig(sample_rate=1000, context_seconds=3, horizon_seconds=2
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np.ndarray]) -> Path:
-    return prepare(tmp_path_factory.mktemp("reader"), make_song)
+def reader(made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., np.ndarray]) -> Path:
+    return prepare(made_once, tmp_path_factory.mktemp("reader"), make_song)
 
 
 @pytest.mark.parametrize("arguments", LEARNING, ids=" ".join)
@@ -38,7 +37,7 @@ def test_commands_do_as_told(
 ) -> None:
     """In their order: some go on from what others wrote. Networks learn by tiny recipes."""
     monkeypatch.chdir(reader)
-    monkeypatch.setattr(training, "PointerConfig", lambda: NETWORK)
+    monkeypatch.setattr(training, "PointerConfig", lambda: TINY)
     monkeypatch.setattr(training, "TrainingConfig", lambda seed: RECIPE)
     monkeypatch.setattr(training, "JoinTrainingConfig", JOINS)
     monkeypatch.setattr(references, "WaveformConfig", lambda: WAVEFORM)
