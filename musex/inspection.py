@@ -17,12 +17,12 @@ from musex.config import FEATURES, FeatureConfig
 from musex.planning.jumps import find_jumps
 from musex.planning.material import Region, find_material, find_region, limits_ladder
 from musex.settings import Settings
+from musex.system.arrays import Array
 from musex.system.caches import place_caches
 
 if TYPE_CHECKING:
     from pydub import AudioSegment
 
-Array = np.ndarray
 
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 SECTION_SECONDS = 20.0  # that a section usually lasts: how many are looked for in a song follows from it

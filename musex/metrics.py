@@ -4,8 +4,7 @@ import numpy as np
 
 from musex.analysis.features import hz_to_mel, mel_to_hz
 from musex.config import FEATURES, FeatureConfig
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 RESAMPLES = 2000  # of the bootstrap
 ONSET_WINDOW_SECONDS = 0.05  # mir_eval's own: attacks nearer than this are the same

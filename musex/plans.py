@@ -11,11 +11,10 @@ import numpy as np
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import MusexError
 from musex.settings import Settings
+from musex.system.arrays import Array
 from musex.system.json_files import check_types, fits, parse_json, read_json_text
 from musex.system.named import Named
 from musex.system.wording import format_count, format_time
-
-Array = np.ndarray
 
 PLAN_VERSION = 1
 T = TypeVar("T")

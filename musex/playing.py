@@ -18,8 +18,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from musex.audio.reading import read_song
 from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
@@ -32,8 +30,6 @@ from musex.prediction.model import Model, load_model
 from musex.rendering.stitch import pieces, play
 from musex.settings import Settings
 from musex.system.signals import undoing
-
-Array = np.ndarray
 
 NEXT, CALMER, MORE_INTENSE, QUIT = "next jump", "calmer", "more intense", "quit"
 KEYS = {"n": NEXT, "c": CALMER, "i": MORE_INTENSE, "q": QUIT}

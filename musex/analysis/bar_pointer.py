@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ import soxr
 from musex.analysis.bar_pointer import Beats, decode
 from musex.config import exact_div
 from musex.errors import ModelError
+from musex.system.arrays import Array
 from musex.system.packaged import packaged_file
-
-Array = np.ndarray
 
 WEIGHTS = packaged_file("beatnet.npz")
 BLOCK_FRAMES = 2048  # frames transformed at once, which bounds memory

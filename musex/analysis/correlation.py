@@ -2,7 +2,7 @@
 
 import numpy as np
 
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 def sliding_products(values: Array, pattern: Array) -> Array:

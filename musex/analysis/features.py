@@ -8,8 +8,7 @@ import numpy as np
 import soxr
 
 from musex.config import FEATURES, FeatureConfig
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 BLOCK_FRAMES = 2048  # frames transformed at once: bounds memory for songs of any length
 

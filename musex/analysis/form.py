@@ -4,8 +4,7 @@ import numpy as np
 
 from musex.analysis.features import columns
 from musex.config import FEATURES, FeatureConfig
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 # What beginnings give is measured by tests/benchmark_form.py: how often the first beat after a seam is a downbeat.
 SECTION_STEPS = 80  # compared on both sides of a section's beginning: 8 s

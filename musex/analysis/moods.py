@@ -11,8 +11,7 @@ from musex.analysis.form import smooth, step_levels
 from musex.config import FEATURES
 from musex.plans import Plan
 from musex.settings import MOODS
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 SMOOTH_STEPS = 40  # a mood takes this long to be heard; over 15 s arcs were no better (models/log.md)
 # How well each pitch class fits a key on C (Krumhansl and Kessler, 1982).

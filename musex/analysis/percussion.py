@@ -8,9 +8,8 @@ import weakref
 import numpy as np
 
 from musex.audio.song import Song
+from musex.system.arrays import Array
 from musex.system.caches import place_caches
-
-Array = np.ndarray
 
 N_FFT, HOP_LENGTH, KERNEL = 2048, 1024, 17  # of the separation, at any sample rate
 BLOCK_FRAMES = 1500  # of the spectrogram that are separated at a time

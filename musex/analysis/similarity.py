@@ -4,8 +4,7 @@ import numpy as np
 
 from musex.analysis.features import columns
 from musex.analysis.form import step_levels
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 BANDS = ((0, 12), (12, 36), (36, 64))  # mel bands whose attacks are compared: about kick, snare and voice, cymbals
 GROUPS = ("timbre", "harmony", "attacks", "level")

@@ -10,8 +10,7 @@ from musex.analysis import form, moods, similarity
 from musex.analysis.features import Columns, analyse, analyse_frames, columns, to_mono, to_rows
 from musex.audio.song import Song
 from musex.config import FEATURES
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from musex.errors import AudioError, MusexError
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 SUFFIXES = (".mod", ".xm", ".it", ".s3m")
 BLOCK = 128  # frames between two looks at the row: 3 ms

@@ -18,9 +18,8 @@ from musex.metrics import context_distances, start_distances, start_errors
 from musex.prediction.litert import load_runner
 from musex.prediction.model import POINTER_INPUTS, Model, WaveformModel
 from musex.prediction.transition_head import TransitionHead
+from musex.system.arrays import Array
 from musex.training.dataset import Track
-
-Array = np.ndarray
 
 REFERENCE = "averaged nearest contexts"
 RANDOM_WEIGHTS = "random weights"

@@ -49,7 +49,6 @@ from musex.prediction.model import Model, WaveformModel, load_model
 from musex.system.progress import OnProgress, ignore_progress
 from musex.training.dataset import Track, load_tracks, validation_points
 
-Array = np.ndarray
 Rows = list[tuple[int, dict[str, float]]]  # (track number, {measure: value})
 
 PRIOR = "match prior alone"

@@ -14,8 +14,7 @@ from musex.prediction.model import WaveformModel
 from musex.rendering.generative import continue_song
 from musex.rendering.stitch import render
 from musex.settings import Settings
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 CHAIN_SECONDS = 600.0  # of output
 LOOP_SECONDS = 10.0  # that the plain loop repeats

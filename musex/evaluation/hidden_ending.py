@@ -14,8 +14,7 @@ from musex.planning.course import ModelLike
 from musex.planning.planner import plan_song
 from musex.planning.weights import SEARCH
 from musex.rendering.stitch import render
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 HIDDEN_SECONDS = (30, 60)  # cut off the song's end
 LEAST_SECONDS = 60.0  # what must be left of the song

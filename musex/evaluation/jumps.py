@@ -29,9 +29,8 @@ from musex.planning.course import ModelLike
 from musex.planning.planner import plan_song
 from musex.plans import Seam
 from musex.prediction.model import Model, WaveformModel
+from musex.system.arrays import Array
 from musex.training.dataset import find_tracks
-
-Array = np.ndarray
 
 RANDOM, RANDOM_BEATS = "random places", "random places, attacks aligned"
 LEAST_SECONDS = 25.0  # of a song that counts

@@ -9,9 +9,8 @@ import numpy as np
 from musex.analysis.features import to_mono
 from musex.audio.reading import read_song
 from musex.config import FEATURES, FeatureConfig
+from musex.system.arrays import Array
 from musex.system.caches import place_caches
-
-Array = np.ndarray
 
 N_MFCC = 20  # librosa's own number
 TEMPOGRAM_FRAMES = 200  # 4 s

@@ -8,8 +8,7 @@ import numpy as np
 
 from musex.config import POINTER_SECONDS, PointerConfig
 from musex.prediction.model import Model
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 MATCH_STEPS = 20  # the log-mel's last 2 s
 PAST_WEIGHT, AHEAD_WEIGHT = 3.0, 10.0  # of the starts' logits, as `build_pointer` begins: what preceded, what follows

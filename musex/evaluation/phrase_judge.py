@@ -20,8 +20,7 @@ from musex.evaluation.phrases import REACH_SECONDS, PhraseSong, can_be_heard, he
 from musex.evaluation.seam_classifier import LOOPER, area_interval, draw_songs, learn_to_tell, looper_seams
 from musex.planning.course import ModelLike
 from musex.planning.planner import plan_song
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 MATCHED = "best match"
 HALF_BEAT, HALF_BAR = "best match, half a beat off", "best match, half a bar off"

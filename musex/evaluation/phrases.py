@@ -20,8 +20,7 @@ import numpy as np
 
 from musex.analysis.features import analyse_frames, to_mono
 from musex.config import FEATURES, FeatureConfig
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 REACH_SECONDS = 10.0  # heard on both sides of a place
 HOLE_SECONDS = 0.3  # left out on both sides of it

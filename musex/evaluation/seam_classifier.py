@@ -24,10 +24,9 @@ from musex.planning.planner import plan_song
 from musex.plans import Seam
 from musex.prediction.model import Model, load_model
 from musex.seams.joins import REACH_SECONDS, seam_window, whole_window
+from musex.system.arrays import Array
 from musex.system.side_files import temporary_folder
 from musex.training.dataset import find_tracks
-
-Array = np.ndarray
 
 OURS, NAIVE, LOOP, LOOPER = "musex", "random cuts", "last 10 s", "PyMusicLooper"
 LEARNED = (OURS, NAIVE)  # the kinds that the classifier learns from

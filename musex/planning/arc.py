@@ -6,8 +6,7 @@ from musex.analysis.moods import asked, mismatch
 from musex.planning.jumps import Jumps
 from musex.planning.weights import HEARD_STEPS
 from musex.settings import MOODS
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 PATIENCE = 600  # steps: what is wanted this long after counts a third
 SWEEPS = 12  # improvements of the values to come

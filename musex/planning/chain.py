@@ -12,15 +12,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from musex.errors import DurationError
 from musex.planning.course import Course, Request, courses
 from musex.planning.outlook import Outlook, look_ahead, look_back
 from musex.planning.path import Path
 from musex.plans import Beginning, Part, Seam
-
-Array = np.ndarray
 
 APART_STEPS = 150  # around what is being played, which the pointer does not see: as in its training
 

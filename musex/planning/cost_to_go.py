@@ -6,8 +6,7 @@ import numpy as np
 
 from musex.planning.jumps import ODD_KIND, Jumps, lowest, shuffled
 from musex.planning.material import Limits, Material, cell_steps
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 JUMPS_PER_CELL = 20  # the best that leave within each cell of the table; more of a short song's
 TABLE_ENTRIES = 1 << 24  # 64 MiB of float32

@@ -32,8 +32,8 @@ from musex.prediction.join_head import JoinHead
 from musex.prediction.transition_head import TransitionHead
 from musex.seams.finder import SeamFinder
 from musex.settings import Settings
+from musex.system.arrays import Array
 
-Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it

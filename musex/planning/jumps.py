@@ -6,8 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from musex.planning.material import Limits, Material
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 ODD_PARTNERS = 4  # of each step, whatever the beat, so that every duration can be reached
 ODD_KIND = 2  # their number among the kinds of `Jumps`

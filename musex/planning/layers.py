@@ -14,8 +14,7 @@ from musex.analysis.features import mix_down
 from musex.analysis.percussion import percussion_of
 from musex.audio.song import Song
 from musex.plans import Plan, Swap
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from musex.planning.jumps import Jumps
 from musex.planning.material import Limits, Material
 from musex.plans import Seam
 from musex.seams.finder import SeamFinder
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 CANDIDATES = 12  # closing jumps that are aligned
 TRIED = 4  # of them, the best, that are tried to plan with

@@ -11,8 +11,7 @@ from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
 from musex.settings import Settings
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 CELL_STEPS = 5  # that the cost-to-go takes as one, in all but long songs
 MOST_CELLS = 720  # of that table: longer songs have longer cells

@@ -13,8 +13,6 @@ from musex.plans import Plan, Seam
 from musex.prediction.transition_head import TransitionHead
 from musex.seams.measures import FluxReference, measure_seam
 
-Array = np.ndarray
-
 
 def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
     """The same plan with the measures that its seams have in the song, wherever it was edited.

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musex.planning.weights import HEARD_STEPS
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from musex.planning.arc import Arc
 from musex.planning.course import Course
 from musex.planning.outlook import Outlook
 from musex.plans import Part, Seam
+from musex.system.arrays import Array
 
-Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 NEAR_LAG = 0.45  # steps by which a jump's lag may change for its debt to stay at the same row of the cost-to-go

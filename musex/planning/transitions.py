@@ -19,8 +19,7 @@ from musex.analysis.similarity import GROUPS
 from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.prediction.transition_head import TransitionHead
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 BORDERS = (0, 2, 5, 10, 20, 40, 80, 160)  # steps from the jump between which distances are pooled
 REACHES = (25, 100, 200)  # frames on each side of a jump over which attacks are compared

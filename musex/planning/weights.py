@@ -9,8 +9,7 @@ from musex.config import FEATURES
 from musex.planning.jumps import Jumps
 from musex.seams.finder import SEAM_PRICES, SeamPrices
 from musex.seams.measures import beyond_own
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 HEARD_STEPS = 100  # what it costs to hear a horizon is told for so many steps, whatever a model's horizon is
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from musex.prediction.described import load_described, read_description
 from musex.prediction.litert import run
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 class JoinHead:

@@ -4,12 +4,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from musex.audio.ffmpeg import muted_stderr
 from musex.errors import ModelError
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 class Runner:

@@ -16,9 +16,8 @@ from musex.prediction.described import MODEL_NAME, TRANSITION_FILE, load_describ
 from musex.prediction.join_head import JoinHead
 from musex.prediction.litert import run
 from musex.prediction.transition_head import TransitionHead
+from musex.system.arrays import Array
 from musex.system.json_files import check_types
-
-Array = np.ndarray
 
 POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 TRIED_STEPS = 300  # of the memory with which a model is tried

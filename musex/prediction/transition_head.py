@@ -8,8 +8,7 @@ from musex.config import TRANSITION_QUESTIONS
 from musex.errors import ModelError
 from musex.prediction.described import load_described, read_description
 from musex.prediction.litert import Runner, load_runner, run
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 TRIED_JUMPS = 4  # with which a head is tried
 SURE = 12.0  # log-odds of 160,000 to 1, as many jumps as it learned from: nothing more is known

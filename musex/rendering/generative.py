@@ -27,10 +27,10 @@ from musex.prediction.model import WaveformModel
 from musex.rendering.stitch import FADE_OUT_SECONDS, play
 from musex.seams.crossfade import crossfade
 from musex.settings import Settings
+from musex.system.arrays import Array
 
 __all__ = ["WaveformModel", "continue_song"]
 
-Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 CROSSFADE_SECONDS = 0.02

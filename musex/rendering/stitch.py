@@ -10,8 +10,7 @@ from musex.errors import MusexError
 from musex.plans import Beginning, Part, Plan
 from musex.rendering.swaps import with_swaps
 from musex.seams.crossfade import crossfade
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 BLOCK_SECONDS = 1.0
 CUT_SECONDS = 0.01  # fade where the output begins or ends within the song

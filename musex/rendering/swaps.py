@@ -7,8 +7,7 @@ import numpy as np
 from musex.analysis.percussion import percussion_of
 from musex.audio.song import Song
 from musex.plans import Plan, Swap
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 def with_swaps(blocks: Iterable[Array], plan: Plan, song: Song) -> Iterator[Array]:

@@ -19,8 +19,7 @@ from musex.seams.measures import (
     similarity,
     to_one_channel,
 )
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True)

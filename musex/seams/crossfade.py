@@ -3,8 +3,7 @@
 import numpy as np
 
 from musex.plans import Seam
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 LEAST_CORRELATION = -0.8  # sides more opposed than this are mixed as if they were this
 

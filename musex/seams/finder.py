@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from musex.plans import Seam
 from musex.prediction.join_head import JoinHead
 from musex.seams.alignment import align_seam
@@ -11,8 +9,7 @@ from musex.seams.bounds import exceeded
 from musex.seams.fades import longest_fade, possible_fades
 from musex.seams.joins import seam_log_odds
 from musex.seams.measures import FluxReference, fade_over
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True)

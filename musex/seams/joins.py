@@ -9,8 +9,7 @@ from musex.config import FEATURES, FeatureConfig
 from musex.plans import Seam
 from musex.prediction.join_head import JoinHead
 from musex.seams.crossfade import crossfade
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 REACH_SECONDS = 1.5  # heard on both sides of a junction
 

@@ -7,8 +7,7 @@ import numpy as np
 from musex.analysis.correlation import sliding_products
 from musex.plans import Seam
 from musex.seams.crossfade import crossfade
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 
 @dataclass(frozen=True)

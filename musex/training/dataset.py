@@ -13,10 +13,9 @@ from musex.analysis.features import analyse
 from musex.audio.reading import READABLE, read_song
 from musex.config import FEATURES, PointerConfig
 from musex.errors import AudioError, DatasetError
-from musex.system.arrays import load_array, save_array
+from musex.system.arrays import Array, load_array, save_array
 from musex.system.caches import beside_or_apart
 
-Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 FEATURE_VERSION = "1"

@@ -13,14 +13,13 @@ from musex.config import FEATURES
 from musex.errors import AudioError, DatasetError
 from musex.metrics import area_under_curve
 from musex.seams.joins import REACH_SECONDS
-from musex.system.arrays import load_arrays, save_arrays
+from musex.system.arrays import Array, load_arrays, save_arrays
 from musex.training.dataset import Track, cache_file, load_tracks, split_tracks
 from musex.training.junctions import KINDS, OF_SEARCH, JunctionConfig, draw_junctions
 from musex.training.networks import keras
 from musex.training.networks.join import build_join
 from musex.training.runs import export
 
-Array = np.ndarray
 JOIN_FILE = "join.tflite"
 JUNCTIONS_VERSION = "2"  # of what `draw_junctions` makes, for the cache
 

@@ -18,8 +18,7 @@ from musex.seams.fades import FADES
 from musex.seams.joins import REACH_SECONDS, junction_window, seam_window
 from musex.seams.measures import FluxReference, fade_over
 from musex.settings import Settings
-
-Array = np.ndarray
+from musex.system.arrays import Array
 
 KINDS = ("real", "best match", "off by half a beat", "off by a beat", "random", "of the search")
 OF_SEARCH = len(KINDS) - 1

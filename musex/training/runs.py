@@ -16,10 +16,9 @@ import numpy as np
 from musex.audio.ffmpeg import muted_stderr
 from musex.errors import DatasetError, MusexError
 from musex.prediction.described import FORMAT_VERSION
-from musex.system.arrays import load_arrays, save_arrays
+from musex.system.arrays import Array, load_arrays, save_arrays
 from musex.system.side_files import save_text, written_whole
 
-Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 LOG_FILE = "losses.csv"

@@ -26,11 +26,10 @@ from musex.planning.jumps import find_jumps
 from musex.planning.material import Limits
 from musex.planning.transitions import input_width, see
 from musex.prediction.described import TRANSITION_FILE
+from musex.system.arrays import Array
 from musex.training.networks import keras
 from musex.training.networks.transition import build_transition
 from musex.training.runs import export
-
-Array = np.ndarray
 
 OF_SEARCH, SAME_ROW, AT_RANDOM = range(3)  # where a jump comes from
 SOURCE_RATE = 22_050  # at which modules are played: that of the features

@@ -15,7 +15,7 @@ from musex.analysis.features import standardise, to_mono
 from musex.audio.reading import read_song
 from musex.config import FEATURES, WaveformConfig
 from musex.errors import AudioError, DatasetError
-from musex.system.arrays import load_array, save_array
+from musex.system.arrays import Array, load_array, save_array
 from musex.system.processes import peak_memory_mb
 from musex.training.dataset import Track, cache_file, describe_split, find_tracks, split_tracks
 from musex.training.networks import keras
@@ -32,7 +32,6 @@ from musex.training.runs import (
     save_state,
 )
 
-Array = np.ndarray
 logger = logging.getLogger(__name__)
 
 BUILDERS: dict[str, Callable[[WaveformConfig], Any]] = {"paper": build_paper, "lstm": build_lstm}

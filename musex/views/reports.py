@@ -25,6 +25,7 @@ from musex.errors import MusexError
 from musex.plans import Plan, read_plan
 from musex.rendering.stitch import render
 from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
+from musex.system.arrays import Array
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import check_side_file, save_text, temporary_folder
 from musex.system.wording import format_count, format_time
@@ -32,7 +33,6 @@ from musex.system.wording import format_count, format_time
 if TYPE_CHECKING:
     from pydub import AudioSegment
 
-Array = np.ndarray
 
 PEAKS = 2000  # of the waveform that is drawn
 POINTS = 1000  # of a curve, at most
