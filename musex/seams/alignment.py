@@ -71,7 +71,7 @@ def align_seam(
         The seam, with `at` zero: only the chain knows where in the output it will be.
     """
     most = round(config.onset_lag * sample_rate)
-    sides = _Sides(samples, sample_rate, (leave, enter), lags or (-most, most), config)
+    sides = _Sides(samples, sample_rate, (leave, enter), lags=lags or (-most, most), config=config)
     lag, pulse = sides.follow_attacks()
     lag = sides.follow_waveform(lag)
     widest = widest_fade(slide, sample_rate)
@@ -102,6 +102,7 @@ class _Sides:
         samples: Array,
         sample_rate: int,
         jump: tuple[int, int],
+        *,
         lags: tuple[int, int],
         config: AlignmentConfig,
     ) -> None:
