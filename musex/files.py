@@ -103,7 +103,7 @@ def vary_file(
     check_song(source.path)
     left = [path for path in map(Path, outputs) if path not in done]
     for output in left:
-        check_output(output, source.path, force)
+        check_output(output, source.path, force, bitrate=bitrate)
     for kept in map(Path, plan_paths):
         if kept not in done:
             check_side_file(kept, force, source.path, *outputs)
@@ -196,7 +196,7 @@ def render_file(
     plan = read_plan(plan_path)
     found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(output) if output is not None else default_output(found)
-    check_output(target, found, force)
+    check_output(target, found, force, bitrate=bitrate)
     report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(found, stream=plan.song.stream)

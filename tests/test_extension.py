@@ -204,6 +204,20 @@ def test_files_are_written_while_they_are_planned(wav_path: Path, tmp_path: Path
     np.testing.assert_allclose(made, whole.samples.clip(-1, 1), atol=1 / 32768)
 
 
+def test_a_bit_rate_is_refused_before_anything_is_planned(wav_path: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    with pytest.raises(musex.MusexError, match="loud"):
+        musex.extend_file(
+            wav_path,
+            tmp_path / "out.mp3",
+            seconds=SECONDS,
+            ending="loop",
+            bitrate="loud",
+            on_progress=lambda stage, done: told.append(stage),
+        )
+    assert not told
+
+
 @pytest.mark.parametrize("ending", ["outro", "fade", "cut"])
 @pytest.mark.parametrize("seconds", [5.95, 6.0, 6.05])
 def test_a_song_as_it_is_lasts_what_is_asked_for(samples: np.ndarray, seconds: float, ending: Any) -> None:
