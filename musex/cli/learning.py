@@ -96,7 +96,9 @@ def evaluate(
     ] = False,
     scores: Annotated[
         bool,
-        typer.Option("--scores", help="Measure instead whether seams keep beat and bar, on tracker modules."),
+        typer.Option(
+            "--scores", help="Measure instead whether seams keep beat and bar, on tracker modules and MIDI files."
+        ),
     ] = False,
     beats: Annotated[
         bool,
@@ -114,7 +116,7 @@ def evaluate(
     from musex.cli.tables import jump_tables, phrase_tables, result_tables, seam_tables
     from musex.evaluation.comparison import evaluate as measure
     from musex.evaluation.comparison import load_models
-    from musex.evaluation.jumps import MODULES, RECORDINGS, evaluate_jumps, name_planners
+    from musex.evaluation.jumps import RECORDINGS, SCORES, evaluate_jumps, name_planners
     from musex.evaluation.phrase_judge import evaluate_phrases
     from musex.evaluation.seam_classifier import evaluate_seams
     from musex.system.side_files import check_side_file, save_text
@@ -127,7 +129,7 @@ def evaluate(
             results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
         elif phrases or scores or beats:
             planners, left_out = name_planners(load_models(model or []), seed)
-            known = partial(evaluate_jumps, source=MODULES if scores else RECORDINGS)
+            known = partial(evaluate_jumps, source=SCORES if scores else RECORDINGS)
             judge = evaluate_phrases if phrases else known
             results = judge(dataset, planners=planners, seed=seed, on_progress=on_progress)
             results["left_out"] |= left_out

@@ -2,26 +2,26 @@
 
 Tracker modules say which row of which pattern sounds when. A jump *keeps the beat* if it goes on at the same place
 between beats, *the bar* if at the same place of the bar, *the row* if at the same row of the pattern, and is *written*
-if the composer ever goes from the one place to the other. In recordings a tracker that the search does not use hears
+if the composer ever goes from the one place to the other. MIDI files have no rows: there a jump is written if somewhere
+a bar as that before it goes on with a bar as that after it. In recordings a tracker that the search does not use hears
 where beats and bars lie; nothing is known there of rows and of what is written.
 """
 
 import importlib.util
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from musex.analysis import beatnet
+from musex.analysis import beatnet, midi_scores, tracker_modules
 from musex.analysis.song_analysis import analyse_song
-from musex.analysis.tracker_modules import SUFFIXES, read_module
 from musex.audio.reading import read_song
 from musex.audio.song import Song, song_from_array
 from musex.config import FEATURES, TRANSITION_QUESTIONS
-from musex.errors import AudioError, DatasetError, DurationError, ModelError
+from musex.errors import AudioError, DatasetError, DurationError, ModelError, MusexError
 from musex.evaluation.baselines import ablate
 from musex.evaluation.seam_classifier import LOOPER, looper_seams
 from musex.metrics import describe
@@ -66,11 +66,18 @@ def name_planners(
 
 @dataclass(frozen=True)
 class Source:
-    """Songs whose beats and bars are known: how they are found and read, and what is said where there is none."""
+    """Songs whose beats and bars are known.
+
+    Attributes:
+        kind: what they are called.
+        find: their files in a folder, and the reasons why others are left out.
+        read: a file as it sounds, by each of several instruments if it is a score; nothing where it does not count.
+        lacks: what is said where there is none.
+    """
 
     kind: str
-    find: Callable[[Path], list[Path]]
-    read: Callable[[Path], tuple[Song, Judge] | None]
+    find: Callable[[Path], tuple[list[Path], dict[str, str]]]
+    read: Callable[[Path], Iterable[tuple[Song, Judge]]]
     lacks: str
 
 
@@ -89,8 +96,8 @@ def evaluate_jumps(
     """Shares of the seams that keep beat and bar, of plans by each model, random jumps and PyMusicLooper's loops.
 
     Args:
-        dataset: a folder of tracker modules or of music.
-        source: `MODULES`, whose scores also tell rows and what is written, or `RECORDINGS`, as BeatNet hears them.
+        dataset: a folder of tracker modules and MIDI files, or of music.
+        source: `SCORES`, which also tell rows and what is written, or `RECORDINGS`, as BeatNet hears them.
         planners: models by the names that they shall have in the result.
         seconds: duration of each output.
         songs: at most so many, drawn by the seed.
@@ -105,27 +112,34 @@ def evaluate_jumps(
         Means of the songs' shares of their seams, and 95 % bootstrap intervals over songs; {} where nothing is known.
 
     Raises:
-        DatasetError: there is no module of a constant metre, or no music with a clear pulse.
+        DatasetError: there is no score of a constant metre, or no music with a clear pulse.
         MusexError: libopenmpt is missing.
     """
-    paths, loops = source.find(dataset), count_loops(looper, loops)
+    (paths, left_out), loops = source.find(dataset), count_loops(looper, loops)
     drawn = sorted(np.random.default_rng(seed).permutation(len(paths))[:songs])
     judged: dict[str, list[Array]] = {}
     seams: dict[str, list[Jumps]] = {}
-    used = 0
+    used = unusable = 0
     for number, index in enumerate(drawn):
-        usable = source.read(paths[index])
-        if usable is not None:
-            song, score = usable
-            jumps = collect_jumps(song, planners, seconds=seconds, loops=loops, seed=seed)
-            used += bool(jumps)
-            for name, pairs in jumps.items():
-                judged.setdefault(name, []).append(judge(score, pairs))
+        answers: dict[str, list[Array]] = {}  # of all that one file sounds like
+        usable = False
+        for song, score in source.read(paths[index]):
+            usable = True
+            for name, pairs in collect_jumps(song, planners, seconds=seconds, loops=loops, seed=seed).items():
+                answers.setdefault(name, []).append(judge(score, pairs))
                 seams.setdefault(name, []).append(pairs)
+        used += bool(answers)
+        unusable += not usable
+        for name, each in answers.items():
+            judged.setdefault(name, []).append(np.concatenate(each))
         if on_progress:
             on_progress("Extending", (number + 1) / len(drawn))
     if not used:
         raise DatasetError(f"{dataset} holds {source.lacks}")
+    if unusable:
+        left_out[f"{unusable} of {len(drawn)} files"] = source.lacks
+    if not loops:
+        left_out[LOOPER] = "not asked for, or not installed"
     first = next(iter(planners))
     return {
         "data": str(dataset),
@@ -133,9 +147,9 @@ def evaluate_jumps(
         "seed": seed,
         "seconds": seconds,
         "songs": used,
-        "jumps": {name: _describe(answers, seed) for name, answers in judged.items()},
+        "jumps": {name: _describe(songs_answers, seed) for name, songs_answers in judged.items()},
         "same": {name: share_the_same(seams[name], seams[first]) for name in planners if name in seams},
-        "left_out": {} if loops else {LOOPER: "not asked for, or not installed"},
+        "left_out": left_out,
     }
 
 
@@ -145,37 +159,55 @@ def count_loops(looper: bool | None, loops: int) -> int:
     return loops if (installed if looper is None else looper) else 0
 
 
-def _read_module(path: Path) -> tuple[Song, Judge] | None:
-    """A module as a song, and its score; None if it is none, too short, or its metre is not constant."""
+def _read_score(path: Path) -> Iterator[tuple[Song, Judge]]:
+    """A module, or a MIDI file by each soundfont, with its score; nothing if it is none, too short or of no metre."""
     try:
-        samples, score = read_module(path)
+        if path.suffix.lower() in midi_scores.SUFFIXES:
+            midi, notes = midi_scores.read_midi(path)
+            if notes.seconds >= LEAST_SECONDS and notes.metre[0]:
+                for soundfont in midi_scores.find_soundfonts():
+                    yield song_from_array(midi_scores.play_midi(midi, soundfont), 44_100), notes
+        else:
+            samples, score = tracker_modules.read_module(path)
+            if score.seconds >= LEAST_SECONDS and score.bar_rows:
+                yield song_from_array(samples, 44_100), score
     except AudioError:
-        return None
-    if score.seconds < LEAST_SECONDS or not score.bar_rows:
-        return None
-    return song_from_array(samples, 44_100), score
+        return
 
 
-def _read_recording(path: Path) -> tuple[Song, Judge] | None:
-    """A song, and its beats as BeatNet hears them; None if it is too short, or without a clear pulse."""
+def _read_recording(path: Path) -> Iterator[tuple[Song, Judge]]:
+    """A song, and its beats as BeatNet hears them; nothing if it is too short, or without a clear pulse."""
     try:
         song = read_song(path)
     except AudioError:
-        return None
-    if song.seconds < LEAST_SECONDS:
-        return None
-    beats = beatnet.track(analyse_song(song).mono, FEATURES.sample_rate)
-    return (song, beats) if beats.confidence >= CLEAR_PULSE else None
+        return
+    if song.seconds >= LEAST_SECONDS:
+        beats = beatnet.track(analyse_song(song).mono, FEATURES.sample_rate)
+        if beats.confidence >= CLEAR_PULSE:
+            yield song, beats
 
 
-def _find_modules(dataset: Path) -> list[Path]:
-    return [path for path in sorted(dataset.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+def _find_scores(dataset: Path) -> tuple[list[Path], dict[str, str]]:
+    """Tracker modules and MIDI files; the latter are left out where what plays them is missing."""
+    files = [path for path in sorted(dataset.rglob("*")) if path.is_file()]
+    modules = [path for path in files if path.suffix.lower() in tracker_modules.SUFFIXES]
+    midi = [path for path in files if path.suffix.lower() in midi_scores.SUFFIXES]
+    lacking = midi_scores.find_lacking() if midi else ""
+    if lacking and not modules:
+        raise MusexError(lacking)
+    return (modules, {"MIDI files": lacking}) if lacking else (sorted(modules + midi), {})
 
 
-MODULES = Source(
-    "modules", _find_modules, _read_module, f"no tracker module of {LEAST_SECONDS:g} s and a constant metre"
+def _find_recordings(dataset: Path) -> tuple[list[Path], dict[str, str]]:
+    return find_tracks(dataset), {}
+
+
+SCORES = Source(
+    "scores", _find_scores, _read_score, f"no tracker module or MIDI file of {LEAST_SECONDS:g} s and a constant metre"
 )
-RECORDINGS = Source("recordings", find_tracks, _read_recording, f"no music of {LEAST_SECONDS:g} s with a clear pulse")
+RECORDINGS = Source(
+    "recordings", _find_recordings, _read_recording, f"no music of {LEAST_SECONDS:g} s with a clear pulse"
+)
 
 
 def collect_jumps(

@@ -42,7 +42,7 @@ ELSEWHERE = {  # what needs more than a folder, and the tests that run it
         "other-music/",
         "--beats",
     ): "test_jumps.py::test_seams_of_recordings_are_judged_by_a_tracker",
-    ("evaluate", "modules/", "--scores"): "test_jumps.py::test_seams_are_judged_by_the_scores_of_modules",
+    ("evaluate", "scores/", "--scores"): "test_jumps.py::test_seams_are_judged_by_the_scores_of_modules",
 }
 
 
