@@ -1,7 +1,7 @@
 """The plan of an output: which spans of the song are played and how they are joined. Small, and renderable again."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -52,6 +52,22 @@ class PlanModel(Named):
 
     name: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class PlanSettings(Settings):
+    """What was asked for: the settings, and the duration where it is known."""
+
+    requested_seconds: float | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, seconds: float) -> "PlanSettings":
+        """Settings with the duration that was requested."""
+        return cls(**{**vars(settings), "requested_seconds": seconds})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has them; without a duration where none is known."""
+        return {name: value for name, value in super().to_dict().items() if name != "requested_seconds" or value}
 
 
 @dataclass(frozen=True)
@@ -124,7 +140,7 @@ class Plan:
     seconds: float
     song: PlanSong
     model: PlanModel
-    settings: Settings
+    settings: PlanSettings
     spans: tuple[Span, ...]
     seams: tuple[Seam, ...]
     swaps: tuple[Swap, ...] = ()
@@ -132,7 +148,16 @@ class Plan:
     rest: int = 0
     tries: int = 1
     musex: str = ""  # the version that made it
-    requested_seconds: float | None = None  # where it is known; a file keeps it among the settings
+
+    @property
+    def stream(self) -> int:
+        """Which audio stream of the song's file it was made from, from 1."""
+        return self.song.stream
+
+    @property
+    def song_name(self) -> str:
+        """The name of its song's file."""
+        return self.song.name
 
     @property
     def frames(self) -> int:
@@ -150,16 +175,12 @@ class Plan:
         return self.seams[-1] if self.seams and len(self.seams) == len(self.spans) else None
 
     def parts(self) -> tuple[Beginning | Part, ...]:
-        """What is played, part by part, as a chain decided it; a rest of silence may follow."""
+        """What is played, part by part, as a chain decided it; a rest of silence may follow. Nothing without spans."""
+        if not self.spans:
+            return ()
         stretches = zip_longest(self.spans, self.seams)
         parts = (Part(span.start, span.stop, seam) for span, seam in stretches)
         return (Beginning(self.spans[0].start, self.spans[-1].stop), *parts)
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What was asked for, as a file keeps it: the settings and the duration."""
-        requested = {} if self.requested_seconds is None else {"requested_seconds": self.requested_seconds}
-        return {**self.settings.to_dict(), **requested}
 
     @property
     def untouched(self) -> int:
@@ -183,7 +204,8 @@ class Plan:
     def steps(self, step_seconds: float) -> Array:
         """Which step of the song each step of the output plays, for steps of so many seconds: int64 (steps,)."""
         length = self.song.sample_rate * step_seconds
-        places = self.places(np.arange(0.0, self.frames, length).astype(np.int64)) / length
+        times = np.ceil(np.arange(0.0, self.frames, length))  # first samples of steps, which may be no whole numbers
+        places = self.places(times.astype(np.int64)) / length
         return np.asarray(places.astype(np.int64))
 
     def to_json(self) -> str:
@@ -191,8 +213,7 @@ class Plan:
         content = {"version": PLAN_VERSION, **asdict(self)}
         if self.song.stream == 1:
             del content["song"]["stream"]
-        del content["requested_seconds"]
-        content["settings"] = self.asked
+        content["settings"] = self.settings.to_dict()
         for join in (*content["seams"], *content["swaps"]):
             join["from"], join["to"] = join.pop("leave"), join.pop("enter")
         return json.dumps(content, indent=1)
@@ -210,9 +231,8 @@ class Plan:
             content["swaps"] = tuple(Swap(**swap) for swap in content.get("swaps", ()))
             content["spans"] = tuple(Span(**span) for span in content["spans"])
             content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
-            content["requested_seconds"] = content["settings"].get("requested_seconds")
-            for name, kind in (("song", PlanSong), ("model", PlanModel), ("settings", Settings)):
-                content[name] = _known(kind, content[name])
+            for name, kind in (("song", PlanSong), ("model", PlanModel), ("settings", PlanSettings)):
+                content[name] = _known(kind, name, content[name])
             plan = cls(**content)
             _check_values(plan)
             return plan
@@ -223,13 +243,20 @@ class Plan:
         path.write_text(self.to_json() + "\n", encoding="utf-8")
 
 
-def _known(kind: type[T], content: dict[str, Any]) -> T:
+def _known(kind: type[T], title: str, content: Any) -> T:
     """A dataclass of what it knows of a file's object; raises TypeError or MusexError for what it cannot hold."""
+    if not isinstance(content, dict):
+        raise TypeError(f"its {title} cannot be {str(content)[:40]!r}")
+    if kind is PlanSong:
+        content.setdefault("path", None)
     hints = get_type_hints(kind)
     values = {name: _as_tuples(value) for name, value in content.items() if name in hints}
     for name, value in values.items():
         if not fits(value, hints[name]):
-            raise TypeError(f"its {name} cannot be {str(value)[:40]!r}")
+            raise TypeError(f"its {name} cannot be {str(content[name])[:40]!r}")
+    for field in fields(kind):  # type: ignore[arg-type] # a dataclass
+        if field.name not in values and field.default is MISSING:
+            raise TypeError(f"its {title} has no {field.name}")
     return kind(**values)
 
 

@@ -28,6 +28,7 @@ from musex.planning.weights import SEARCH
 from musex.plans import Beginning, Part
 from musex.prediction.model import Model, load_model
 from musex.rendering.stitch import pieces, play
+from musex.rendering.streaming import until_void
 from musex.settings import Settings
 from musex.system.signals import undoing
 
@@ -56,21 +57,23 @@ def play_live(
     target = round(LONGEST_OUTPUT_SECONDS * song.sample_rate)
     weights = SEARCH.at(settings.novelty)
     weights = replace(weights, steady_mood=weights.mood)  # who wishes for one wants to hear it soon
-    chain = Chain(Request(song, model, target, settings, weights), longest=AHEAD_STEPS)
-    return play(pieces(song.samples, _steer(chain, wishes)), song, frames=target, fades=lambda: (0, 0))
+    request = Request(song, model, target, settings, weights)
+    request.check()
+    chain = Chain(request, longest=AHEAD_STEPS)
+    sound = until_void(pieces(song.samples, _steer(chain, wishes)))
+    return play(sound, song, frames=target, fades=lambda: (0, 0))
 
 
 def _steer(chain: Chain, wishes: Callable[[], list[str]]) -> Iterator[Beginning | Part]:
-    """The parts of a chain whose path follows wishes; they are asked for after each stretch that ends in no jump."""
+    """The parts of a chain whose path follows wishes, which are asked for after each of its horizons."""
     mood, wished = MOODS.index(None), False
-    for part in chain.parts():
-        yield part
+    for decided in chain.horizons():
+        yield from decided
         path = chain.path
-        if isinstance(part, Beginning) or path is None:
+        if path is None or isinstance(decided[0], Beginning):
             continue
-        if part.seam:
-            wished, path.urge = False, chain.request.weights.urge
-            continue
+        if any(isinstance(part, Part) and part.seam for part in decided):
+            wished = False
         for wish in wishes():
             if wish == QUIT:
                 return
@@ -80,8 +83,7 @@ def _steer(chain: Chain, wishes: Callable[[], list[str]]) -> Iterator[Beginning 
                 mood = min(max(mood + (1 if wish == MORE_INTENSE else -1), 0), len(MOODS) - 1)
                 wanted = MOODS[mood]
                 path.wish(() if wanted is None else ((0.0, wanted),))
-        if wished:
-            path.urge = URGE
+        path.urge = URGE if wished else chain.request.weights.urge
 
 
 def play_file(
@@ -109,6 +111,7 @@ def play_file(
                 found.append(wishes.get_nowait())
         return found
 
+    blocks = play_live(song, loaded, asked, settings=settings)
     try:
         sound = device.OutputStream(samplerate=song.sample_rate, channels=song.channels, dtype="float32")
     except device.PortAudioError as error:
@@ -121,7 +124,7 @@ def play_file(
             left.set()
 
     with sound, read_keys(wish):
-        for block in made_ahead(play_live(song, loaded, asked, settings=settings)):
+        for block in made_ahead(blocks):
             sound.write(block)
             if left.is_set():  # at once: what is decided ahead need not be heard
                 break
@@ -129,24 +132,24 @@ def play_file(
 
 def made_ahead(blocks: Iterator[Samples]) -> Iterator[Samples]:
     """The same blocks, made in a thread of their own before they are taken."""
-    ready: queue.Queue[Samples | BaseException | None] = queue.Queue(AHEAD_BLOCKS)
+    ready: queue.Queue[Samples | Exception | None] = queue.Queue(AHEAD_BLOCKS)
     left = threading.Event()
 
     def make() -> None:
-        last: BaseException | None = None
+        last: Exception | None = None
         try:
             for block in blocks:
                 ready.put(block)
                 if left.is_set():
                     return
-        except MusexError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the blocks are taken
             last = error
         ready.put(last)
 
     threading.Thread(target=make, daemon=True).start()
     try:
         while (block := ready.get()) is not None:
-            if isinstance(block, BaseException):
+            if isinstance(block, Exception):
                 raise block
             yield block
     finally:

@@ -82,7 +82,9 @@ class Settings(Named):
     layers: Layers = "off"
 
     def __post_init__(self) -> None:
-        """Refuse what means nothing for any song; raises MusexError."""
+        """Refuse what means nothing for any song; raises MusexError. Lists become tuples."""
+        for name in ("avoid", "arc"):
+            object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
         if self.ending not in ENDINGS:
             listed = ", ".join(ENDINGS) + suggest(self.ending, ENDINGS)
             raise MusexError(f"`ending={self.ending!r}` is not available; musex has {listed}")

@@ -218,6 +218,12 @@ def test_a_bit_rate_is_refused_before_anything_is_planned(wav_path: Path, tmp_pa
     assert not told
 
 
+def test_settings_given_as_lists_are_those_of_the_file(samples: np.ndarray) -> None:
+    plan = musex.plan(samples, sample_rate=RATE, seconds=SECONDS, avoid=[(2.0, 2.5)])  # type: ignore[arg-type]
+    assert plan == musex.Plan.from_json(plan.to_json())
+    assert hash(plan) == hash(musex.Plan.from_json(plan.to_json()))
+
+
 @pytest.mark.parametrize("ending", ["outro", "fade", "cut"])
 @pytest.mark.parametrize("seconds", [5.95, 6.0, 6.05])
 def test_a_song_as_it_is_lasts_what_is_asked_for(samples: np.ndarray, seconds: float, ending: Any) -> None:

@@ -15,8 +15,12 @@ import pytest
 
 import musex
 from musex.cli.app import run
+from musex.planning.outlook import Outlook
+from musex.planning.path import Path as PlannedPath
+from musex.plans import Part
 from musex.playing import CALMER, MORE_INTENSE, NEXT, QUIT, _console_keys, made_ahead, play_live
 from musex.prediction.model import Model, load_model
+from musex.rendering.streaming import stream_song
 from tests.analysis.test_moods import sections
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -71,6 +75,40 @@ def test_quit_ends_it(song: musex.Song, model: Model) -> None:
     assert len(take(song, model, 100, {3: QUIT})) == pytest.approx(9 * song.sample_rate, abs=song.sample_rate)
 
 
+def test_sound_that_is_void_after_all_ends_it(
+    song: musex.Song, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    follow, asked = PlannedPath.follow, [0]
+
+    def astray(path: PlannedPath, outlook: Outlook) -> list[Part]:
+        asked[0] += 1
+        path.clean &= asked[0] != 4
+        return follow(path, outlook)
+
+    monkeypatch.setattr(PlannedPath, "follow", astray)
+    heard = np.concatenate(list(made_ahead(play_live(song, model, list))))
+    assert len(heard) == 9 * song.sample_rate  # three horizons
+    assert "ends early" in caplog.text
+    asked[0] = 0
+    streamed = np.concatenate(list(stream_song(song, model, seconds=60.5)))
+    assert len(streamed) == round(60.5 * song.sample_rate)
+    assert streamed[29 * song.sample_rate : 30 * song.sample_rate].any()
+    assert not streamed[31 * song.sample_rate :].any()
+
+
+def test_wishes_are_asked_for_after_each_horizon(song: musex.Song, model: Model) -> None:
+    asked = 0
+
+    def wishes() -> list[str]:
+        nonlocal asked
+        asked += 1
+        return []
+
+    blocks = play_live(song, model, wishes)
+    seconds = sum(len(block) for block, _ in zip(blocks, range(90), strict=False)) // song.sample_rate
+    assert asked >= seconds // 3 - 1
+
+
 def test_blocks_are_made_ahead_and_errors_arrive() -> None:
     blocks = [np.full((4, 1), number, np.float32) for number in range(5)]
     assert [int(block[0, 0]) for block in made_ahead(iter(blocks))] == [0, 1, 2, 3, 4]
@@ -82,6 +120,15 @@ def test_blocks_are_made_ahead_and_errors_arrive() -> None:
     made = made_ahead(failing())  # type: ignore[arg-type]
     next(made)
     with pytest.raises(musex.MusexError, match="no more"):
+        next(made)
+
+    def broken() -> "object":
+        yield blocks[0]
+        raise ZeroDivisionError
+
+    made = made_ahead(broken())  # type: ignore[arg-type]
+    next(made)
+    with pytest.raises(ZeroDivisionError):
         next(made)
 
 

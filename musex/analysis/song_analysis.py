@@ -111,7 +111,7 @@ _analyses: "weakref.WeakKeyDictionary[Song, Analysis]" = weakref.WeakKeyDictiona
 
 
 def analyse_song(song: Song) -> Analysis:
-    """The analysis of a song, kept as long as the song is."""
+    """The analysis of a song, kept as long as the song is; its samples are taken not to change meanwhile."""
     if song not in _analyses:
         _analyses[song] = analyse_signal(song.samples, song.sample_rate)
     return _analyses[song]

@@ -200,7 +200,7 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
         **made,
         "predictions": plan.predictions,
         "seams": seams,
-        "settings": plan.asked,
+        "settings": plan.settings.to_dict(),
         "model": asdict(plan.model),
     }
 

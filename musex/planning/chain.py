@@ -37,21 +37,26 @@ class Chain:
 
         Seams that are `shunned` are left aside where there are others. Raises DurationError if no path arrives.
         """
+        for decided in self.horizons(shunned=shunned):
+            yield from decided
+
+    def horizons(self, *, shunned: Sequence[Seam] = ()) -> Iterator[Sequence[Beginning | Part]]:
+        """The same parts, those of each horizon together: after each, a path may be steered."""
         song = self.request.song
         if self.request.as_it_is:
-            yield from (Beginning(0, song.frames), Part(0, song.frames))
+            yield Beginning(0, song.frames), Part(0, song.frames)
             return
         for course in courses(self.request, shunned):
             path = self.path = Path(course)
             self.predictions = 0
-            yield Beginning(course.start, course.stop)
+            yield (Beginning(course.start, course.stop),)
             while path.left > 0:
                 parts = path.follow(self._look(path))
                 if path.astray:
                     break
-                yield from parts
+                yield parts
             if path.arrived:
-                yield from _close(course, path.played)
+                yield _close(course, path.played)
                 return
         raise unreachable(self.request)
 
@@ -73,10 +78,9 @@ class Chain:
         return self.model.listen(self.request.analysis.features)
 
 
-def _close(course: Course, played: int) -> Iterator[Part]:
-    """What ends a loop: the seam from its end to its beginning."""
-    if course.closing:
-        yield Part(course.stop, course.stop, replace(course.closing, at=played))
+def _close(course: Course, played: int) -> tuple[Part, ...]:
+    """What ends a loop: the seam from its end to its beginning; nothing for other outputs."""
+    return (Part(course.stop, course.stop, replace(course.closing, at=played)),) if course.closing else ()
 
 
 def unreachable(request: Request) -> DurationError:

@@ -199,6 +199,7 @@ class Course:
         late: samples by which the output may be too long for its ending to take up.
         early: samples by which it may be too short.
         closing: the seam from a loop's end to its beginning.
+        shunned: seams that are left aside where there are others.
     """
 
     request: Request
@@ -211,6 +212,11 @@ class Course:
     late: float
     early: float
     closing: Seam | None = None
+    shunned: Sequence[Seam] = ()
+
+    def price(self, weights: SearchConfig) -> Array:
+        """What each jump costs by other weights, (steps, partners)."""
+        return self.request.price(self.jumps, self.material, weights, shunned=self.shunned)
 
     @cached_property
     def seam_costs(self) -> Array:
@@ -312,7 +318,8 @@ def lay_course(request: Request, material: Material, limits: Limits, shunned: Se
         early = max(request.tolerance, rest * song.sample_rate)
     jumps = request.judge(material, limits)
     costs = request.price(jumps, material, request.weights_for(request.settings.moods), shunned=shunned)
-    return Course(request, limits, material, jumps, costs, request.sample(material.start), stop, late, early)
+    start = request.sample(material.start)
+    return Course(request, limits, material, jumps, costs, start, stop, late, early, shunned=shunned)
 
 
 def close_course(course: Course) -> Iterator[Course]:

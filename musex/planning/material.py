@@ -44,7 +44,7 @@ class Limits:
     last: int  # no jump leaves or enters after it
     distance: int  # between both ends of a jump
     gap: int  # between two jumps
-    partners: int  # edges kept for each step
+    partners: int  # jumps kept for each step
 
     @property
     def usable(self) -> int:

@@ -50,7 +50,7 @@ class Path:
         weights = self.request.weights_for(points)
         if weights != self.weights:
             self.weights = weights
-            self.costs = self.request.price(self.course.jumps, self.course.material, weights)
+            self.costs = self.course.price(weights)
         costs, weight = self.costs + self.seam_costs, weights.mood if len(points) > 1 else weights.steady_mood
         moods, gap = self.request.analysis.moods if points else None, self.course.limits.gap
         self.arc = Arc(points, moods, self.course.jumps, costs, gap=gap, weight=weight) if moods is not None else None

@@ -14,7 +14,7 @@ from musex.planning.chain import Chain
 from musex.planning.course import ModelLike, Request
 from musex.planning.layers import plan_swaps
 from musex.planning.weights import SEARCH, SearchConfig
-from musex.plans import Beginning, Part, Plan, PlanModel, PlanSong, Seam, Span
+from musex.plans import Beginning, Part, Plan, PlanModel, PlanSettings, PlanSong, Seam, Span
 from musex.seams.bounds import count_exceeded, seams_beyond
 from musex.settings import Options, Settings, check_seconds
 from musex.system.progress import OnShare
@@ -163,13 +163,12 @@ class Planner:
             seconds=(length + rest) / request.song.sample_rate,
             song=describe_song(request.song),
             model=PlanModel(request.model.name, request.model.sha256),
-            settings=request.settings,
+            settings=PlanSettings.of(request.settings, self.seconds),
             spans=tuple(spans),
             seams=tuple(draft.seams),
             predictions=self.chain.predictions,
             rest=rest,
             musex=__version__,
-            requested_seconds=self.seconds,
         )
 
 

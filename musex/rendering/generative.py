@@ -22,7 +22,7 @@ from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.planning.planner import describe_song
 from musex.planning.weights import SEARCH
-from musex.plans import Plan, PlanModel, Seam, Span
+from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span
 from musex.prediction.model import WaveformModel
 from musex.rendering.stitch import FADE_OUT_SECONDS, play
 from musex.seams.crossfade import crossfade
@@ -68,12 +68,11 @@ def continue_song(
         seconds=frames / song.sample_rate,
         song=describe_song(song),
         model=PlanModel(model.name, model.sha256),
-        settings=replace(settings, ending=ending),
+        settings=PlanSettings.of(replace(settings, ending=ending), seconds),
         spans=(Span(0, kept),),
         seams=(),
         predictions=_count_predictions(model, (frames - kept) / song.sample_rate),
         musex=__version__,
-        requested_seconds=seconds,
     )
     fade = min(round(FADE_OUT_SECONDS[ending] * song.sample_rate), frames)
     return plan, play(_pieces(song, model, frames), song, frames=frames, fades=lambda: (0, fade))

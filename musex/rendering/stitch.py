@@ -47,6 +47,8 @@ def check_plan(plan: Plan, song: Song) -> None:
     for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
         if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
             raise MusexError(f"the plan's span {span.start} to {span.stop} is too short or outside the song")
+    if plan.loops and plan.rest:
+        raise MusexError(f"the plan's rest of {plan.rest} samples fits no loop: its end leads to its beginning")
     if not 0 <= plan.rest <= LONGEST_REST_SECONDS * song.sample_rate:
         raise MusexError(f"the plan's rest of {plan.rest} samples is out of range: 0 to {LONGEST_REST_SECONDS:g} s")
     for swap in plan.swaps:

@@ -7,7 +7,7 @@ from typing import Unpack
 from musex.audio.song import Samples, Song
 from musex.errors import MusexError
 from musex.planning.course import ModelLike
-from musex.planning.planner import Draft, Planner
+from musex.planning.planner import Planner
 from musex.plans import Beginning, Part
 from musex.prediction.model import WaveformModel
 from musex.rendering.generative import continue_song
@@ -39,7 +39,7 @@ def stream_song(
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
-    return _until_void(play_parts(planner.parts, planner.draft, song, target=planner.request.target, settings=settings))
+    return _play_sound(until_void(pieces(song.samples, planner.parts)), planner)
 
 
 def is_streamed_alike(planner: Planner) -> bool:
@@ -54,35 +54,29 @@ def stream_plan(planner: Planner) -> Iterator[Samples]:
     Raises:
         BegunAnewError: what was played is void, or a seam exceeds its bounds, so that another try may be better.
     """
-    request = planner.request
-    parts = _within_bounds(planner.parts) if request.weights.tries > 1 else planner.parts
-    return play_parts(parts, planner.draft, request.song, target=request.target, settings=request.settings)
+    parts = _within_bounds(planner.parts) if planner.request.weights.tries > 1 else planner.parts
+    return _play_sound(pieces(planner.request.song.samples, parts), planner)
 
 
-def play_parts(
-    parts: Iterable[Beginning | Part], draft: Draft, song: Song, *, target: int, settings: Settings
-) -> Iterator[Samples]:
-    """Parts as blocks of about a second, `target` samples in all, with the output's own fades.
+def _play_sound(sound: Iterable[Samples], planner: Planner) -> Iterator[Samples]:
+    """The sound of a planner's parts as blocks of about a second with the output's own fades.
 
-    Args:
-        parts: of the output, as they are decided.
-        draft: what is decided.
-        song: whose samples they are.
-        target: samples of the output.
-        settings: its ending.
+    It is as long as was asked for; where it ends before, silence follows.
     """
+    request, draft = planner.request, planner.draft
+    song, target, ending = request.song, request.target, request.settings.ending
 
     def fades() -> tuple[int, int]:
         to_end = draft.ends_whole(song, target)  # else the last ring is cut off
-        return fade_lengths(settings.ending, song.sample_rate, target, from_start=draft.start == 0, to_end=to_end)
+        return fade_lengths(ending, song.sample_rate, target, from_start=draft.start == 0, to_end=to_end)
 
-    return play(to_length(pieces(song.samples, parts), target), song, frames=target, fades=fades)
+    return play(to_length(sound, target), song, frames=target, fades=fades)
 
 
-def _until_void(blocks: Iterator[Samples]) -> Iterator[Samples]:
-    """Blocks until what was played is void: nobody can take it back."""
+def until_void(sound: Iterable[Samples]) -> Iterator[Samples]:
+    """Sound until what was played of it is void: nobody can take it back. The log says so."""
     try:
-        yield from blocks
+        yield from sound
     except BegunAnewError:
         logger.warning("the stream ends early: this song cannot be played on to the duration asked for")
 

@@ -60,7 +60,7 @@ def check_types(instance: Any) -> None:
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value is of a declared type; True and False are no numbers, and an integer is a float, too.
 
-    Of a Literal only the type is asked: what a later version wrote may hold words that are not known here.
+    Of a Literal only the type is asked: which words are known is for the dataclass to say, in a better sentence.
     """
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):

@@ -23,7 +23,7 @@ from musex.audio.writing import write_song
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.plans import Plan, read_plan
-from musex.rendering.stitch import render
+from musex.rendering.stitch import check_plan, render
 from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
 from musex.system.arrays import Array
 from musex.system.progress import OnProgress, ignore_progress
@@ -116,6 +116,7 @@ def report(
     song = song_of(song, sample_rate)
     if plan.frames != round(plan.seconds * song.sample_rate):
         raise MusexError(f"{plan.model.name} predicts the waveform itself: there is no path to report on")
+    check_plan(plan, song)
     analysis = analyse_song(song)
     steps = np.minimum(plan.steps(1.0 / FEATURES.steps_per_second), analysis.steps - 1)
     peaks, audio = _sound(plan, song, on_progress or ignore_progress)
@@ -318,7 +319,11 @@ def _settings(plan: Plan) -> dict[str, Any]:
     return {
         "model": f"{plan.model.name} {plan.model.sha256[:12]}",
         "predictions": plan.predictions,
-        **{name.replace("_", " "): value for name, value in plan.asked.items() if value not in (None, [], "")},
+        **{
+            name.replace("_", " "): value
+            for name, value in plan.settings.to_dict().items()
+            if value not in (None, [], "")
+        },
     }
 
 

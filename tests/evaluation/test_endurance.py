@@ -7,9 +7,8 @@ from musex.analysis.features import to_mono
 from musex.audio.song import Song, song_from_array
 from musex.config import WaveformConfig
 from musex.evaluation.endurance import LongOutput, chain_song, generate_on, loop_end, measure_chain, source_rows
-from musex.plans import Plan, PlanModel, PlanSong, Seam, Span
+from musex.plans import Plan, PlanModel, PlanSettings, PlanSong, Seam, Span
 from musex.prediction.model import WaveformModel, load_model
-from musex.settings import Settings
 
 RATE = 22_050
 
@@ -51,7 +50,7 @@ def test_growing_louder_and_brighter_is_drift(song: Song) -> None:
 def test_a_planned_chain_is_followed_through_its_spans() -> None:
     seam = Seam(20 * RATE, 20 * RATE, 5 * RATE, 0, 1.0, 0.0, 0.0, 0.0)
     spans = (Span(0, 20 * RATE), Span(5 * RATE, 15 * RATE))
-    plan = Plan(30.0, PlanSong(None, "", RATE, 30 * RATE, 1), PlanModel("", ""), Settings(), spans, (seam,))
+    plan = Plan(30.0, PlanSong(None, "", RATE, 30 * RATE, 1), PlanModel("", ""), PlanSettings(), spans, (seam,))
     np.testing.assert_array_equal(plan.steps(0.1), np.concatenate([np.arange(200), np.arange(50, 150)]))
 
 

@@ -16,8 +16,7 @@ from musex.audio.reading import read_song
 from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.planning.planner import describe_song
-from musex.plans import Plan, PlanModel, Seam, Span
-from musex.settings import Settings
+from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span
 from musex.system.arrays import load_array
 from musex.system.ledgers import LEDGER
 from musex.system.side_files import temporary_folder
@@ -106,7 +105,7 @@ def _plan(song: Song) -> Plan:
     ends = np.cumsum([span.frames for span in spans])
     seams = tuple(Seam(int(at), 20 * RATE, 5 * RATE, 882, 0.5, 0.0, 0.0, 0.0) for at in ends[:-1])
     about = replace(describe_song(song), path="song.wav")
-    return Plan(float(ends[-1]) / RATE, about, PlanModel("pointer", "0" * 64), Settings(), spans, seams)
+    return Plan(float(ends[-1]) / RATE, about, PlanModel("pointer", "0" * 64), PlanSettings(), spans, seams)
 
 
 class Place:

@@ -11,12 +11,11 @@ from musex.analysis.percussion import percussion_of, separate
 from musex.errors import MusexError
 from musex.planning.layers import correlations, plan_swaps
 from musex.planning.planner import describe_song
-from musex.plans import Plan, PlanModel, Seam, Span, Swap, read_plan
+from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span, Swap, read_plan
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.rendering.streaming import stream_song
 from musex.rendering.swaps import exchange
-from musex.settings import Settings
 
 RATE = 22_050
 BAR_SECONDS = 2.0
@@ -73,7 +72,7 @@ def test_percussion_comes_from_places_of_the_same_rhythm(song: musex.Song) -> No
     seam = Seam(62 * RATE, 62 * RATE, 2 * RATE, 400, 0.0, 0.0, 0.0, 0.0)
     spans = Span(0, 62 * RATE), Span(2 * RATE, song.frames)
     swaps = plan_swaps(
-        Plan(124.0, describe_song(song), PlanModel("", ""), Settings(), spans, (seam,)), song, always=True, seed=0
+        Plan(124.0, describe_song(song), PlanModel("", ""), PlanSettings(), spans, (seam,)), song, always=True, seed=0
     )
     assert len(swaps) >= 3
     for swap in swaps:

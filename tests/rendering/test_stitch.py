@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.planning.planner import describe_song
-from musex.plans import Plan, PlanModel, Seam, Span
+from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span
 from musex.rendering.stitch import render
 from musex.seams.alignment import align_seam
 from musex.seams.crossfade import crossfade
 from musex.seams.measures import level_error, level_step, onset_strength
-from musex.settings import Ending, Settings
+from musex.settings import Ending
 
 NOBODY = PlanModel("", "")
 RATE = 22_050
@@ -35,7 +35,7 @@ def plan_with(song: Song, *seams: Seam, ending: Ending = "outro") -> Plan:
         at += span.frames
         placed.append(replace(seam, at=at))
     seconds = (at + spans[-1].frames) / song.sample_rate
-    return Plan(seconds, describe_song(song), NOBODY, Settings(ending=ending), spans, tuple(placed))
+    return Plan(seconds, describe_song(song), NOBODY, PlanSettings(ending=ending), spans, tuple(placed))
 
 
 def seam_of(leave: int, enter: int, *, fade: int = 400, correlation: float = 0.0) -> Seam:
@@ -175,6 +175,22 @@ def test_a_plan_that_does_not_fit_is_refused(change: dict[str, object]) -> None:
     song = Song(noise(2.0), RATE)
     with pytest.raises(MusexError, match="plan"):
         render(replace(plan_with(song), **change), song)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sample_rate", [11_025, 16_000, 44_100])
+def test_each_step_is_played_when_it_is(sample_rate: int) -> None:
+    song = Song(noise(3.0, sample_rate=sample_rate), sample_rate)
+    np.testing.assert_array_equal(plan_with(song).steps(0.1), np.arange(30))
+
+
+def test_a_loop_has_no_rest() -> None:
+    song = Song(noise(2.0), RATE)
+    plan = replace(plan_with(song, ending="fade"), settings=PlanSettings(ending="loop"))
+    seam = replace(seam_of(song.frames - 500, 500), at=song.frames - 1000)
+    loop = replace(plan, spans=(Span(500, song.frames - 500),), seams=(seam,))
+    assert sum(map(len, render(loop, song))) == song.frames - 1000
+    with pytest.raises(MusexError, match="rest"):
+        render(replace(loop, rest=100), song)
 
 
 def test_a_seam_that_does_not_fit_is_refused() -> None:

@@ -18,11 +18,10 @@ from musex.cli.tables import describe_output
 from musex.cli.terminal import summarise
 from musex.errors import ModelError, MusexError
 from musex.planning.planner import describe_song
-from musex.plans import Plan, PlanModel, Seam, Span, Swap, read_plan
+from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span, Swap, read_plan
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.seams.bounds import MEASURES, format_measure
-from musex.settings import Settings
 from musex.system.json_files import fits, parse_json
 from tests.faults.mutators import ODD, places, put
 
@@ -37,12 +36,12 @@ def song(make_song: Callable[..., np.ndarray]) -> Song:
 @pytest.fixture(scope="module")
 def content(song: Song) -> dict[str, Any]:
     """A plan with one of everything, as JSON has it."""
-    settings = Settings(avoid=((1.0, 2.0),), arc=((0.0, "calm"),))
+    settings = PlanSettings(avoid=((1.0, 2.0),), arc=((0.0, "calm"),), requested_seconds=8.0)
     seam = Seam(16_000, 16_000, 32_000, 400, 0.5, 0.1, 50.0, 1.0, 0.9, 0.8)
     spans = (Span(0, 16_000), Span(32_000, song.frames))
     swap = Swap(8_000, 4_000, 8_000, 40_000, 200)
     about, model = replace(describe_song(song), path="song.wav"), PlanModel("pointer", "0")
-    plan = Plan(6.0, about, model, settings, spans, (seam,), (swap,), 3, 0, 1, "0", 8.0)
+    plan = Plan(6.0, about, model, settings, spans, (seam,), (swap,), 3, 0, 1, "0")
     return dict(json.loads(plan.to_json()))
 
 
@@ -69,7 +68,7 @@ def test_a_plan_of_an_older_version_is_read(content: dict[str, Any]) -> None:
     older = {name: value for name, value in content.items() if name not in ("musex", "tries", "swaps", "rest")}
     older["settings"] = {"seed": 3, "ending": "fade", "unheard_of": 1}
     plan = Plan.from_json(json.dumps(older))
-    assert (plan.settings.seed, plan.settings.ending, plan.requested_seconds) == (3, "fade", None)
+    assert (plan.settings.seed, plan.settings.ending, plan.settings.requested_seconds) == (3, "fade", None)
     assert (plan.settings["seed"], plan.song["path"], plan.model.get("name"), plan.song.get("x")) == (
         3,
         "song.wav",
@@ -77,6 +76,26 @@ def test_a_plan_of_an_older_version_is_read(content: dict[str, Any]) -> None:
         None,
     )
     assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_a_plan_that_lacks_something_says_what(content: dict[str, Any]) -> None:
+    for change, told in (
+        ({"settings": []}, r"its settings cannot be '\[\]'"),
+        ({"song": {"frames": 5}}, "its song has no sha256"),
+        ({"model": "pointer"}, "its model cannot be 'pointer'"),
+    ):
+        with pytest.raises(MusexError, match=told):
+            Plan.from_json(json.dumps({**content, **change}))
+
+
+def test_a_plan_may_be_read_as_dicts(content: dict[str, Any]) -> None:
+    plan = Plan.from_json(json.dumps(content))
+    assert dict(plan.song) == {**content["song"], "stream": 1}
+    assert plan.settings["requested_seconds"] == 8.0
+    assert "seed" in plan.settings
+    assert "bang" not in plan.settings
+    assert {**plan.model} == dict(plan.model.items()) == content["model"]
+    assert (plan.stream, plan.song_name, len(plan.model)) == (1, "song.wav", 2)
 
 
 def test_a_plan_with_anything_anywhere_is_used_or_refused(content: dict[str, Any], song: Song) -> None:
