@@ -42,6 +42,7 @@ def _library() -> Any:
         ctypes.c_size_t,
         ctypes.c_void_p,
     ]
+    library.openmpt_module_ctl_set_floatingpoint.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double]
     for what in ("order", "pattern", "row"):
         function = getattr(library, f"openmpt_module_get_current_{what}")
         function.restype, function.argtypes = ctypes.c_int32, [ctypes.c_void_p]
@@ -134,8 +135,12 @@ class Score:
         }
 
 
-def read_module(path: Path, sample_rate: int = 44_100, longest: float = LONGEST_SECONDS) -> tuple[Array, Score]:
+def read_module(
+    path: Path, sample_rate: int = 44_100, longest: float = LONGEST_SECONDS, *, tempo: float = 1.0, pitch: float = 1.0
+) -> tuple[Array, Score]:
     """Play a module once: its sound, float32 (frames, 2), and its score.
+
+    `tempo` and `pitch` are factors of what is written.
 
     Raises:
         AudioError: it is no module, or one without an end.
@@ -145,6 +150,9 @@ def read_module(path: Path, sample_rate: int = 44_100, longest: float = LONGEST_
     module = library.openmpt_module_create_from_memory2(content, len(content), *[None] * 7)
     if not module:
         raise AudioError(f"{path} is no tracker module that libopenmpt can play")
+    for name, factor in ((b"play.tempo_factor", tempo), (b"play.pitch_factor", pitch)):
+        if factor != 1.0:
+            library.openmpt_module_ctl_set_floatingpoint(module, name, factor)
     block = np.zeros((BLOCK, 2), np.float32)
     pointer = block.ctypes.data_as(ctypes.c_void_p)
     pieces: list[Array] = []

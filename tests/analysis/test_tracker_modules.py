@@ -34,6 +34,15 @@ def test_the_score_of_a_module_is_read(tmp_path: Path) -> None:
 
 
 @needs_libopenmpt
+def test_a_module_is_played_faster(tmp_path: Path) -> None:
+    path = write_module(tmp_path / "song.mod", [0])
+    _, written = read_module(path, 22_050)
+    _, faster = read_module(path, 22_050, tempo=1.25, pitch=0.8)
+    assert faster.seconds == pytest.approx(written.seconds / 1.25, abs=0.2)
+    assert faster.rows.tolist() == written.rows.tolist()
+
+
+@needs_libopenmpt
 def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "song.mod"
     path.write_bytes(b"not a module")
