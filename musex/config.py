@@ -75,6 +75,26 @@ class PointerConfig:
         return self.horizon_seconds * self.features.steps_per_second
 
 
+@dataclass(frozen=True)
+class BeatConfig:
+    """The beat network: what it hears of each frame, and how far around."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    channels: int = 32
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # frames, of each residual block
+    hears_chroma: bool = False
+
+    @property
+    def width(self) -> int:
+        """Numbers of one frame: the log-mel, and the chroma if it is heard."""
+        return self.features.n_mels + self.hears_chroma * self.features.n_chroma
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that have a say in one."""
+        return 3 + 2 * sum(self.dilations)
+
+
 FEATURES = FeatureConfig()
 
 

@@ -27,6 +27,8 @@ class BarPointerConfig:
 
     slowest: float = 50.0  # beats a minute
     fastest: float = 220.0
+    usual: float = 110.0  # beats a minute
+    unusual: float = 0.0  # price of each beat at half or twice that tempo
     change: float = 0.5  # price of any change of the interval from beat to beat: it is whole frames
     elasticity: float = 60.0  # price of a change by 100 %, counted from one frame more or less
     threshold: float = 0.25  # of a beat's usual activation: whatever lies higher speaks for a beat
@@ -39,6 +41,7 @@ class BarPointerConfig:
     longest_move: float = 0.012  # seconds: farther the regression moves no clear beat
     # Price of a bar of so many beats.
     bars: dict[int, float] = field(default_factory=lambda: {2: 1.5, 3: 0.7, 4: 0.0, 5: 3.0, 6: 1.5, 7: 3.5})
+    bar: float = 0.0  # price of each bar
     bar_change: float = 8.0  # price of another metre from here on, and of a bar broken off
     least_confidence: float = 0.3  # below: no pulse; noise stays below 0.2, see tests/analysis/test_bar_pointer.py
     fewest_beats: int = 8  # of a pulse: fewer are none
@@ -184,6 +187,7 @@ def track_pulse(evidence: Array, rate: int, config: BarPointerConfig = CONFIG) -
     prices = _interval_prices(shortest, longest, config.change, config.elasticity)
     intervals = np.arange(shortest, longest + 1)
     columns = np.arange(len(intervals))
+    unusual = config.unusual * np.log2(60.0 * rate / intervals / config.usual) ** 2
     frames = len(evidence)
     scores = np.full((frames, len(intervals)), -np.inf)  # [t, i]: of the best path to a beat at t, after interval i
     going = np.full((longest + frames, len(intervals)), -np.inf)  # [longest + t, i]: the same where i comes next
@@ -192,7 +196,7 @@ def track_pulse(evidence: Array, rate: int, config: BarPointerConfig = CONFIG) -
     for start in range(0, frames, shortest):
         block = np.arange(start, min(start + shortest, frames))
         played_on = going[longest + block[:, None] - intervals, columns]
-        scores[block] = np.maximum(played_on, resting[block, None] - config.begin) + evidence[block, None]
+        scores[block] = np.maximum(played_on, resting[block, None] - config.begin) + evidence[block, None] - unusual
         going[longest + block] = (scores[block, :, None] - prices).max(axis=1)
         previous = shortest + start - 1
         ended = np.append(resting[previous], scores[block].max(axis=1))
@@ -306,7 +310,7 @@ def count_bars(times: Array, downbeat: Array, config: BarPointerConfig = CONFIG)
     before[first] = np.flatnonzero(last)
     usual = max(float((downbeat**3).sum() / max(float((downbeat**2).sum()), 1e-12)), config.lowest_height)
     odds = _log_odds(np.clip(0.9 * downbeat / usual, 0.02, 0.98))
-    evidence = odds - _log_odds(np.clip((0.9 * downbeat / usual).mean(keepdims=True), 0.02, 0.98))
+    evidence = odds - _log_odds(np.clip((0.9 * downbeat / usual).mean(keepdims=True), 0.02, 0.98)) - config.bar
     prices = np.full(len(times), config.bar_change)
     prices[[part.start for part in parts(times)]] = 0.0
     scores = -np.array([config.bars[int(metre)] for metre in places[:, 0]])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from musex.analysis.bar_pointer import Beats, decode, most_frequent_bar, no_pulse, steady_tempo
+from musex.analysis.bar_pointer import BarPointerConfig, Beats, decode, most_frequent_bar, no_pulse, steady_tempo
 
 Array = np.ndarray
 
@@ -81,6 +81,23 @@ def test_weaker_off_beats_do_not_double_the_tempo() -> None:
     between = activate(times[:-1] + np.diff(times) / 2)
     activations[: len(between), 0] = np.maximum(activations[: len(between), 0], 0.25 * between[:, 0])
     assert decode(activations).tempo == pytest.approx(90.0, rel=1e-3)
+
+
+def test_eighths_are_no_beats_where_fast_beats_have_a_price() -> None:
+    times = pulse(100.0)
+    activations = activate(times)
+    between = activate(times[:-1] + np.diff(times) / 2)
+    activations[: len(between), 0] = np.maximum(activations[: len(between), 0], 0.5 * between[:, 0])
+    assert decode(activations).tempo == pytest.approx(200.0, rel=1e-3)
+    assert decode(activations, config=BarPointerConfig(unusual=1.3)).tempo == pytest.approx(100.0, rel=1e-3)
+
+
+def test_half_bars_are_no_bars_where_bars_have_a_price() -> None:
+    activations = activate(pulse(100.0))
+    halves = activate(pulse(100.0, first=0.7 + 1.2))[:, 1]
+    activations[: len(halves), 1] = np.maximum(activations[: len(halves), 1], 0.5 * halves[: len(activations)])
+    assert decode(activations).metre == 2
+    assert decode(activations, config=BarPointerConfig(bar=0.6)).metre == 4
 
 
 def test_a_tempo_that_changes_is_followed() -> None:
