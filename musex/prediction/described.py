@@ -12,6 +12,7 @@ from musex.system.packaged import packaged_file
 
 MODEL_NAME = "pointer"
 TRANSITION_FILE = "transition.tflite"
+BEATS_FILE = "beats.tflite"
 FORMAT_VERSION = 1
 
 
