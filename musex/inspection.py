@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musex.analysis import beatnet
 from musex.analysis.moods import MAJOR, MINOR
 from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.inputs import song_of
@@ -16,6 +15,7 @@ from musex.audio.tags import read_source
 from musex.config import FEATURES, FeatureConfig
 from musex.planning.jumps import find_jumps
 from musex.planning.material import Region, find_material, find_region, limits_ladder
+from musex.prediction.beat_network import BeatNetwork
 from musex.settings import Settings
 from musex.system.arrays import Array
 from musex.system.caches import place_caches
@@ -80,26 +80,29 @@ def info(
     return inspect_song(song_of(song, sample_rate))
 
 
-def inspect_file(path: str | Path, *, stream: int | None = None) -> SongInfo:
-    """Describe a song's file; raises AudioError as `read_song` does."""
-    return inspect_song(read_song(path, stream=stream))
+def inspect_file(path: str | Path, *, stream: int | None = None, model: Path | None = None) -> SongInfo:
+    """Describe a song's file; beats as the `beats.tflite` of the folder `model` hears them, if it holds one.
+
+    Raises AudioError as `read_song` does, ModelError if that network is damaged.
+    """
+    return inspect_song(read_song(path, stream=stream), model)
 
 
-def inspect_song(song: Song) -> SongInfo:
-    """Describe a decoded song."""
-    facts = _inspect_samples(song)
+def inspect_song(song: Song, model: Path | None = None) -> SongInfo:
+    """Describe a decoded song; `model` as in `inspect_file`."""
+    facts = _inspect_samples(song, model)
     if song.path is None or not song.path.is_file():
         return facts
     rate = round(8 * song.path.stat().st_size / facts.seconds / 1000)
     return replace(facts, codec=read_source(song.path, song.stream).codec, bit_rate=rate)
 
 
-def _inspect_samples(song: Song) -> SongInfo:
+def _inspect_samples(song: Song, model: Path | None) -> SongInfo:
     seconds = len(song.samples) / song.sample_rate
     analysis = analyse_song(song)
     features = analysis.features
     region, rate = find_region(analysis), FEATURES.steps_per_second
-    beats = beatnet.track(analysis.mono, FEATURES.sample_rate)
+    beats = BeatNetwork(model).track(analysis.log_mel, analysis.chroma)
     return SongInfo(
         path=str(song.path or ""),
         seconds=seconds,

@@ -14,13 +14,16 @@ from musex.cli.terminal import check_stdout, show_tables, tell_result
 def info(
     song: Annotated[Path, typer.Argument(metavar="FILE", help="A song.")],
     stream: StreamOption = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FOLDER", help="Hear beats as the beats.tflite in it does.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what a song is, and what an extension can use of it."""
     from musex.cli.tables import info_table
     from musex.inspection import inspect_file
 
-    facts = inspect_file(song, stream=stream)
+    facts = inspect_file(song, stream=stream, model=model)
     if json:
         tell_result(dumps(asdict(facts), indent=1))
     else:
