@@ -40,8 +40,8 @@ class SearchConfig:
     form: float = 1.2  # entering where nothing begins, without a transition head; tests/benchmark_form.py
     likeness: float = 6.0  # times how unlike both sides sound, without a transition head; by choice
     # Each nat by which the transition head doubts that a jump keeps the beat, the bar, the row, and is written so:
-    # 7 modules held out, "What keeps the row"; where a mood is asked for, "Moods since jumps keep rows".
-    transition: tuple[float, float, float, float] = (1.0, 1.0, 4.0, 2.0)
+    # 26 modules held out, "Written, and bounds"; where a mood is asked for, "Moods since jumps keep rows".
+    transition: tuple[float, float, float, float] = (1.0, 1.0, 2.0, 6.0)
     transition_in_mood: tuple[float, float, float, float] = (1.0, 1.0, 0.5, 0.5)
     transition_scale: float = 2.0  # all four times this; 1 and 3 kept as many bars of 9 modules held out
     back: float = 2.0  # hearing again what was heard just now; by choice

@@ -10,9 +10,8 @@ from musex.config import FEATURES, BeatConfig, FeatureConfig, exact_div
 from musex.errors import ModelError
 from musex.prediction.described import BEATS_FILE, load_described, packaged_model, read_description
 from musex.prediction.litert import run
+from musex.system.arrays import Array
 from musex.system.json_files import check_types
-
-Array = np.ndarray
 
 # It hears eighths and half bars, too: without these prices they are told for beats and bars (models/log.md).
 DECODER = BarPointerConfig(bar=0.6, unusual=1.3)

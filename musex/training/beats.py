@@ -19,12 +19,11 @@ from musex.config import BeatConfig
 from musex.errors import DatasetError
 from musex.prediction.beat_network import prepare
 from musex.prediction.described import BEATS_FILE
-from musex.system.arrays import load_arrays
+from musex.system.arrays import Array, load_arrays
 from musex.training.networks import keras, tf
 from musex.training.networks.beats import build_beats
 from musex.training.runs import RunLog, export
 
-Array = np.ndarray
 Random = np.random.Generator
 
 FLOOR_DB = -100.0
