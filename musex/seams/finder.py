@@ -31,9 +31,7 @@ class SeamPrices:
     join: float = 0.3  # each nat of the join head's doubt; twice as much found no fewer seams
     join_sure: float = 2.0  # nats of its log-odds from which it does not doubt; not measured by itself
     join_cap: float = 6.0  # nats of doubt after which it costs no more; not measured by itself
-    beyond: float = (
-        100.0  # each bound exceeded, so that rows and what is written never outvote it; "Written, and bounds"
-    )
+    beyond: float = 100.0  # each bound exceeded: nothing that is doubted of a jump outvotes it; "Written, and bounds"
 
 
 SEAM_PRICES = SeamPrices()
