@@ -24,7 +24,7 @@ import struct
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,13 +32,12 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from musex.analysis import beatnet, tracker_modules
+from musex.analysis import beatnet, midi_scores, tracker_modules
 from musex.analysis.features import analyse_frames, to_mono
 from musex.config import FEATURES
 from musex.errors import AudioError
-from musex.system.arrays import save_arrays
+from musex.system.arrays import Array, save_arrays
 
-Array = np.ndarray
 Random = np.random.Generator
 
 SETS = ("training", "validation", "evaluation")
@@ -53,8 +52,9 @@ SOUNDFONTS = (
 HELD_SOUNDFONT = "sf2/sf_GMbank.sf2"  # for validation and evaluation only
 GROOVES = Path("/usr/share/mma/lib")
 TICKS = 192  # of a quarter, as mma has it
-DRUMS = 9  # the channel
+DRUMS = midi_scores.DRUM_CHANNEL
 LONGEST_SECONDS = 110.0
+STALL_SECONDS = 40.0  # after which fluidsynth is taken for hung
 TEMPI = (55.0, 215.0)  # beats a minute: slower is told in halves, faster in doubles
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10))
 NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -82,11 +82,8 @@ class Piece:
 
     def seconds(self, ticks: Array) -> Array:
         """When ticks sound."""
-        at = np.array([tick for tick, _ in self.tempi], float)
-        pace = 60.0 / np.array([tempo for _, tempo in self.tempi]) / self.ticks
-        begins = np.concatenate([[0.0], np.cumsum(np.diff(at) * pace[:-1])])
-        segment = np.clip(np.searchsorted(at, ticks, side="right") - 1, 0, len(at) - 1)
-        return np.asarray(begins[segment] + (ticks - at[segment]) * pace[segment])
+        paces = [(tick, 60.0 / tempo / self.ticks) for tick, tempo in self.tempi]
+        return midi_scores.to_seconds(np.array(paces), ticks)
 
 
 def count_bars(bar_ticks: int, beats: int, last: int) -> tuple[Array, Array]:
@@ -247,7 +244,14 @@ def invent(random: Random) -> Piece:
             for which, pattern in zip(kit, (kick, snare, hats), strict=True):
                 for slot in np.flatnonzero(pattern):
                     loud = random.uniform(70, 110) + 12 * first[slot]
-                    add_note(piece, float(start + slot * step), step, channel=DRUMS, note=which, velocity=loud)
+                    add_note(
+                        piece,
+                        float(start + slot * step),
+                        step,
+                        channel=DRUMS,
+                        note=which,
+                        velocity=loud,
+                    )
             if bar % 8 == 0 and random.random() < 0.5:
                 add_note(piece, start, step, channel=DRUMS, note=49, velocity=110)
         for slot in np.flatnonzero(bass):
@@ -405,30 +409,25 @@ def render(random: Random, piece: Piece, *, held: bool) -> Array:
             message.time = tick - before
             track.append(message)
             before = tick
-    for channel in range(16):  # fluidsynth goes on until every note has ended
-        track.append(mido.Message("control_change", channel=channel, control=120, time=0))
+    for channel in range(midi_scores.CHANNELS):  # fluidsynth goes on until every note has ended
+        track.append(mido.Message("control_change", channel=channel, control=midi_scores.SOUND_OFF, time=0))
     midi = mido.MidiFile(type=0, ticks_per_beat=piece.ticks)
     midi.tracks.append(track)
     font = HELD_SOUNDFONT if held and random.random() < 0.5 else str(random.choice(SOUNDFONTS))
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        midi.save(Path(folder, "score.mid"))
-        options = ["-R", "1" if random.random() < 0.6 else "0", "-C", "0", "-g", "0.3"]
-        options += ["-o", f"synth.reverb.room-size={random.uniform(0.1, 1.0):.2f}"]
-        options += ["-o", f"synth.reverb.level={random.uniform(0.1, 0.9):.2f}"]
-        options += ["-o", "synth.dynamic-sample-loading=1", "-r", str(FEATURES.sample_rate), "-T", "raw", "-O", "s16"]
-        command = ["fluidsynth", "-niq", *options, "-F", f"{folder}/sound", str(SOUNDS / font), f"{folder}/score.mid"]
-        subprocess.run(command, capture_output=True, check=True, timeout=40)
-        samples = np.fromfile(Path(folder, "sound"), np.int16).reshape(-1, 2)
-    return to_mono(
-        samples[: round(LONGEST_SECONDS * FEATURES.sample_rate)].astype(np.float32) / 32768.0, FEATURES.sample_rate
-    )
+    options = ["-R", "1" if random.random() < 0.6 else "0", "-C", "0"]
+    options += ["-o", f"synth.reverb.room-size={random.uniform(0.1, 1.0):.2f}"]
+    options += ["-o", f"synth.reverb.level={random.uniform(0.1, 0.9):.2f}", "-o", "synth.dynamic-sample-loading=1"]
+    rate = FEATURES.sample_rate
+    samples = midi_scores.play_midi(midi, SOUNDS / font, rate, options=options, stall_seconds=STALL_SECONDS)
+    return to_mono(samples[: round(LONGEST_SECONDS * rate)], rate)
 
 
 def save(path: Path, mono: Array, beats: Array, positions: Array, metre: int) -> None:
     """Keep the features of a piece, and the beats that lie within what sounds."""
     log_mel, chroma = analyse_frames(mono)
+    rate = FEATURES.frames_per_second
     loud = np.flatnonzero(log_mel.max(axis=1) > log_mel.max() - 60.0)
-    first, last = (loud[0] / 50.0 - 0.1, loud[-1] / 50.0) if len(loud) else (0.0, 0.0)
+    first, last = (loud[0] / rate - 0.1, loud[-1] / rate) if len(loud) else (0.0, 0.0)
     heard = (beats >= first) & (beats <= last)
     arrays: dict[str, Array] = {
         "log_mel": log_mel.astype(np.float16),
@@ -447,7 +446,7 @@ def save_piece(random: Random, piece: Piece, path: Path, *, free: bool) -> None:
     vary(random, piece, free=free)
     try:
         mono = render(random, piece, held=path.parent.name != "training")
-    except subprocess.SubprocessError:
+    except AudioError:
         print(f"left out: {path.name}", flush=True)
         return
     save(path, mono, piece.seconds(piece.beats), piece.positions, piece.metre)
@@ -474,23 +473,28 @@ def render_accompaniments(output: Path, count: int, first: int) -> None:
 
 
 def render_patterns(output: Path, count: int, first: int) -> None:
-    for number in range(first, first + count):
-        random = np.random.default_rng([2, number])
-        path = output / which_set(str(number)) / f"patterns-{number:05d}.npz"
-        if path.exists():
-            continue
+    def make(random: Random) -> Piece:
         piece = invent(random)
         if random.random() < 0.6:
             add_melody(random, piece, 2)
-        save_piece(random, piece, path, free=True)
+        return piece
+
+    render_numbered(output, "patterns", make, seed=2, numbers=range(first, first + count), free=True)
 
 
 def render_pulseless(output: Path, count: int, first: int) -> None:
-    for number in range(first, first + count):
-        random = np.random.default_rng([3, number])
-        path = output / which_set(str(number)) / f"pulseless-{number:05d}.npz"
+    render_numbered(output, "pulseless", wander, seed=3, numbers=range(first, first + count), free=False)
+
+
+def render_numbered(
+    output: Path, kind: str, make: Callable[[Random], Piece], *, seed: int, numbers: range, free: bool
+) -> None:
+    """Render what is made of nothing but a number, where it is not there yet."""
+    for number in numbers:
+        random = np.random.default_rng([seed, number])
+        path = output / which_set(str(number)) / f"{kind}-{number:05d}.npz"
         if not path.exists():
-            save_piece(random, wander(random), path, free=False)
+            save_piece(random, make(random), path, free=free)
 
 
 def read_scores(source: Path) -> Iterator[tuple[str, bytes]]:

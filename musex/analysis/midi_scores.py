@@ -8,8 +8,7 @@ import io
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ from musex.analysis.tracker_modules import BEAT_ROWS, CONSTANT, LONGEST_SECONDS,
 from musex.errors import AudioError, MusexError
 from musex.system.arrays import Array
 from musex.system.processes import running
+from musex.system.side_files import temporary_folder
 
 SUFFIXES = (".mid", ".midi")
 SOUNDFONT_VARIABLE = "MUSEX_SOUNDFONT"
@@ -68,22 +68,16 @@ class Score:
         """How long all of it lasts, with what dies away."""
         return float(self.to_seconds(np.array([self.end]))[0]) + TAIL_SECONDS
 
-    @cached_property
-    def _tempo_seconds(self) -> Array:
-        """When each tempo begins."""
-        lengths = np.diff(self.tempi[:, 0]) * self.tempi[:-1, 1]
-        return np.concatenate([[0.0], np.cumsum(lengths)])
-
     def to_seconds(self, ticks: Array) -> Array:
         """When ticks sound."""
-        tempo = np.maximum(np.searchsorted(self.tempi[:, 0], ticks, side="right") - 1, 0)
-        return np.asarray(self._tempo_seconds[tempo] + (ticks - self.tempi[tempo, 0]) * self.tempi[tempo, 1])
+        return to_seconds(self.tempi, ticks)
 
     def to_ticks(self, seconds: Array) -> tuple[Array, Array]:
         """What is played at times, in ticks and their parts, and how long a tick lasts there."""
-        tempo = np.maximum(np.searchsorted(self._tempo_seconds, seconds, side="right") - 1, 0)
+        begins = self.to_seconds(self.tempi[:, 0])
+        tempo = np.maximum(np.searchsorted(begins, seconds, side="right") - 1, 0)
         pace = self.tempi[tempo, 1]
-        return self.tempi[tempo, 0] + (seconds - self._tempo_seconds[tempo]) / pace, pace
+        return self.tempi[tempo, 0] + (seconds - begins[tempo]) / pace, pace
 
     @cached_property
     def bars(self) -> Array:
@@ -177,6 +171,14 @@ class Score:
         shifts = after - late - before
         written = [kept and self._is_written(*jump) for kept, *jump in zip(bar, before, shifts, strict=True)]
         return {"beat": together, "bar": bar, "written": np.array(written, bool)}
+
+
+def to_seconds(tempi: Array, ticks: Array) -> Array:
+    """When ticks sound, by the tick from which each tempo holds and the seconds of a tick, float64 (tempi, 2)."""
+    starts, paces = tempi.T
+    begins = np.concatenate([[0.0], np.cumsum(np.diff(starts) * paces[:-1])])
+    tempo = np.maximum(np.searchsorted(starts, ticks, side="right") - 1, 0)
+    return np.asarray(begins[tempo] + (ticks - starts[tempo]) * paces[tempo])
 
 
 def find_soundfonts() -> list[Path]:
@@ -288,25 +290,32 @@ def _write_anew(messages: list[tuple[int, Any]], score: Score) -> Any:
     return midi
 
 
-def play_midi(midi: Any, soundfont: Path, sample_rate: int = 44_100) -> Array:
-    """The sound of what `read_midi` gives, float32 (frames, 2), by FluidSynth.
+def play_midi(
+    midi: Any,
+    soundfont: Path,
+    sample_rate: int = 44_100,
+    *,
+    options: Sequence[str] = (),
+    stall_seconds: float = STALL_SECONDS,
+) -> Array:
+    """The sound of what `read_midi` gives, float32 (frames, 2), by FluidSynth with more of its options.
 
     Raises:
-        AudioError: FluidSynth fails, hangs or plays nothing.
+        AudioError: FluidSynth fails, has not ended after `stall_seconds`, or plays nothing.
     """
-    with tempfile.TemporaryDirectory(prefix="musex-") as folder:
-        score, sound = Path(folder, "score.mid"), Path(folder, "sound.raw")
+    with temporary_folder() as folder:
+        score, sound = folder / "score.mid", folder / "sound.raw"
         midi.save(score)
         command = ["fluidsynth", "-f", os.devnull, "-niq", "-g", GAIN, "-r", str(sample_rate)]
         command += ["-o", "synth.default-soundfont="]  # which it would take instead of one that it cannot read
-        command += ["-T", "raw", "-O", "s16", "-F", str(sound), str(soundfont), str(score)]
+        command += [*options, "-T", "raw", "-O", "s16", "-F", str(sound), str(soundfont), str(score)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         with running(command, **pipes) as process:
             try:
-                _, log = process.communicate(timeout=STALL_SECONDS)
+                _, log = process.communicate(timeout=stall_seconds)
             except subprocess.TimeoutExpired as error:
                 process.kill()
-                raise AudioError(f"FluidSynth has not ended after {STALL_SECONDS:g} s") from error
+                raise AudioError(f"FluidSynth has not ended after {stall_seconds:g} s") from error
         samples = np.fromfile(sound, np.int16) if sound.exists() else np.zeros(0, np.int16)
     if process.returncode or np.abs(samples, dtype=np.int32).max(initial=0) <= SILENT:
         told = log.decode(errors="replace").strip().splitlines()
