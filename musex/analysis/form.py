@@ -13,6 +13,8 @@ BAR_SHARE = 0.7  # of a bar's beginning, where a section's counts 1
 OUTRO_STEPS = 40  # of the ending that are compared with all of the song at once
 OUTRO_HOP = 5  # steps from one window of the ending to the next
 OUTRO_BLOCKS = 8  # means that stand for a window of the ending: half a second each
+AUDIBLE_DB = 70.0  # what lies farther below the loudest is as good as silent
+SHARES = (0.4, 0.3, 0.2, 0.1)  # of timbre, harmony, attacks and level in how unlike two steps sound; not measured
 STRANGE = 2.0  # deviations from the song's median beyond which a window is unlike all others
 USUAL_WINDOWS = 400  # windows of the song from which the usual likeness is known
 
@@ -30,21 +32,31 @@ def smooth(values: Array, width: int) -> Array:
     return np.asarray(np.convolve(padded, np.full(width, 1.0 / width), mode="valid"))
 
 
+def comparison_parts(features: Array, config: FeatureConfig = FEATURES) -> list[tuple[Array, float]]:
+    """Timbre, harmony, attacks and level by themselves: each centred, (steps, width of the part), and its variance.
+
+    The variance is the mean squared distance of two random rows.
+    """
+    log_mel, chroma, onsets = columns(features, config)
+    levels = step_levels(features)
+    log_mel = np.maximum(log_mel, log_mel.max() - AUDIBLE_DB)
+    levels = np.maximum(levels, float(levels.max()) - AUDIBLE_DB)
+    parts = []
+    for part in (log_mel, chroma, np.sqrt(onsets), levels[:, None]):
+        centred = part - part.mean(axis=0)
+        variance = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))
+        parts.append((centred, max(variance, 1e-9)))
+    return parts
+
+
 def comparison_rows(features: Array, config: FeatureConfig = FEATURES) -> Array:
     """Rows whose Euclidean distance says how unlike two steps sound: float32 (steps, width).
 
     Timbre, harmony, attacks and level each get their share; two random steps lie about 1 apart.
     """
-    log_mel, chroma, onsets = columns(features, config)
-    log_mel = np.maximum(log_mel, log_mel.max() - 70.0)
-    levels = step_levels(features)
-    level = np.maximum(levels, float(levels.max()) - 70.0)[:, None]
-    parts = []
-    for part, share in ((log_mel, 0.4), (chroma, 0.3), (np.sqrt(onsets), 0.2), (level, 0.1)):
-        centred = part - part.mean(axis=0)
-        variance = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))  # mean squared distance of two random rows
-        parts.append(centred * np.sqrt(share / max(variance, 1e-9)))
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    parts = comparison_parts(features, config)
+    rows = [centred * np.sqrt(share / variance) for (centred, variance), share in zip(parts, SHARES, strict=True)]
+    return np.concatenate(rows, axis=1).astype(np.float32)
 
 
 def foote_novelty(rows: Array, reach: int) -> Array:

@@ -2,39 +2,24 @@
 
 import numpy as np
 
-from musex.analysis.features import columns
-from musex.analysis.form import step_levels
+from musex.analysis.form import comparison_parts
 from musex.system.arrays import Array
 
 BANDS = ((0, 12), (12, 36), (36, 64))  # mel bands whose attacks are compared: about kick, snare and voice, cymbals
 GROUPS = ("timbre", "harmony", "attacks", "level")
 CONTRAST_REACH = 125  # frames around a lag among which the song's own periodicity is ranked
-AUDIBLE_DB = 70.0  # what lies farther below the loudest is as good as silent
 LEVEL_STEPS = 10  # on each side of a place, whose levels are compared
 
 
 def group_rows(features: Array) -> tuple[Array, ...]:
     """Rows of each of `GROUPS`, float32 (steps, width of the group), two random ones 1 apart (squared)."""
-    log_mel, chroma, onsets = columns(features)
-    levels = step_levels(features)
-    parts = (
-        np.maximum(log_mel, log_mel.max() - AUDIBLE_DB),
-        chroma,
-        np.sqrt(onsets),
-        np.maximum(levels, float(levels.max()) - AUDIBLE_DB)[:, None],
-    )
-    rows = []
-    for part in parts:
-        centred = part - part.mean(axis=0)
-        spread = 2.0 * float(np.mean(np.sum(centred**2, axis=1)))
-        rows.append((centred / np.sqrt(max(spread, 1e-9))).astype(np.float32))
-    return tuple(rows)
+    return tuple((centred / np.sqrt(variance)).astype(np.float32) for centred, variance in comparison_parts(features))
 
 
-def side_levels(features: Array) -> tuple[Array, Array]:
-    """Mean level in dB of the second before and of the second from each step on, (steps,) each."""
-    power = np.concatenate([[0.0], np.cumsum(10.0 ** (step_levels(features) / 10.0))])
-    places = np.arange(len(features))
+def side_levels(levels: Array) -> tuple[Array, Array]:
+    """Mean level in dB of the second before and of the second from each step on, (steps,) each, by those of steps."""
+    power = np.concatenate([[0.0], np.cumsum(10.0 ** (levels / 10.0))])
+    places = np.arange(len(levels))
     first, last = np.maximum(places - LEVEL_STEPS, 0), np.minimum(places + LEVEL_STEPS, len(places))
     before = (power[places] - power[first]) / np.maximum(places - first, 1)
     after = (power[last] - power[places]) / np.maximum(last - places, 1)

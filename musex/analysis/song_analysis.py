@@ -69,7 +69,7 @@ class Analysis:
     @cached_property
     def side_levels(self) -> tuple[Array, Array]:
         """Levels in dB of the second before and of the second from each step on, (steps,) each."""
-        return similarity.side_levels(self.features)
+        return similarity.side_levels(self.levels)
 
     @cached_property
     def attacks(self) -> Array:
