@@ -33,6 +33,10 @@ class FeatureConfig:
         return self.hop_length * self.frames_per_step
 
     @property
+    def frames_per_second(self) -> int:
+        return exact_div(self.sample_rate, self.hop_length)
+
+    @property
     def steps_per_second(self) -> int:
         return exact_div(self.sample_rate, self.step_length)
 
@@ -122,12 +126,7 @@ Network = Literal["pointer", "paper", "lstm"]  # what may be trained
 GENERATIVE = ("paper", "lstm")  # the networks that predict the waveform itself
 Quality = Literal["small", "good", "best"]  # of lossy formats, which is asked for in place of a bit rate
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
-TRANSITION_QUESTIONS = (
-    "beat",
-    "bar",
-    "row",
-    "written",
-)  # that the transition head answers: which of these a jump keeps
+TRANSITION_QUESTIONS = ("beat", "bar", "row", "written")  # which of these a jump keeps, as the transition head says
 POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 SHORTEST_SONG_SECONDS = 5.0  # of a song that can be made longer
 LONGEST_OUTPUT_SECONDS = 24 * 3600.0  # a day

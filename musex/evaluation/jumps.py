@@ -240,7 +240,7 @@ def align_attacks(song: Song, jumps: Jumps) -> Jumps:
     """The same jumps, each going on where within a second the attacks around both places agree best."""
     margin = REACH_FRAMES + LAG_FRAMES
     attacks = np.pad(analyse_song(song).attacks, ((margin, margin), (0, 0)))
-    rate = FEATURES.steps_per_second * FEATURES.frames_per_step
+    rate = FEATURES.frames_per_second
     aligned = []
     for leave, enter in jumps:
         place, other = margin + round(leave * rate), margin + round(enter * rate)

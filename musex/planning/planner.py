@@ -104,8 +104,8 @@ class Planner:
     ) -> None:
         """Analyse the song, and predict nothing yet; arguments and errors as in `plan_song`."""
         check_seconds(seconds)
-        self.seconds, weights = seconds, weights.at(settings.novelty)
-        self.request = Request(song, model, round(seconds * song.sample_rate), settings, weights, unlike)
+        self.seconds, target = seconds, round(seconds * song.sample_rate)
+        self.request = Request(song, model, target, settings, weights.at(settings.novelty), unlike)
         self.chain, self.draft = Chain(self.request), Draft()
         self.parts = self.draft.follow(self.chain.parts())
         if not self.request.as_it_is:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from musex.analysis.bar_pointer import BarPointerConfig, Beats, decode
-from musex.config import FEATURES, BeatConfig, FeatureConfig, exact_div
+from musex.config import FEATURES, BeatConfig, FeatureConfig
 from musex.errors import ModelError
 from musex.prediction.described import BEATS_FILE, load_described, packaged_model, read_description
 from musex.prediction.litert import run
@@ -66,8 +66,7 @@ class BeatNetwork:
 
     def track(self, log_mel: Array, chroma: Array) -> Beats:
         """Beats, bars and tempo of a song; see `activations` and `musex.analysis.bar_pointer.decode`."""
-        rate = exact_div(FEATURES.sample_rate, FEATURES.hop_length)
-        return decode(self.activations(log_mel, chroma), rate, DECODER)
+        return decode(self.activations(log_mel, chroma), FEATURES.frames_per_second, DECODER)
 
     def activations(self, log_mel: Array, chroma: Array) -> Array:
         """Probabilities of a beat and of a downbeat, float32 (frames, 2).

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from musex.config import BeatConfig
+from musex.config import FEATURES, BeatConfig
 from musex.errors import DatasetError
 from musex.prediction.beat_network import prepare
 from musex.prediction.described import BEATS_FILE
@@ -27,6 +27,7 @@ from musex.training.runs import RunLog, export
 Random = np.random.Generator
 
 FLOOR_DB = -100.0
+RATE = FEATURES.frames_per_second
 WEIGHTS_FILE = "beats.weights.h5"
 
 
@@ -122,7 +123,7 @@ def cut(lesson: Lesson, frames: int, random: Random, stretch: float = 0.0) -> tu
         view = near[here] + share * (near[here + 1] - near[here])
         view[~inside] = silence
         views.append(view)
-    moments = [(50.0 * times - 0.5 - start) / pace + 0.5 for times in (lesson.beats, lesson.downbeats)]
+    moments = [(RATE * times - 0.5 - start) / pace + 0.5 for times in (lesson.beats, lesson.downbeats)]
     return views[0], views[1], moments[0], moments[1]
 
 
@@ -164,7 +165,7 @@ class Batches:
     def draw(self) -> tuple[Array, Array]:
         """Inputs (B, frames, width) and targets (B, frames, 2)."""
         config, random = self.config, self.random
-        frames = round(config.window_seconds * 50)
+        frames = round(config.window_seconds * RATE)
         inputs = np.empty((config.batch_size, frames, config.network.width), np.float32)
         targets = np.empty((config.batch_size, frames, 2), np.float32)
         for row in range(config.batch_size):
@@ -185,7 +186,7 @@ SHARES = {"accompaniments": 0.42, "patterns": 0.2, "modules": 0.2, "midi": 0.12,
 
 def held_windows(lessons: list[Lesson], config: BeatTrainingConfig) -> Iterator[tuple[Array, Array]]:
     """One window of each lesson as it is, its middle."""
-    frames = round(config.window_seconds * 50)
+    frames = round(config.window_seconds * RATE)
     for lesson in lessons:
         if len(lesson.log_mel) >= frames:
             start = (len(lesson.log_mel) - frames) // 2
@@ -194,7 +195,7 @@ def held_windows(lessons: list[Lesson], config: BeatTrainingConfig) -> Iterator[
                 lesson.log_mel[view].astype(np.float32), lesson.chroma[view].astype(np.float32), config.network
             )
             marks = [
-                mark(times - start / 50, frames, 50.0, config.beside) for times in (lesson.beats, lesson.downbeats)
+                mark(times - start / RATE, frames, RATE, config.beside) for times in (lesson.beats, lesson.downbeats)
             ]
             yield seen, np.stack(marks, axis=1)
 
@@ -254,7 +255,7 @@ def train_beats(
         network.save_weights(run / WEIGHTS_FILE)
         epoch += 1
     hours = {
-        which: sum(len(lesson.log_mel) for lesson in lessons) / 180_000
+        which: sum(len(lesson.log_mel) for lesson in lessons) / RATE / 3600
         for which, lessons in (("training", learned), ("validation", held))
     }
     report = {

@@ -160,7 +160,7 @@ def see_jumps(
     leaves, enters, kinds = draw_jumps(piece, analysis, config, random)
     seen, sub_lags = see(analysis, leaves, enters)
     second = FEATURES.steps_per_second
-    judged = piece.score.judge(leaves / second, enters / second + sub_lags / (second * FEATURES.frames_per_step))
+    judged = piece.score.judge(leaves / second, enters / second + sub_lags / FEATURES.frames_per_second)
     answers = np.stack([judged[question] for question in TRANSITION_QUESTIONS], axis=1).astype(np.float32)
     return seen, answers, kinds
 
