@@ -99,7 +99,34 @@ class BeatConfig:
         return 3 + 2 * sum(self.dilations)
 
 
+@dataclass(frozen=True)
+class SingingConfig:
+    """The singing network: what it hears of each frame, and how far around."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    filters: tuple[int, ...] = (8, 16, 24)  # of its convolutions over time and bands, after each half as many bands
+    channels: int = 32
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)  # frames, of each residual block
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that have a say in one."""
+        return 2 * len(self.filters) + sum(self.dilations)
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """The voice's U-Net: what it hears, as Spleeter was trained."""
+
+    sample_rate: int = 44100
+    n_fft: int = 4096
+    hop_length: int = 1024
+    bins: int = 1024  # of the spectrum that are heard, up to 11 kHz
+    block: int = 64  # frames: it hears a multiple of them
+
+
 FEATURES = FeatureConfig()
+VOICE = VoiceConfig()
 
 
 @dataclass(frozen=True)

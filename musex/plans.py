@@ -96,6 +96,7 @@ class Seam:
     rhythm_ms: float | None  # how far the onsets of both sides lie apart; None without a pulse to tell by
     beat: float | None = None  # how likely it goes on at the same place between beats, 0 to 1; None where none can tell
     bar: float | None = None  # and at the same place of the bar
+    voice: float | None = None  # how surely a word or a line that is sung is cut, 0 to 1; None where nobody sings
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,9 @@ class Plan:
         if self.song.stream == 1:
             del content["song"]["stream"]
         content["settings"] = self.settings.to_dict()
+        for seam in content["seams"]:
+            if seam["voice"] is None:
+                del seam["voice"]
         for join in (*content["seams"], *content["swaps"]):
             join["from"], join["to"] = join.pop("leave"), join.pop("enter")
         return json.dumps(content, indent=1)

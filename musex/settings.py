@@ -12,8 +12,10 @@ from musex.system.named import Named
 
 Ending = Literal["outro", "fade", "cut", "loop"]
 Layers = Literal["off", "auto", "on"]
+Voice = Literal["whole", "off"]
 Mood = Literal["calm", "bright", "intense", "dark"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
+VOICES: tuple[Voice, ...] = get_args(Voice)
 LAYERS: tuple[Layers, ...] = get_args(Layers)
 # Arousal and valence, in deviations from the song's median.
 MOODS: dict[str, tuple[float, float]] = dict(
@@ -51,6 +53,7 @@ class Options(TypedDict, total=False):
     mood: Mood | None
     arc: MoodPoints
     layers: Layers
+    voice: Voice
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Settings(Named):
         arc: The same for some times of the output, as (seconds, mood) in order; between them it changes evenly.
         layers: "on" to exchange the percussion of what is heard again for that of places with the same rhythm, "auto"
             where the output is four times as long as the song, "off" to play the song as it is.
+        voice: "whole" to cut no word and no held note of a voice where the song offers other places, "off" not to
+            listen for a voice, which saves its time.
     """
 
     seed: int = 0
@@ -80,6 +85,7 @@ class Settings(Named):
     mood: Mood | None = None
     arc: MoodPoints = ()
     layers: Layers = "off"
+    voice: Voice = "whole"
 
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError. Lists become tuples."""
@@ -91,6 +97,9 @@ class Settings(Named):
         if self.layers not in LAYERS:
             listed = ", ".join(LAYERS) + suggest(self.layers, LAYERS)
             raise MusexError(f"`layers={self.layers!r}` is not available; musex has {listed}")
+        if self.voice not in VOICES:
+            listed = ", ".join(VOICES) + suggest(self.voice, VOICES)
+            raise MusexError(f"`voice={self.voice!r}` is not available; musex has {listed}")
         seed: Any = self.seed
         if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
             raise MusexError(f"`seed={seed!r}` is no seed: give a whole number from 0 on")

@@ -18,6 +18,7 @@ ROOMS = (
     "analysis",
     "metrics",
     "prediction",
+    "separation",
     "seams",
     "planning",
     "rendering",

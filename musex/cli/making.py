@@ -43,7 +43,7 @@ from musex.cli.terminal import (
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
-from musex.settings import Ending, Layers, Settings
+from musex.settings import Ending, Layers, Settings, Voice
 
 STREAM = Path("-")
 
@@ -112,6 +112,10 @@ def extend(
             help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs).",
         ),
     ] = "off",
+    voice: Annotated[
+        Voice,
+        choice_option("--voice", Voice, help="Cut no word that is sung (whole), or do not listen for a voice (off)."),
+    ] = "whole",
     variations: Annotated[
         int, count_option("--variations", least=1, help="Write N versions that differ, numbered from 1.")
     ] = 1,
@@ -147,7 +151,7 @@ def extend(
         check_stdout()
     quiet |= json  # its one object is all there is on stdout
     options = parse_settings(
-        keep_from, keep_to, avoid, arc, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers
+        keep_from, keep_to, avoid, arc, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers, voice=voice
     )
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     from musex.batches import are_several, check_folders, check_naming, find_tasks

@@ -29,8 +29,11 @@ from musex.planning.transitions import judge_jumps
 from musex.planning.weights import SearchConfig, expect_seams, weigh_jumps
 from musex.plans import Plan, Seam
 from musex.prediction.join_head import JoinHead
+from musex.prediction.singing_network import SingingNetwork
 from musex.prediction.transition_head import TransitionHead
 from musex.seams.finder import SeamFinder
+from musex.seams.voice import Voice
+from musex.separation.singing import hear_voice
 from musex.settings import Settings
 from musex.system.arrays import Array
 
@@ -62,6 +65,8 @@ class ModelLike(Protocol):
     def join_head(self) -> JoinHead | None: ...
     @property
     def transition_head(self) -> TransitionHead | None: ...
+    @property
+    def singing_network(self) -> SingingNetwork | None: ...
     def listen(self, features: Array) -> Any: ...
     def predict(self, memory: Any, context: Array, *, apart: int) -> PredictionLike: ...
 
@@ -132,7 +137,15 @@ class Request:
     @cached_property
     def finder(self) -> SeamFinder:
         song, head = self.song, self.model.join_head
-        return SeamFinder(song.samples, song.sample_rate, self.analysis.mono, join_head=head, prices=self.weights.seam)
+        mono, prices = self.analysis.mono, self.weights.seam
+        return SeamFinder(song.samples, song.sample_rate, mono, join_head=head, voice=self.voice, prices=prices)
+
+    @cached_property
+    def voice(self) -> Voice | None:
+        """The song's voice; None if the settings say not to listen for one, or nobody sings."""
+        network = None if self.settings.voice == "off" else self.model.singing_network
+        activations = hear_voice(self.song, network) if network else None
+        return None if activations is None else Voice(activations)
 
     def weights_for(self, moods: tuple[tuple[float, str], ...]) -> SearchConfig:
         """What the search weighs where these moods are asked for."""
@@ -222,7 +235,17 @@ class Course:
     def seam_costs(self) -> Array:
         """What the seam of each jump may cost before it is aligned, (steps, partners)."""
         request = self.request
-        return expect_seams(request.song.samples, request.rate, self.jumps, request.weights)
+        costs = expect_seams(request.song.samples, request.rate, self.jumps, request.weights)
+        return np.asarray(costs + self.voice_costs)
+
+    @property
+    def voice_costs(self) -> Array:
+        """What each jump costs for the voice that it would cut, (steps, partners)."""
+        request, targets = self.request, self.jumps.targets
+        if request.voice is None:
+            return np.zeros(targets.shape, np.float32)
+        cuts = request.voice.step_cuts[: self.jumps.steps]
+        return np.asarray(request.weights.seam.voice * np.maximum(cuts[:, None], cuts[targets]), np.float32)
 
     @cached_property
     def to_go(self) -> CostToGo:
@@ -326,7 +349,13 @@ def close_course(course: Course) -> Iterator[Course]:
     """The courses of loops: the same between the places that a closing jump leads from and to, best first."""
     request, limits, material = course.request, course.limits, course.material
     for closing in find_closings(
-        course.jumps, course.costs, limits, material, finder=request.finder, rate=request.rate, target=request.target
+        course.jumps,
+        course.costs + course.voice_costs,
+        limits,
+        material,
+        finder=request.finder,
+        rate=request.rate,
+        target=request.target,
     ):
         start, stop = request.step(closing.enter), request.step(closing.leave)
         avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)

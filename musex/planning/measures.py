@@ -12,6 +12,8 @@ from musex.planning.transitions import see
 from musex.plans import Plan, Seam
 from musex.prediction.transition_head import TransitionHead
 from musex.seams.measures import FluxReference, measure_seam
+from musex.seams.voice import Voice
+from musex.separation.singing import hear_voice
 
 
 def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
@@ -22,10 +24,15 @@ def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
         song: The plan's.
         model: Its transition head judges beat and bar.
     """
+    analysis = analyse_song(song)
     reference = FluxReference(song.samples, song.sample_rate)
     seams = [measure_seam(song.samples, song.sample_rate, seam, reference) for seam in plan.seams]
+    network = None if plan.settings.voice == "off" else model.singing_network
+    if seams and network and (activations := hear_voice(song, network)) is not None:
+        voice = Voice(activations)
+        seams = [voice.tell(seam, song.sample_rate) for seam in seams]
     if seams:
-        seams = _judged(seams, analyse_song(song), model.transition_head, song.sample_rate)
+        seams = _judged(seams, analysis, model.transition_head, song.sample_rate)
     return replace(plan, seams=tuple(seams))
 
 

@@ -13,6 +13,8 @@ from musex.system.packaged import packaged_file
 MODEL_NAME = "pointer"
 TRANSITION_FILE = "transition.tflite"
 BEATS_FILE = "beats.tflite"
+SINGING_FILE = "singing.tflite"
+VOICE_FILE = "voice.tflite"
 FORMAT_VERSION = 1
 
 

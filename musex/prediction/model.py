@@ -15,6 +15,7 @@ from musex.errors import ModelError
 from musex.prediction.described import MODEL_NAME, TRANSITION_FILE, load_described, packaged_model, read_description
 from musex.prediction.join_head import JoinHead
 from musex.prediction.litert import run
+from musex.prediction.singing_network import SingingNetwork
 from musex.prediction.transition_head import TransitionHead
 from musex.system.arrays import Array
 from musex.system.json_files import check_types
@@ -138,6 +139,11 @@ class Model:
         """The transition head beside this model, else the packaged one: scores trained it, not a folder of music."""
         beside = (self.path.with_name(TRANSITION_FILE), packaged_model().with_name(TRANSITION_FILE))
         return next((TransitionHead(path) for path in beside if path.exists()), None)
+
+    @cached_property
+    def singing_network(self) -> SingingNetwork:
+        """The singing network beside this model, else the packaged one."""
+        return SingingNetwork(self.path.parent)
 
     def listen(self, features: Array) -> Memory:
         """Take a song's features (steps, width) as memory."""

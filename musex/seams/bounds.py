@@ -14,6 +14,7 @@ class SeamBounds:
     flux_percentile: float = 95.0
     beat: float = 0.5  # at least: more likely kept than not, as the transition head says
     bar: float = 0.5  # at least
+    voice: float = 0.5  # at most: rather no word is cut than one
 
 
 BOUNDS = SeamBounds()
@@ -50,6 +51,9 @@ MEASURES = {  # by their names in `Seam`
     ),
     "beat": Measure("beat", "{:.2f}", "how likely it goes on between the same beats, 0 to 1", "", f"≥{BOUNDS.beat:g}"),
     "bar": Measure("bar", "{:.2f}", "how likely it goes on at the same place of a bar, 0 to 1", "", f"≥{BOUNDS.bar:g}"),
+    "voice": Measure(
+        "voice", "{:.2f}", "how surely a word or a line that is sung is cut, 0 to 1", "", f"≤{BOUNDS.voice:g}"
+    ),
     "correlation": Measure("correlation", "{:.2f}", "how alike the waveforms of both sides are, −1 to 1"),
 }
 
@@ -62,6 +66,7 @@ def exceeded(seam: Seam, bounds: SeamBounds = BOUNDS) -> tuple[str, ...]:
         "flux_percentile": not seam.flux_percentile <= bounds.flux_percentile,
         "beat": seam.beat is not None and not seam.beat >= bounds.beat,
         "bar": seam.bar is not None and not seam.bar >= bounds.bar,
+        "voice": seam.voice is not None and not seam.voice <= bounds.voice,
     }
     return tuple(name for name, fails in beyond.items() if fails)
 

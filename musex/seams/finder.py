@@ -9,6 +9,7 @@ from musex.seams.bounds import exceeded
 from musex.seams.fades import longest_fade, possible_fades
 from musex.seams.joins import seam_log_odds
 from musex.seams.measures import FluxReference, fade_over
+from musex.seams.voice import Voice
 from musex.system.arrays import Array
 
 
@@ -31,6 +32,7 @@ class SeamPrices:
     join: float = 0.3  # each nat of the join head's doubt; twice as much found no fewer seams
     join_sure: float = 2.0  # nats of its log-odds from which it does not doubt; not measured by itself
     join_cap: float = 6.0  # nats of doubt after which it costs no more; not measured by itself
+    voice: float = 100.0  # a word cut in two; 14 songs with words set over them, "The voice"
     beyond: float = 100.0  # each bound exceeded: nothing that is doubted of a jump outvotes it; "Written, and bounds"
 
 
@@ -41,9 +43,17 @@ class SeamFinder:
     """Aligns jumps on a song's waveform and says how badly they join; remembers what it found."""
 
     def __init__(
-        self, samples: Array, sample_rate: int, mono: Array, *, join_head: JoinHead | None, prices: SeamPrices
+        self,
+        samples: Array,
+        sample_rate: int,
+        mono: Array,
+        *,
+        join_head: JoinHead | None,
+        prices: SeamPrices,
+        voice: Voice | None = None,
     ) -> None:
         """Find seams of samples (frames, channels); `mono` is the same in mono at the features' rate."""
+        self.voice = voice
         self.samples, self.sample_rate, self.mono = samples, sample_rate, mono
         self.join_head, self.prices = join_head, prices
         self.reference = FluxReference(samples, sample_rate)
@@ -60,7 +70,7 @@ class SeamFinder:
         lags: tuple[int, int] | None = None,
     ) -> Seam:
         """The seam of a jump from about sample `leave` to about `enter`; see `align_seam`."""
-        return align_seam(
+        seam = align_seam(
             self.samples,
             self.sample_rate,
             leave,
@@ -70,6 +80,7 @@ class SeamFinder:
             keeps_place=keeps_place,
             reference=self.reference,
         )
+        return self.voice.tell(seam, self.sample_rate) if self.voice else seam
 
     def choose_fade(self, seam: Seam, *, slide: float, before: int | None = None) -> Seam:
         """The seam with the crossfade that joins best, as the join head hears it.
@@ -106,5 +117,6 @@ class SeamFinder:
             + prices.rhythm * min(seam.rhythm_ms or 0.0, prices.most_rhythm)
             + prices.level * min(max(abs(seam.level_db) - prices.free_level, 0.0), prices.most_level)
             + prices.flux * max(seam.flux_percentile - prices.free_flux, 0.0)
-            + prices.beyond * len({*exceeded(seam)} - {"beat", "bar"} if seam.beat else exceeded(seam))
+            + prices.voice * (seam.voice or 0.0)
+            + prices.beyond * len({*exceeded(seam)} - ({"beat", "bar", "voice"} if seam.beat else {"voice"}))
         )

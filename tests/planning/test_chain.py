@@ -41,7 +41,7 @@ class MatchingModel:
 
     name, sha256, config = "matching", "0" * 64, PointerConfig()
 
-    join_head = transition_head = None
+    join_head = transition_head = singing_network = None
 
     def listen(self, features: np.ndarray) -> np.ndarray:
         log_mel = features[:, : FEATURES.n_mels] - features[:, : FEATURES.n_mels].mean(axis=0)
