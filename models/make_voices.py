@@ -90,8 +90,8 @@ class Speaker:
             return trim(load_mono(path))
 
 
-def sing(sound: Array, hertz: float, seconds: float, random: Random) -> Array:
-    """A spoken word sung on one note for so long."""
+def sing(sound: Array, notes: Array, seconds: float, random: Random) -> Array:
+    """A spoken word sung for so long, gliding from note to note, in Hz, by a larger or smaller throat."""
     wave = sound.astype(np.float64)
     pitch, times = pyworld.dio(wave, RATE, frame_period=FRAME_MS)
     pitch = pyworld.stonemask(wave, pitch, times, RATE)
@@ -103,10 +103,21 @@ def sing(sound: Array, hertz: float, seconds: float, random: Random) -> Array:
     held = np.cumsum(pace) / pace.sum()
     places = np.clip(np.searchsorted(held, (np.arange(count) + 0.5) / count), 0, len(pitch) - 1)
     ahead = np.arange(count) * FRAME_MS / 1000
-    cents = random.normal(0.0, 8.0) + 60.0 * np.exp(-ahead / 0.05) * random.normal()
+    cents = random.normal(0.0, 8.0) + 120.0 * np.exp(-ahead / random.uniform(0.03, 0.12)) * random.normal()
+    drift = np.convolve(random.normal(0.0, 1.0, count + 60), np.hanning(60), mode="valid")[:count]
+    cents = cents + random.uniform(0.0, 4.0) * drift
     depth = random.uniform(0.0, 60.0) * np.clip((ahead - 0.25) / 0.3, 0.0, 1.0)
     cents = cents + depth * np.sin(2 * np.pi * random.uniform(4.5, 6.5) * ahead)
-    note = np.where(voiced[places], hertz * 2.0 ** (cents / 1200.0), 0.0)
+    moments = np.linspace(0.0, seconds, len(notes) + 1)[:-1]
+    glide = random.uniform(0.04, 0.2)
+    heights = np.log2(notes)
+    melody = heights[0] + sum(
+        (after - before) / (1.0 + np.exp(-(ahead - moment) / (0.2 * glide)))
+        for before, after, moment in zip(heights, heights[1:], moments[1:], strict=False)
+    )
+    note = np.where(voiced[places], 2.0 ** (melody + cents / 1200.0), 0.0)
+    bins, throat = np.arange(envelope.shape[1]), random.uniform(0.85, 1.2)
+    envelope = envelope[:, np.clip(np.rint(bins * throat), 0, bins[-1]).astype(np.int64)]
     spectra = np.ascontiguousarray(envelope[places]), np.ascontiguousarray(breath[places])
     sung = pyworld.synthesize(np.ascontiguousarray(note), *spectra, RATE, FRAME_MS)
     edge = min(len(sung) // 4, 400)
@@ -141,8 +152,10 @@ def voice_track(
                 continue
             if not spoken:
                 length = beat * float(random.choice([0.5, 1, 1, 2, 3], p=[0.25, 0.3, 0.2, 0.15, 0.1]))
-                degree = int(np.clip(degree + random.integers(-2, 3), 0, len(notes) - 1))
-                word = sing(word, float(notes[degree]), max(0.15, length), random)
+                degrees = degree + np.cumsum(random.integers(-2, 3, 1 if length < 0.4 else random.choice([1, 1, 2, 3])))
+                degrees = np.clip(degrees, 0, len(notes) - 1)
+                degree = int(degrees[-1])
+                word = sing(word, notes[degrees], max(0.15, length), random)
             start = round(at * RATE)
             word = normalised(word)[: max(0, len(track) - start)]
             if not len(word):
