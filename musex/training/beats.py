@@ -22,13 +22,12 @@ from musex.prediction.described import BEATS_FILE
 from musex.system.arrays import Array, load_arrays
 from musex.training.networks import keras, tf
 from musex.training.networks.beats import build_beats
-from musex.training.runs import RunLog, export
+from musex.training.runs import Progress, RunLog, export, load_best, save_best
 
 Random = np.random.Generator
 
 FLOOR_DB = -100.0
 RATE = FEATURES.frames_per_second
-WEIGHTS_FILE = "beats.weights.h5"
 
 
 @dataclass(frozen=True)
@@ -211,10 +210,10 @@ def train_beats(
 ) -> float:
     """Train the beat network and leave `beats.tflite` and `.json` in `run`; returns the loss on validation scores.
 
-    With `begin` it goes on from the weights of that run.
+    With `begin` it goes on from the best weights of that run.
 
     Raises:
-        DatasetError: there are no scores to learn from, or none held out.
+        DatasetError: there are no scores to learn from, or none held out; `begin` holds no weights of such a network.
     """
     config = config or BeatTrainingConfig()
     learned, held = read_lessons(scores / "training"), read_lessons(scores / "validation")
@@ -224,8 +223,8 @@ def train_beats(
 
     keras.utils.set_random_seed(config.seed)
     network = build_beats(config.network, dropout=config.dropout)
-    if begin:
-        network.load_weights(begin / WEIGHTS_FILE)
+    if begin and not load_best(begin, network.variables):
+        raise DatasetError(f"{begin} holds no weights that fit: name the run of a beat network of the same size")
     optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=1.0)
     optimizer.build(network.trainable_variables)
 
@@ -237,23 +236,24 @@ def train_beats(
 
     learn = tf.function(fit_batch)
     run.mkdir(parents=True, exist_ok=True)
-    log, began, epoch, share = RunLog(run), time.monotonic(), 0, 0.0
+    log, began, progress, share = RunLog(run), time.monotonic(), Progress(), 0.0
     while share < 1.0:
         losses: list[float] = []
         for _ in range(config.epoch_batches):
             share = min(1.0, (time.monotonic() - began) / (60.0 * config.minutes))
-            warm = min(1.0, (len(losses) + 1) / 100) if epoch == 0 else 1.0
+            warm = min(1.0, (len(losses) + 1) / 100) if progress.epochs == 0 else 1.0
             optimizer.learning_rate = config.learning_rate * warm * (0.5 + 0.5 * float(np.cos(np.pi * share)) + 1e-3)
             losses.append(float(learn(*batches.draw())))
             if share >= 1.0:
                 break
         odds = network.predict(held_inputs, batch_size=16, verbose=0)
         held_loss = float(loss_of(held_targets, odds, config.beat_weight))
-        log.add(
-            {"epoch": epoch, "minutes": config.minutes * share, "loss": float(np.mean(losses)), "validation": held_loss}
-        )
-        network.save_weights(run / WEIGHTS_FILE)
-        epoch += 1
+        minutes, loss = config.minutes * share, float(np.mean(losses))
+        log.add({"epoch": progress.epochs, "minutes": minutes, "loss": loss, "validation": held_loss})
+        if held_loss < progress.best:
+            save_best(run, network.variables)
+        progress = progress.after(held_loss, 60.0 * minutes)
+    load_best(run, network.variables)
     hours = {
         which: sum(len(lesson.log_mel) for lesson in lessons) / RATE / 3600
         for which, lessons in (("training", learned), ("validation", held))
@@ -264,10 +264,10 @@ def train_beats(
         "recipe": asdict(config),
         "hours": hours,
         "weights": network.count_params(),
-        "loss": held_loss,
+        "loss": progress.best,
     }
     export(network, run / BEATS_FILE, report)
-    return held_loss
+    return progress.best
 
 
 def main() -> None:

@@ -105,10 +105,12 @@ def save_best(run: Path, variables: Sequence[Any]) -> None:
     save_arrays(_numbered(variables), run / BEST_FILE)
 
 
-def load_best(run: Path, variables: Sequence[Any]) -> None:
-    """Put the best weights, if there are any, into `variables`."""
-    for variable, value in _match(variables, load_arrays(run / BEST_FILE) or {}) or ():
+def load_best(run: Path, variables: Sequence[Any]) -> bool:
+    """Put the best weights, if there are any that fit, into `variables`; returns whether there were."""
+    pairs = _match(variables, load_arrays(run / BEST_FILE) or {})
+    for variable, value in pairs or ():
         variable.assign(value)
+    return pairs is not None
 
 
 def _match(variables: Sequence[Any], arrays: Mapping[str, Array]) -> list[tuple[Any, Array]] | None:

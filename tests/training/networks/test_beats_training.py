@@ -1,5 +1,6 @@
 """Lessons for the beat network from clicks made here, and a network trained on them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from musex.prediction.litert import run
 
 pytest.importorskip("tensorflow")
 from musex.training.beats import (
-    WEIGHTS_FILE,
     BeatTrainingConfig,
     Lesson,
     cut,
@@ -22,11 +22,12 @@ from musex.training.beats import (
     train_beats,
 )
 from musex.training.networks.beats import build_beats
+from musex.training.runs import load_best, read_rows, save_best
 
 Array = np.ndarray
 
 TINY = BeatConfig(channels=8, dilations=(1, 2, 4))
-BRIEF = BeatTrainingConfig(TINY, window_seconds=4.0, batch_size=4, minutes=0.08)
+BRIEF = BeatTrainingConfig(TINY, window_seconds=4.0, batch_size=4, minutes=0.08, epoch_batches=20)
 RATE = 22_050
 
 
@@ -82,7 +83,7 @@ def test_a_lesson_knows_its_kind() -> None:
 
 def test_training_leaves_a_network_that_hears_clicks(scores: Path, tmp_path: Path) -> None:
     loss = train_beats(scores, tmp_path, BRIEF)
-    assert np.isfinite(loss)
+    assert loss == min(row["validation"] for row in read_rows(tmp_path / "losses.csv"))
     network = BeatNetwork(tmp_path / "beats.tflite")
     assert network.config == TINY
     log_mel, chroma = analyse_frames(clicks(130.0)[0])
@@ -90,13 +91,21 @@ def test_training_leaves_a_network_that_hears_clicks(scores: Path, tmp_path: Pat
     assert found.shape == (len(log_mel), 2)
 
     learned = build_beats(TINY)
-    learned.load_weights(tmp_path / WEIGHTS_FILE)
+    assert load_best(tmp_path, learned.variables)
     frames = prepare(log_mel, chroma, TINY)[None]
     exported = next(iter(run(network.runner, frames=frames).values()))
     np.testing.assert_allclose(exported, learned(frames).numpy(), atol=1e-4)
 
     further = train_beats(scores, tmp_path / "further", BRIEF, begin=tmp_path)
     assert further < loss
+
+
+def test_a_run_of_another_size_is_not_gone_on_from(scores: Path, tmp_path: Path) -> None:
+    save_best(tmp_path, build_beats(TINY).variables)
+    larger = replace(BRIEF, network=replace(TINY, channels=16))
+    for begin in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(DatasetError, match="no weights that fit"):
+            train_beats(scores, tmp_path / "run", larger, begin=begin)
 
 
 def test_scores_must_be_there(tmp_path: Path) -> None:
