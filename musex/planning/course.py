@@ -127,7 +127,7 @@ class Request:
 
     def check(self) -> None:
         """Refuse settings that leave nothing of the song; raises MusexError."""
-        _ = self.material
+        find_material(self.settings, self.analysis.steps, self.silences)
 
     @cached_property
     def material(self) -> Material:
