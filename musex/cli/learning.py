@@ -102,7 +102,7 @@ def evaluate(
     ] = False,
     beats: Annotated[
         bool,
-        typer.Option("--beats", help="Measure the same on recordings, as a beat tracker hears them."),
+        typer.Option("--beats", help="Measure the same on recordings, as two beat trackers hear them."),
     ] = False,
     seed: SeedOption = 0,
     force: ForceOption = False,

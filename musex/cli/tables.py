@@ -109,16 +109,45 @@ def _area_tables(results: dict[str, Any], name: str, measure: str) -> list[Table
 
 
 def jump_tables(results: dict[str, Any]) -> list[Table]:
-    """What `evaluate_jumps` returns: one row a kind of jump."""
+    """What `evaluate_jumps` returns: a row a kind of jump, columns by judge; how far trackers are right."""
     songs = f"{results['songs']} {results['kind']}"
     title = f"{results['data']}: {songs}, outputs of {results['seconds']:g} s; jumps that keep …"
+    judges: dict[str, dict[str, Any]] = results["jumps"]
+    told = {
+        (judge, question): f"{question}, {judge}" if len(judges) > 1 else question
+        for judge, kinds in judges.items()
+        for question in TRANSITION_QUESTIONS
+        if any(row[question] for row in kinds.values())
+    }
     rows = {}
-    for name, row in results["jumps"].items():
+    for name, row in next(iter(judges.values())).items():
         same = results["same"].get(name)
-        shares = [_interval(row[question]) or "–" for question in TRANSITION_QUESTIONS]
+        shares = [_interval(judges[judge][name][question]) or "–" for judge, question in told]
         rows[name] = [*shares, str(row["count"]), "" if same is None else f"{same:.2f}"]
-    headings = [*TRANSITION_QUESTIONS, "number", "same as the first"]
-    return _fitting_tables(title, "jumps", headings, rows) + _left_out(results)
+    tables = _fitting_tables(title, "jumps", [*told.values(), "number", "same as the first"], rows)
+    return tables + tracker_tables(results.get("trackers", {})) + _left_out(results)
+
+
+def tracker_tables(trackers: dict[str, Any]) -> list[Table]:
+    """What trackers say of jumps whose beats and bars a score knows: one row a kind of jump, a table a tracker."""
+    tables = []
+    for tracker, kinds in trackers.items():
+        rows = {
+            name: [
+                cell
+                for shares in questions.values()
+                for measure in shares.values()
+                for cell in (_interval(measure if "mean" in measure else None) or "–", str(measure["count"]))
+            ]
+            for name, questions in kinds.items()
+        }
+        headings = [
+            heading
+            for question in next(iter(kinds.values()))
+            for heading in (f"{question} kept", "of", f"{question} broken", "of")
+        ]
+        tables += _fitting_tables(f"{tracker}: share that it says keep it, of jumps with …", "jumps", headings, rows)
+    return tables
 
 
 def _interval(measure: dict[str, float] | None) -> str:

@@ -3,8 +3,9 @@
 Tracker modules say which row of which pattern sounds when. A jump *keeps the beat* if it goes on at the same place
 between beats, *the bar* if at the same place of the bar, *the row* if at the same row of the pattern, and is *written*
 if the composer ever goes from the one place to the other. MIDI files have no rows: there a jump is written if somewhere
-a bar as that before it goes on with a bar as that after it. In recordings a tracker that the search does not use hears
-where beats and bars lie; nothing is known there of rows and of what is written.
+a bar as that before it goes on with a bar as that after it. In recordings trackers that the search does not use hear
+where beats and bars lie (`musex.evaluation.trackers`); nothing is known there of rows and of what is written. How far
+these are to be believed is measured where a score knows.
 """
 
 import importlib.util
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from musex.analysis import beatnet, midi_scores, tracker_modules
+from musex.analysis import midi_scores, tracker_modules
 from musex.analysis.song_analysis import analyse_song
 from musex.audio.reading import read_song
 from musex.audio.song import Song, song_from_array
@@ -24,6 +25,7 @@ from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.errors import AudioError, DatasetError, DurationError, ModelError, MusexError
 from musex.evaluation.baselines import ablate
 from musex.evaluation.seam_classifier import LOOPER, looper_seams
+from musex.evaluation.trackers import TRACKERS, hear_beats
 from musex.metrics import describe
 from musex.planning.course import ModelLike
 from musex.planning.planner import plan_song
@@ -33,8 +35,8 @@ from musex.system.arrays import Array
 from musex.training.dataset import find_tracks
 
 RANDOM, RANDOM_BEATS = "random places", "random places, attacks aligned"
+SCORE = "score"  # the judge that knows
 LEAST_SECONDS = 25.0  # of a song that counts
-CLEAR_PULSE = 0.6  # of the tracker's confidence: recordings below it say nothing of beats
 REACH_FRAMES, LAG_FRAMES = 100, 50  # of the attacks that random places are aligned by: ±2 s, ±1 s
 Jumps = list[tuple[float, float]]  # seconds left at and gone on with
 
@@ -70,14 +72,17 @@ class Source:
 
     Attributes:
         kind: what they are called.
+        judges: whose answers count.
         find: their files in a folder, and the reasons why others are left out.
-        read: a file as it sounds, by each of several instruments if it is a score; nothing where it does not count.
+        read: a file as it sounds, by each of several instruments if it is a score, and its judges by name, others
+            after those that count; nothing where it does not count.
         lacks: what is said where there is none.
     """
 
     kind: str
+    judges: tuple[str, ...]
     find: Callable[[Path], tuple[list[Path], dict[str, str]]]
-    read: Callable[[Path], Iterable[tuple[Song, Judge]]]
+    read: Callable[[Path], Iterable[tuple[Song, dict[str, Judge]]]]
     lacks: str
 
 
@@ -97,7 +102,7 @@ def evaluate_jumps(
 
     Args:
         dataset: a folder of tracker modules and MIDI files, or of music.
-        source: `SCORES`, which also tell rows and what is written, or `RECORDINGS`, as BeatNet hears them.
+        source: `SCORES`, which also tell rows and what is written, or `RECORDINGS`, as each of `TRACKERS` hears them.
         planners: models by the names that they shall have in the result.
         seconds: duration of each output.
         songs: at most so many, drawn by the seed.
@@ -107,8 +112,10 @@ def evaluate_jumps(
         on_progress: called with what is done, and how much of it.
 
     Returns:
-        {"data", "kind", "songs", "jumps": {name: {"beat", "bar", "row", "written": {"mean", "low", "high"}, "count"}},
-        "same": {name: share of its seams that the first model has too}, "left_out": {name: reason}}.
+        {"data", "kind", "songs", "jumps": {judge: {name: {"beat", "bar", "row", "written": {"mean", "low", "high"},
+        "count"}}}, "same": {name: share of its seams that the first model has too}, "left_out": {name: reason}}; of
+        scores "trackers", too: {tracker: {name: {"beat", "bar": {"kept", "broken": {"mean", "low", "high",
+        "count"}}}}}, what share of the jumps that keep it by the score, and of those that break it, it says is kept.
         Means of the songs' shares of their seams, and 95 % bootstrap intervals over songs; {} where nothing is known.
 
     Raises:
@@ -117,21 +124,21 @@ def evaluate_jumps(
     """
     (paths, left_out), loops = source.find(dataset), count_loops(looper, loops)
     drawn = sorted(np.random.default_rng(seed).permutation(len(paths))[:songs])
-    judged: dict[str, list[Array]] = {}
+    judged: dict[str, list[Array]] = {}  # (judges, jumps, questions) of each song
     seams: dict[str, list[Jumps]] = {}
     used = unusable = 0
     for number, index in enumerate(drawn):
         answers: dict[str, list[Array]] = {}  # of all that one file sounds like
         usable = False
-        for song, score in source.read(paths[index]):
+        for song, judges in source.read(paths[index]):
             usable = True
             for name, pairs in collect_jumps(song, planners, seconds=seconds, loops=loops, seed=seed).items():
-                answers.setdefault(name, []).append(judge(score, pairs))
+                answers.setdefault(name, []).append(np.stack([judge(each, pairs) for each in judges.values()]))
                 seams.setdefault(name, []).append(pairs)
         used += bool(answers)
         unusable += not usable
         for name, each in answers.items():
-            judged.setdefault(name, []).append(np.concatenate(each))
+            judged.setdefault(name, []).append(np.concatenate(each, axis=1))
         if on_progress:
             on_progress("Extending", (number + 1) / len(drawn))
     if not used:
@@ -141,13 +148,18 @@ def evaluate_jumps(
     if not loops:
         left_out[LOOPER] = "not asked for, or not installed"
     first = next(iter(planners))
+    known = {"trackers": _compare_trackers(judged, seed)} if SCORE in source.judges else {}
     return {
         "data": str(dataset),
         "kind": source.kind,
         "seed": seed,
         "seconds": seconds,
         "songs": used,
-        "jumps": {name: _describe(songs_answers, seed) for name, songs_answers in judged.items()},
+        "jumps": {
+            name: {kind: _describe([song[number] for song in songs], seed) for kind, songs in judged.items()}
+            for number, name in enumerate(source.judges)
+        },
+        **known,
         "same": {name: share_the_same(seams[name], seams[first]) for name in planners if name in seams},
         "left_out": left_out,
     }
@@ -159,8 +171,13 @@ def count_loops(looper: bool | None, loops: int) -> int:
     return loops if (installed if looper is None else looper) else 0
 
 
-def _read_score(path: Path) -> Iterator[tuple[Song, Judge]]:
+def _read_score(path: Path) -> Iterator[tuple[Song, dict[str, Judge]]]:
     """A module, or a MIDI file by each soundfont, with its score; nothing if it is none, too short or of no metre."""
+    for song, score in _play_score(path):
+        yield song, {SCORE: score, **hear_beats(analyse_song(song))}
+
+
+def _play_score(path: Path) -> Iterator[tuple[Song, Judge]]:
     try:
         if path.suffix.lower() in midi_scores.SUFFIXES:
             midi, notes = midi_scores.read_midi(path)
@@ -175,16 +192,16 @@ def _read_score(path: Path) -> Iterator[tuple[Song, Judge]]:
         return
 
 
-def _read_recording(path: Path) -> Iterator[tuple[Song, Judge]]:
-    """A song, and its beats as BeatNet hears them; nothing if it is too short, or without a clear pulse."""
+def _read_recording(path: Path) -> Iterator[tuple[Song, dict[str, Judge]]]:
+    """A song, and its beats by tracker; nothing if it is too short, or one of them does not hear a clear pulse."""
     try:
         song = read_song(path)
     except AudioError:
         return
     if song.seconds >= LEAST_SECONDS:
-        beats = beatnet.track(analyse_song(song).mono, FEATURES.sample_rate)
-        if beats.confidence >= CLEAR_PULSE:
-            yield song, beats
+        tracked = hear_beats(analyse_song(song))
+        if all(len(beats.times) for beats in tracked.values()):
+            yield song, {**tracked}
 
 
 def _find_scores(dataset: Path) -> tuple[list[Path], dict[str, str]]:
@@ -203,10 +220,18 @@ def _find_recordings(dataset: Path) -> tuple[list[Path], dict[str, str]]:
 
 
 SCORES = Source(
-    "scores", _find_scores, _read_score, f"no tracker module or MIDI file of {LEAST_SECONDS:g} s and a constant metre"
+    "scores",
+    (SCORE,),
+    _find_scores,
+    _read_score,
+    f"no tracker module or MIDI file of {LEAST_SECONDS:g} s and a constant metre",
 )
 RECORDINGS = Source(
-    "recordings", _find_recordings, _read_recording, f"no music of {LEAST_SECONDS:g} s with a clear pulse"
+    "recordings",
+    tuple(TRACKERS),
+    _find_recordings,
+    _read_recording,
+    f"no music of {LEAST_SECONDS:g} s with a clear pulse",
 )
 
 
@@ -280,3 +305,32 @@ def _describe(answers: list[Array], seed: int) -> dict[str, Any]:
         known = np.isfinite(column)
         shares[question] = describe(column[known], songs[known], seed=seed) if known.any() else {}
     return {"count": len(together), **shares}
+
+
+def _compare_trackers(judged: Mapping[str, list[Array]], seed: int) -> dict[str, Any]:
+    """What trackers say of beats and bars that jumps keep by the score, and of those that they break; see above.
+
+    `judged` holds answers (judges, jumps, questions) of each song by kind of jump: of the score, then of `TRACKERS`.
+    """
+    return {
+        tracker: {
+            kind: {
+                question: _ask_tracker([(song[0, :, column], song[number, :, column]) for song in songs], seed)
+                for column, question in enumerate(TRANSITION_QUESTIONS[:2])
+            }
+            for kind, songs in judged.items()
+        }
+        for number, tracker in enumerate(TRACKERS, start=1)
+    }
+
+
+def _ask_tracker(songs: list[tuple[Array, Array]], seed: int) -> dict[str, Any]:
+    """Shares of what is kept, and of what is broken, that a tracker says is kept, by true and told answers (jumps,)."""
+    truth, told = (np.concatenate(answers) for answers in zip(*songs, strict=True))
+    numbers = np.repeat(np.arange(len(songs)), [len(answers) for answers, _ in songs])
+    shares: dict[str, Any] = {}
+    for name, answer in (("kept", 1.0), ("broken", 0.0)):
+        asked = (truth == answer) & np.isfinite(told)
+        shares[name] = describe(told[asked], numbers[asked], seed=seed) if asked.any() else {}
+        shares[name] |= {"count": int(asked.sum())}
+    return shares

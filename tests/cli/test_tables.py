@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from musex.cli.tables import HEADINGS, result_tables
+from musex.cli.tables import HEADINGS, jump_tables, result_tables
 
 
 @pytest.mark.parametrize("measures", [1, 5, 14])
@@ -51,3 +51,29 @@ def test_every_part_of_the_results_has_its_table() -> None:
         *(HEADINGS[name] for name in ("prediction_error_db", "choice_skill", "seams_per_minute")),
     ):
         assert wanted in printed
+
+
+def test_each_judge_of_jumps_has_its_columns() -> None:
+    def jumps(beat: float, bar: float, row: dict[str, float]) -> dict[str, Any]:
+        shares = [{"mean": mean, "low": mean - 0.1, "high": mean + 0.1} for mean in (beat, bar)]
+        return {"musex": {"count": 7, "beat": shares[0], "bar": shares[1], "row": row, "written": {}}}
+
+    about = {"data": "music", "songs": 2, "seconds": 60.0, "same": {"musex": 1.0}, "left_out": {}}
+    judges = {"one": jumps(0.71, 0.42, {}), "other": jumps(0.83, 0.54, {})}
+    kept = {"mean": 0.31, "low": 0.2, "high": 0.4, "count": 6}
+    trackers = {"one": {"musex": {"beat": {"kept": kept, "broken": {"count": 0}}}}}
+    for results, wanted, unknown in (
+        (about | {"kind": "recordings", "jumps": judges}, ("0.71", "0.42", "0.83", "0.54", "other"), ("row",)),
+        (
+            about | {"kind": "scores", "jumps": {"score": jumps(0.71, 0.42, kept)}, "trackers": trackers},
+            ("0.71", "row", "0.31", "broken"),
+            ("written", "score"),
+        ),
+    ):
+        console = Console(width=80)
+        with console.capture() as capture:
+            for table in jump_tables(results):
+                console.print(table)
+        printed = capture.get()
+        assert all(word in printed for word in wanted)
+        assert not any(word in printed.replace("2 scores", "").replace("2 recordings", "") for word in unknown)
