@@ -9,8 +9,8 @@ from typing import Any, TypeVar, get_type_hints
 import numpy as np
 
 from musex.config import LONGEST_OUTPUT_SECONDS
-from musex.errors import MusexError
-from musex.settings import Settings
+from musex.errors import MusexError, suggest
+from musex.settings import HIGHEST_DB, LOWEST_DB, STEMS, Settings, StemName
 from musex.system.arrays import Array
 from musex.system.json_files import check_types, fits, parse_json, read_json_text
 from musex.system.named import Named
@@ -131,11 +131,28 @@ class Swap:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A stretch of the output in which one stem is heard at another level, or from another place of the song.
+
+    All in samples. Its fades reach `fade / 2` around its ends, but at the ends of the output, where it has none. Where
+    one turn of a stem ends as the next begins, with the same fade, the one fades into the other.
+    """
+
+    stem: StemName
+    at: int  # of the output: where it begins
+    frames: int
+    enter: int | None  # of the source: where the stem is played from ("to" in the file); None: on along the path
+    gain_db: float | None  # of the stem; None: silent
+    fade: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole output. `song`, `model` and `settings` say what it was made from and how.
 
     After the last span there may be a `rest`, samples of silence that make the duration exact. Of several `tries`,
-    plans made because a seam of those before exceeded its bounds, it is the best one.
+    plans made because a seam of those before exceeded its bounds, it is the best one. Where `turns` and the settings'
+    mix would make it louder than full scale, `gain_db` lowers all of the output.
     """
 
     seconds: float
@@ -149,6 +166,8 @@ class Plan:
     rest: int = 0
     tries: int = 1
     musex: str = ""  # the version that made it
+    turns: tuple[Turn, ...] = ()
+    gain_db: float = 0.0
 
     @property
     def stream(self) -> int:
@@ -171,6 +190,11 @@ class Plan:
         return self.settings.ending == "loop"
 
     @property
+    def changes_stems(self) -> bool:
+        """Whether stems are heard otherwise than in the song."""
+        return bool(self.turns or self.settings.changes)
+
+    @property
     def closing(self) -> Seam | None:
         """The seam from a loop's end to its beginning."""
         return self.seams[-1] if self.seams and len(self.seams) == len(self.spans) else None
@@ -186,9 +210,10 @@ class Plan:
     @property
     def untouched(self) -> int:
         """How many samples of the song are played from its beginning on as they are."""
-        if not self.spans or self.spans[0].start > 0:
+        if not self.spans or self.spans[0].start > 0 or self.settings.changes or self.gain_db:
             return 0
-        changes = [seam.at - seam.fade for seam in self.seams] + [swap.at - swap.fade for swap in self.swaps]
+        joins: tuple[Seam | Swap | Turn, ...] = (*self.seams, *self.swaps, *self.turns)
+        changes = [join.at - join.fade for join in joins]
         return max(0, min([self.spans[0].frames, *changes]))
 
     def __repr__(self) -> str:
@@ -220,6 +245,11 @@ class Plan:
                 del seam["voice"]
         for join in (*content["seams"], *content["swaps"]):
             join["from"], join["to"] = join.pop("leave"), join.pop("enter")
+        for turn in content["turns"]:
+            turn["to"] = turn.pop("enter")
+        for name in ("turns", "gain_db"):  # a plan that leaves stems as they are is as it was before there were turns
+            if not content[name]:
+                del content[name]
         return json.dumps(content, indent=1)
 
     @classmethod
@@ -232,7 +262,10 @@ class Plan:
                 raise MusexError(f"this plan is of version {version}; this musex reads version {PLAN_VERSION}")
             for join in (*content["seams"], *content.get("swaps", ())):
                 join["leave"], join["enter"] = join.pop("from"), join.pop("to")
+            for turn in content.get("turns", ()):
+                turn["enter"] = turn.pop("to")
             content["swaps"] = tuple(Swap(**swap) for swap in content.get("swaps", ()))
+            content["turns"] = tuple(Turn(**turn) for turn in content.get("turns", ()))
             content["spans"] = tuple(Span(**span) for span in content["spans"])
             content["seams"] = tuple(Seam(**seam) for seam in content["seams"])
             for name, kind in (("song", PlanSong), ("model", PlanModel), ("settings", PlanSettings)):
@@ -266,7 +299,7 @@ def _known(kind: type[T], title: str, content: Any) -> T:
 
 def _check_values(plan: Plan) -> None:
     """Refuse values of other types than a plan has, or out of range; raises TypeError or ValueError."""
-    for part in (plan, *plan.spans, *plan.seams, *plan.swaps):
+    for part in (plan, *plan.spans, *plan.seams, *plan.swaps, *plan.turns):
         check_types(part)
     if (
         not 0.0 < plan.seconds <= 2 * LONGEST_OUTPUT_SECONDS
@@ -275,6 +308,23 @@ def _check_values(plan: Plan) -> None:
         or plan.tries < 1
     ):
         raise ValueError(f"{plan.seconds:g} s at {plan.song.sample_rate} Hz cannot be")
+    if not LOWEST_DB <= plan.gain_db <= 0.0:
+        raise ValueError(f"its gain of {plan.gain_db:g} dB is out of range: {LOWEST_DB:g} to 0 dB")
+    for turn in plan.turns:
+        _check_turn(turn, plan.frames)
+
+
+def _check_turn(turn: Turn, frames: int) -> None:
+    """Refuse a turn that fits no output of so many samples; raises ValueError."""
+    name = f"its turn of {turn.stem} at output sample {turn.at}"
+    if turn.stem not in STEMS:
+        raise ValueError(f"{name} is of no stem; musex has {', '.join(STEMS)}{suggest(turn.stem, STEMS)}")
+    if not (turn.at >= 0 and 0 < turn.fade <= turn.frames and turn.at + turn.frames <= frames):
+        raise ValueError(f"{name} ({turn.frames} samples, fade {turn.fade}) does not fit the output's {frames}")
+    if turn.enter is not None and turn.enter < 0:
+        raise ValueError(f"{name} is played from sample {turn.enter}, before the song")
+    if turn.gain_db is not None and not LOWEST_DB <= turn.gain_db <= HIGHEST_DB:
+        raise ValueError(f"{name} is at {turn.gain_db:g} dB: {LOWEST_DB:g} to {HIGHEST_DB:g} dB can be, or null")
 
 
 def _as_tuples(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """What may be asked of a plan besides its duration; a plan keeps it under `settings`."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from numbers import Integral, Real
@@ -14,15 +15,20 @@ Ending = Literal["outro", "fade", "cut", "loop"]
 Layers = Literal["off", "auto", "on"]
 Voice = Literal["whole", "off"]
 Mood = Literal["calm", "bright", "intense", "dark"]
+StemName = Literal["voice", "drums", "bass", "rest"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
 VOICES: tuple[Voice, ...] = get_args(Voice)
 LAYERS: tuple[Layers, ...] = get_args(Layers)
+STEMS: tuple[StemName, ...] = get_args(StemName)  # which add up to the song: rest is what is left of it
 # Arousal and valence, in deviations from the song's median.
 MOODS: dict[str, tuple[float, float]] = dict(
     zip(get_args(Mood), ((-1.2, 0.3), (0.4, 1.2), (1.2, 0.0), (-0.2, -1.2)), strict=True)
 )
 MoodPoints = tuple[tuple[float, Mood], ...]  # seconds of the output, and the mood asked for then
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
+Levels = tuple[tuple[float, float | None], ...]  # seconds of the output, and a stem's level then in dB; None: silent
+Mix = tuple[tuple[StemName, Levels], ...]
+LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # of a stem's level, by choice
 
 
 def check_seconds(seconds: Any) -> float:
@@ -54,6 +60,7 @@ class Options(TypedDict, total=False):
     arc: MoodPoints
     layers: Layers
     voice: Voice
+    mix: Any  # a `Mix`, or levels by stem as a mapping
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class Settings(Named):
             where the output is four times as long as the song, "off" to play the song as it is.
         voice: "whole" to cut no word and no held note of a voice where the song offers other places, "off" not to
             listen for a voice, which saves its time.
+        mix: How loud stems are, as (stem, levels), levels as (seconds of the output, dB or None for silent) in order;
+            between them the amplitude changes evenly. Also taken as a mapping of stems to levels, or to one level.
     """
 
     seed: int = 0
@@ -86,6 +95,7 @@ class Settings(Named):
     arc: MoodPoints = ()
     layers: Layers = "off"
     voice: Voice = "whole"
+    mix: Mix = ()
 
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError. Lists become tuples."""
@@ -129,6 +139,13 @@ class Settings(Named):
         if any(not 0.0 <= seconds < math.inf for seconds in times) or any(b <= a for a, b in pairwise(times)):
             listed = ", ".join(f"{seconds / 60:g}" for seconds in times)
             raise MusexError(f"the times of `arc=`, {listed} min, must be in order, each once, from 0 on")
+        object.__setattr__(self, "mix", parse_levels(self.mix))
+        check_mix(self.mix, loops=self.ending == "loop")
+
+    @property
+    def changes(self) -> dict[StemName, Levels]:
+        """The stems that the mix changes, and their levels; nothing where all are as they are in the song."""
+        return {stem: levels for stem, levels in self.mix if any(level != 0.0 for _, level in levels)}
 
     @property
     def moods(self) -> MoodPoints:
@@ -137,4 +154,46 @@ class Settings(Named):
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, for the plan."""
-        return {**asdict(self), "avoid": [list(stretch) for stretch in self.avoid], "arc": [list(p) for p in self.arc]}
+        lists = {"avoid": [list(stretch) for stretch in self.avoid], "arc": [list(p) for p in self.arc]}
+        content = {**asdict(self), **lists, "mix": [[stem, [list(p) for p in levels]] for stem, levels in self.mix]}
+        if not self.mix:  # as it was before there were mixes
+            del content["mix"]
+        return content
+
+
+def parse_levels(mix: Any) -> Mix:
+    """A mix as settings keep it; raises MusexError where it has another form."""
+    try:
+        stems = mix.items() if isinstance(mix, Mapping) else mix
+        return tuple((str(stem), _points(levels)) for stem, levels in stems)  # type: ignore[misc] # names: see check_mix
+    except (TypeError, ValueError) as error:
+        raise MusexError(
+            f"`mix={mix!r}` is no mix: give levels by stem, such as {{'voice': None, 'drums': -6.0}}"
+        ) from error
+
+
+def _points(levels: Any) -> Levels:
+    if levels is None or isinstance(levels, Real):
+        levels = ((0.0, levels),)
+    return tuple((float(seconds), None if level is None else float(level)) for seconds, level in levels)
+
+
+def check_mix(mix: Mix, *, loops: bool = False) -> None:
+    """Refuse a mix of unknown stems, or of levels and times that cannot be; raises MusexError."""
+    for number, (stem, levels) in enumerate(mix):
+        if stem not in STEMS:
+            raise MusexError(f"`mix={stem}` is no stem; musex has {', '.join(STEMS)}{suggest(stem, STEMS)}")
+        if stem in [name for name, _ in mix[:number]]:
+            raise MusexError(f"`mix={stem}` is given twice: give it once; levels over time are {stem}=0:off,1:0dB")
+        for _, level in levels:
+            if level is not None and not LOWEST_DB <= level <= HIGHEST_DB:
+                raise MusexError(
+                    f"`mix={stem}` at {level:g} dB is out of range: give {LOWEST_DB:g} to {HIGHEST_DB:g} dB, or off"
+                )
+        times = [seconds for seconds, _ in levels]
+        ordered = all(0.0 <= seconds < math.inf for seconds in times) and all(a < b for a, b in pairwise(times))
+        if not times or not ordered:
+            listed = ", ".join(f"{seconds / 60:g}" for seconds in times) or "none"
+            raise MusexError(f"the times of `mix={stem}`, {listed} min, must be in order, each once, from 0 on")
+        if loops and levels[0][1] != levels[-1][1]:
+            raise MusexError(f"`mix={stem}` ends at another level than it begins with: a loop's end is its beginning")

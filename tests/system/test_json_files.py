@@ -18,7 +18,7 @@ from musex.cli.tables import describe_output
 from musex.cli.terminal import summarise
 from musex.errors import ModelError, MusexError
 from musex.planning.planner import describe_song
-from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span, Swap, read_plan
+from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span, Swap, Turn, read_plan
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.seams.bounds import MEASURES, format_measure
@@ -76,6 +76,43 @@ def test_a_plan_of_an_older_version_is_read(content: dict[str, Any]) -> None:
         None,
     )
     assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_a_plan_keeps_its_mix_and_its_turns(content: dict[str, Any]) -> None:
+    assert not {"turns", "gain_db"} & content.keys()
+    assert "mix" not in content["settings"]
+    turn = {"stem": "bass", "at": 5_000, "frames": 2_000, "to": 7_000, "gain_db": None, "fade": 200}
+    mix = [["drums", [[0.0, None], [60.0, -6.0]]]]
+    changed = {**content, "turns": [turn], "gain_db": -1.5, "settings": {**content["settings"], "mix": mix}}
+    plan = Plan.from_json(json.dumps(changed))
+    assert plan.turns == (Turn("bass", 5_000, 2_000, 7_000, None, 200),)
+    assert plan.settings.mix == (("drums", ((0.0, None), (60.0, -6.0))),)
+    assert json.loads(plan.to_json()) == changed
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stem": "drum"}, "is of no stem; .* did you mean drums"),
+        ({"stem": 3}, "stem cannot be"),
+        ({"at": -1}, "does not fit"),
+        ({"at": 10**7}, "does not fit"),
+        ({"fade": 0}, "does not fit"),
+        ({"fade": 2_001}, "does not fit"),
+        ({"to": -1}, "before the song"),
+        ({"gain_db": 12.5}, "12.5 dB"),
+        ({"gain_db": 1e400}, "infinity|Infinity|large|number"),
+        ({"frames": 2.5}, "frames cannot be"),
+        ({"what": 1}, "what"),
+    ],
+)
+def test_damaged_turns_are_refused(change: dict[str, Any], told: str, content: dict[str, Any]) -> None:
+    turn = {"stem": "bass", "at": 5_000, "frames": 2_000, "to": 7_000, "gain_db": None, "fade": 200, **change}
+    with pytest.raises(MusexError, match=told):
+        Plan.from_json(json.dumps({**content, "turns": [turn]}))
+    with pytest.raises(MusexError, match="gain of 1 dB"):
+        Plan.from_json(json.dumps({**content, "gain_db": 1.0}))
 
 
 def test_a_plan_that_lacks_something_says_what(content: dict[str, Any]) -> None:
