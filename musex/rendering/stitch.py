@@ -8,6 +8,7 @@ import numpy as np
 from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.plans import Beginning, Part, Plan
+from musex.rendering.stems import check_turns, with_stems
 from musex.rendering.swaps import with_swaps
 from musex.seams.crossfade import crossfade
 from musex.system.arrays import Array
@@ -57,6 +58,7 @@ def check_plan(plan: Plan, song: Song) -> None:
         fits = inside and 0 < swap.fade <= swap.frames and swap.at >= 0 and swap.at + swap.frames <= plan.frames
         if not fits or any(plan.places(ends) != swap.leave + ends - swap.at):
             raise MusexError(f"the plan's swap at output sample {swap.at} does not fit its spans or the song")
+    check_turns(plan)
 
 
 def _halves(plan: Plan) -> list[int]:
@@ -65,8 +67,10 @@ def _halves(plan: Plan) -> list[int]:
     return [halves[-1], *halves] if plan.closing else [0, *halves, 0]
 
 
-def pieces(samples: Array, parts: Iterable[Beginning | Part]) -> Iterator[Array]:
+def pieces(samples: Array, parts: Iterable[Beginning | Part], *, like: Array | None = None) -> Iterator[Array]:
     """The sound of an output's parts, as soon as each is decided: views and crossfades of any length.
+
+    `like` is the song, where `samples` are a stem of it; see `crossfade`.
 
     Raises:
         BegunAnewError: what was played is void.
@@ -84,18 +88,21 @@ def pieces(samples: Array, parts: Iterable[Beginning | Part]) -> Iterator[Array]
         else:
             half = part.seam.fade // 2
             yield samples[at : part.seam.leave - half]
-            yield crossfade(samples, part.seam)
+            yield crossfade(samples, part.seam, like=like)
             at, played = part.seam.enter + half, True
 
 
-def plan_pieces(plan: Plan, samples: Array) -> Iterator[Array]:
-    """The sound of a whole plan; a loop begins amid its last seam's crossfade, and ends there."""
+def plan_pieces(plan: Plan, samples: Array, *, like: Array | None = None) -> Iterator[Array]:
+    """The sound of a whole plan; a loop begins amid its last seam's crossfade, and ends there.
+
+    `like` as in `pieces`.
+    """
     beginning, *parts = plan.parts()
     if closing := plan.closing:
         half = closing.fade // 2
         beginning = Beginning(beginning.start + half, beginning.stop)
-        yield crossfade(samples, closing)[half:]
-    yield from pieces(samples, (beginning, *parts))
+        yield crossfade(samples, closing, like=like)[half:]
+    yield from pieces(samples, (beginning, *parts), like=like)
 
 
 def to_length(sounds: Iterable[Array], frames: int) -> Iterator[Array]:
@@ -133,20 +140,31 @@ def fade_lengths(ending: str, sample_rate: int, frames: int, *, from_start: bool
 def render(plan: Plan, song: Song) -> Iterator[Array]:
     """Play a plan: float32 blocks (frames, channels) of about a second, `plan.frames` in all, in constant memory.
 
-    Samples away from seams and swaps are the source's, bit for bit. Raises MusexError at once if the plan is not of
-    this song.
+    Samples away from seams and swaps are the source's, bit for bit, where no mix or turn changes its stems. Raises
+    MusexError at once if the plan is not of this song.
     """
     check_plan(plan, song)
-    fades = fade_lengths(
+    sound = play_plan(plan, song.samples)
+    if plan.changes_stems:
+        sound = with_stems(sound, plan, song, lambda stem: play_plan(plan, stem, like=song.samples))
+    blocks = play(sound, song, frames=plan.frames, fades=lambda: plan_fades(plan))
+    return with_swaps(blocks, plan, song) if plan.swaps and not plan.changes_stems else blocks
+
+
+def play_plan(plan: Plan, samples: Array, *, like: Array | None = None) -> Iterator[Array]:
+    """The pieces of a plan and the silence of its rest, without the output's own fades; `like` as in `pieces`."""
+    return to_length(plan_pieces(plan, samples, like=like), plan.frames)
+
+
+def plan_fades(plan: Plan) -> tuple[int, int]:
+    """Samples of a plan's fades, in and out."""
+    return fade_lengths(
         plan.settings.ending,
-        song.sample_rate,
+        plan.song.sample_rate,
         plan.frames,
         from_start=plan.spans[0].start == 0,
-        to_end=plan.spans[-1].stop == len(song.samples),
+        to_end=plan.spans[-1].stop == plan.song.frames,
     )
-    sound = to_length(plan_pieces(plan, song.samples), plan.frames)
-    blocks = play(sound, song, frames=plan.frames, fades=lambda: fades)
-    return with_swaps(blocks, plan, song) if plan.swaps else blocks
 
 
 def play(sounds: Iterable[Array], song: Song, *, frames: int, fades: Callable[[], tuple[int, int]]) -> Iterator[Array]:

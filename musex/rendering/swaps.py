@@ -30,7 +30,12 @@ def with_swaps(blocks: Iterable[Array], plan: Plan, song: Song) -> Iterator[Arra
 def exchange(percussive: Array, swap: Swap, start: int, stop: int) -> Array:
     """What a swap adds to its samples `start` to `stop`, counted from its own beginning: (stop − start, channels)."""
     places = np.arange(start, stop)
-    shares = np.minimum(places + 0.5, swap.frames - places - 0.5) / swap.fade + 0.5
-    shares = np.sin(0.5 * np.pi * np.clip(shares, 0.0, 1.0)) ** 2
+    shares = fade_shares(places + 0.5, swap.frames - places - 0.5, swap.fade)
     other, own = (percussive[begin + start : begin + stop] for begin in (swap.enter, swap.leave))
     return np.asarray((other - own) * shares[:, None], np.float32)
+
+
+def fade_shares(since: Array | float, until: Array | float, fade: int) -> Array:
+    """How much is heard of what begins `since` samples ago and ends in `until`, 0 to 1, faded by sin² around both."""
+    shares = np.minimum(since, until) / fade + 0.5
+    return np.asarray(np.sin(0.5 * np.pi * np.clip(shares, 0.0, 1.0)) ** 2)

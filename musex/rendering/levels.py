@@ -1,0 +1,54 @@
+"""How loud an output is whose stems are changed: never louder than full scale, or than its song is."""
+
+import logging
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from musex.audio.song import Samples, Song
+from musex.plans import Plan
+from musex.rendering.stitch import render
+from musex.separation.separated import check_stems, stems_of
+from musex.settings import Settings
+from musex.system.progress import OnProgress, ignore_progress
+
+logger = logging.getLogger(__name__)
+
+FULL_SCALE = 1.0
+
+
+def separate_for(settings: Settings, song: Song, on_progress: OnProgress | None = None) -> None:
+    """Take a song apart before anything is planned, where a mix asks for it; raises MusexError as `check_stems`."""
+    if settings.changes:
+        report = on_progress or ignore_progress
+        report("Separating", 0.0)
+        stems_of(song, on_progress=lambda done: report("Separating", done))
+        check_stems(song, settings.changes)
+
+
+def level_plan(plan: Plan, song: Song, on_progress: OnProgress | None = None) -> Plan:
+    """The plan with the gain, one for all of the output, that its changed stems need; the log tells of it.
+
+    It is rendered once for that. Nothing is lowered where the loudest sample is within full scale or the song's own.
+    """
+    if not plan.changes_stems:
+        return plan
+    report, plain = on_progress or ignore_progress, replace(plan, gain_db=0.0)
+    peak = done = 0.0
+    for block in render(plain, song):
+        peak, done = max(peak, _peak(block)), done + len(block)
+        report("Mixing", done / plain.frames)
+    most = max(FULL_SCALE, _peak(song.samples))
+    if peak <= most:
+        return plain
+    gain_db = math.floor(2000.0 * math.log10(most / peak)) / 100.0
+    logger.warning(
+        f"what is changed of the stems peaks {20.0 * math.log10(peak):.1f} dB above full scale: all of the output is "
+        f"{-gain_db:.2f} dB lower"
+    )
+    return replace(plain, gain_db=gain_db)
+
+
+def _peak(samples: Samples) -> float:
+    return float(max(np.max(samples), -np.min(samples)))
