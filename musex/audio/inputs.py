@@ -49,10 +49,10 @@ class SongFile:
         return read_logged(self.path, stream=self.stream)
 
 
-def read_logged(path: str | Path, *, stream: int | None = None) -> Song:
+def read_logged(path: str | Path, *, stream: int | None = None, silent: bool = False) -> Song:
     """Read a song, and log what it is and what is wrong with it."""
     began = time.monotonic()
-    song = read_song(path, stream=stream)
+    song = read_song(path, stream=stream, silent=silent)
     kind = f"{song.seconds:.1f} s, {song.sample_rate} Hz, {song.channels} channels"
     logger.info(f"read {path} ({kind}) in {time.monotonic() - began:.2f} s")
     for warning in song.warnings:

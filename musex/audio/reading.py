@@ -58,12 +58,13 @@ LOSSLESS_SUFFIXES = (".caf", ".au", ".w64", ".rf64", ".ape", ".wv", ".tta")  # t
 READABLE = SOUNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
 
-def read_song(path: str | Path, *, stream: int | None = None) -> Song:
+def read_song(path: str | Path, *, stream: int | None = None, silent: bool = False) -> Song:
     """Decode a music file of any supported format.
 
     Args:
         path: The file.
         stream: Which of its audio streams, from 1; without it the one that the file calls its default.
+        silent: Whether it may be silence throughout, as stems may.
 
     Raises:
         AudioError: The file is missing, not music, damaged beyond use, silent, too short or out of range; or it has
@@ -82,7 +83,8 @@ def read_song(path: str | Path, *, stream: int | None = None) -> Song:
         foreign = path.suffix.lower() in (*FFMPEG_SUFFIXES, ".raw") or FFMPEG_HEAD.match(head)
         if not foreign and stream is not None and choose_stream(list_streams(path), stream, str(path)) > 1:
             foreign = True  # libsndfile knows of one
-        return (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path, stream)
+        song = (None if foreign else _read_by_soundfile(path)) or _read_by_ffmpeg(path, stream)
+        return check_usable(song, str(path), silent=silent)
     except FileNotFoundError as error:
         raise AudioError(_missing(path)) from error
     except OSError as error:
@@ -171,7 +173,7 @@ def _read_by_soundfile(path: Path) -> Song | None:
     ended = _longer_than(recording.frames / rate)
     if any(seconds > ended for seconds in packets):
         with suppress(AudioError):
-            whole = _read_by_ffmpeg(path)
+            whole = check_usable(_read_by_ffmpeg(path), str(path))
             if whole.seconds > ended:
                 reason = "damaged" if failed else "ended by its header"
                 note = (
@@ -189,7 +191,7 @@ def _read_by_soundfile(path: Path) -> Song | None:
     if samples.shape[1] > 2:
         with suppress(AudioError):  # without ffmpeg
             layout = _layout(list_streams(path), 1, samples.shape[1])
-    return check_usable(Song(samples, rate, path, kind, notes, layout=layout), str(path))
+    return Song(samples, rate, path, kind, notes, layout=layout)
 
 
 @contextmanager
@@ -287,8 +289,7 @@ def _read_by_ffmpeg(path: Path, stream: int | None = None) -> Song:
         notes = (f"{path} has {len(streams)} audio streams: number {number} is used; `stream=` chooses another", *notes)
     subtype = streams[number - 1].subtype if streams else "PCM_16"
     samples = recording.finish()
-    song = Song(samples, rate, path, subtype, notes, number, _layout(streams, number, samples.shape[1]))
-    return check_usable(song, str(path))
+    return Song(samples, rate, path, subtype, notes, number, _layout(streams, number, samples.shape[1]))
 
 
 def _layout(streams: list[AudioStream], number: int, channels: int) -> str:

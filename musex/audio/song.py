@@ -149,8 +149,8 @@ def _subtype_of_int32(samples: np.ndarray[Any, Any]) -> str:
     return "FLOAT" if np.any(samples & 0xFF) else "PCM_24"
 
 
-def check_usable(song: Song, name: str) -> Song:
-    """Return the song if it can be used, with one clear message if it cannot."""
+def check_usable(song: Song, name: str, *, silent: bool = False) -> Song:
+    """Return the song if it can be used, with one clear message if it cannot; it may be `silent` where that is said."""
     if song.channels == 0:
         raise AudioError(f"{name} has zero channels: there is nothing to play")
     if song.channels > MOST_CHANNELS:
@@ -177,6 +177,6 @@ def check_usable(song: Song, name: str) -> Song:
                 f"{name} holds NaN or infinite samples near {start / song.sample_rate:.1f} s: export it again"
             )
         peak = max(peak, block_peak)
-    if peak <= SILENCE_PEAK:
+    if peak <= SILENCE_PEAK and not silent:
         raise AudioError(f"{name} is silence throughout (peak {peak:.1e}): was the right track exported?")
     return song

@@ -108,7 +108,34 @@ def write_song(
             an existing file is as it was.
     """
     check_output(path, song.path, force, bitrate=bitrate)
-    suffix = Path(path).suffix.lower()
+    with written_whole(path, AudioError, force=force) as temporary:
+        return encode_song(
+            temporary,
+            blocks,
+            song=song,
+            name=path,
+            title_suffix=title_suffix,
+            encoded_by=encoded_by,
+            bitrate=bitrate,
+            loop_frames=loop_frames,
+            untouched=untouched,
+        )
+
+
+def encode_song(
+    temporary: Path,
+    blocks: Iterable[Samples],
+    *,
+    song: Song,
+    name: str | Path,
+    title_suffix: str | None = None,
+    encoded_by: str | None = None,
+    bitrate: str | None = None,
+    loop_frames: int | None = None,
+    untouched: Callable[[], int] | None = None,
+) -> list[str]:
+    """Encode blocks to a path that `written_whole` gives; errors call it `name`. Arguments as in `write_song`."""
+    suffix = temporary.suffix.lower()
     source, notes = read_source(song.path, song.stream), list[str]()
     form = choose_format(suffix, song, source.codec, bitrate=bitrate, notes=notes)
     command, convert = _input_arguments(form, song, notes)
@@ -118,15 +145,14 @@ def write_song(
     output = prepare_output(
         suffix, source, title_suffix=title_suffix, encoded_by=encoded_by, loop_frames=tagged_frames, notes=notes
     )
-    with written_whole(path, AudioError, force=force) as temporary:
-        command += output.arguments(temporary.parent)
-        command += codec_arguments(suffix, form, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
-        command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
-        _encode(command, map(convert, _of_shape(blocks, song, form, path)), Path(path))
-        seconds = untouched() / song.sample_rate if untouched is not None else 0.0
-        notes += output.write(temporary, sample_rate=song.sample_rate, untouched_seconds=seconds)
-        if loop_frames is not None and suffix == ".wav":
-            mark_loop(temporary, loop_frames, song.sample_rate)
+    command += output.arguments(temporary.parent)
+    command += codec_arguments(suffix, form, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
+    command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
+    _encode(command, map(convert, _of_shape(blocks, song, form, name)), Path(name))
+    seconds = untouched() / song.sample_rate if untouched is not None else 0.0
+    notes += output.write(temporary, sample_rate=song.sample_rate, untouched_seconds=seconds)
+    if loop_frames is not None and suffix == ".wav":
+        mark_loop(temporary, loop_frames, song.sample_rate)
     return notes
 
 

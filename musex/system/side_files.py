@@ -5,8 +5,8 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +54,80 @@ def written_whole(path: str | Path, error: type[MusexError] = MusexError, *, for
         raise error(f"{path} exists already, since a moment ago: choose another name, or use `force=True`") from failure
     except OSError as failure:
         raise error(f"could not write {path}: {failure.strerror or failure}") from failure
+
+
+@contextmanager
+def written_together(
+    paths: Sequence[str | Path], error: type[MusexError] = MusexError, *, force: bool = False
+) -> Iterator[list[Path]]:
+    """Give paths to write to, as `written_whole`, and put all files in place at the end, or none of them."""
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(_written_apart(path, error)) for path in paths]
+        yield waiting
+        placed: list[tuple[Path, Path | None]] = []
+        with held_off():
+            for path, temporary in zip(paths, waiting, strict=True):
+                target = Path(os.path.realpath(path))
+                try:
+                    before = _keep(target, temporary.with_name("before"))
+                    if force:
+                        temporary.replace(target)
+                    else:
+                        _place_new(temporary, target)
+                except OSError as failure:
+                    for done, earlier in placed:
+                        earlier.replace(done) if earlier is not None else done.unlink()
+                    reason = failure.strerror or failure
+                    raise error(f"could not write {path}: {reason}; none of the files is written") from failure
+                placed.append((target, before))
+
+
+@contextmanager
+def _written_apart(path: str | Path, error: type[MusexError]) -> Iterator[Path]:
+    """A path for a file that is put in place by whoever asks."""
+    target = Path(os.path.realpath(path))
+    try:
+        _remove_leftovers(target.parent)
+        with _own_folder(target.parent) as folder:
+            yield folder / f".output{target.suffix}"
+    except OSError as failure:
+        raise error(f"could not write {path}: {failure.strerror or failure}") from failure
+
+
+def _keep(path: Path, name: Path) -> Path | None:
+    """A file by another name, too; None where there is none, or none can be had."""
+    try:
+        os.link(path, name)
+    except OSError:  # not there, or a file system without links
+        return None
+    return name
+
+
+@contextmanager
+def made_folder(path: str | Path) -> Iterator[Path]:
+    """A folder, made where it is missing; it goes again if what is done within fails. Raises MusexError."""
+    folder = Path(path)
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    if folder.exists() and not folder.is_dir():
+        raise MusexError(f"{folder} is a file: name a folder to write to")
+    remove = partial(_remove_empty, missing)
+    with undoing(remove):
+        try:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as failure:
+                raise MusexError(f"cannot make the folder {folder}: {failure.strerror or failure}") from failure
+            yield folder
+        except BaseException:
+            remove()
+            raise
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that nothing is in, the innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _place_new(temporary: Path, target: Path) -> None:
