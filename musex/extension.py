@@ -17,9 +17,11 @@ from musex.planning.planner import plan_song
 from musex.plans import Plan
 from musex.prediction.model import Model, Prediction, WaveformModel, load_model
 from musex.rendering.generative import continue_song
+from musex.rendering.levels import level_plan, separate_for
 from musex.rendering.outputs import write_plan
 from musex.rendering.stitch import render
-from musex.settings import Options, Settings, check_seconds
+from musex.separation.separated import stems_of
+from musex.settings import Options, Settings, StemName, check_seconds
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.wording import format_count, format_time
 
@@ -118,7 +120,9 @@ def extend(
     if isinstance(loaded, WaveformModel):
         plan, blocks = continue_song(source, loaded, seconds=seconds, settings=settings)
     else:
+        separate_for(settings, source, tell)
         plan = plan_song(source, loaded, seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
+        plan = level_plan(plan, source, tell)
         blocks = render(plan, source)
     samples = np.empty((round(plan.seconds * source.sample_rate), source.channels), np.float32)
     filled = 0
@@ -144,11 +148,13 @@ def plan(
         MusexError: As `extend`; or the model is a generative one, which plans nothing.
     """
     check_seconds(seconds)
-    Settings(**options)
+    settings = Settings(**options)
     tell = on_progress or ignore_progress
     tell("Reading", 0.0)
-    source = song_of(song, sample_rate)
-    return plan_song(source, pointing(model), seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
+    source, loaded = song_of(song, sample_rate), pointing(model)
+    separate_for(settings, source, tell)
+    plan = plan_song(source, loaded, seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
+    return level_plan(plan, source, tell)
 
 
 def predict(
@@ -179,6 +185,22 @@ def predict(
     step = int(end * FEATURES.steps_per_second)
     features = analyse_past(source, step)
     return loaded.predict_rows(loaded.listen(features), features)
+
+
+def separate(
+    song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
+    *,
+    sample_rate: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> dict[StemName, Samples]:
+    """Take a song apart: float32 (frames, channels) by stem, "voice", "drums", "bass" and "rest" as far as it has them.
+
+    They add up to the song. Arguments and errors as in `extend`.
+    """
+    tell = on_progress or ignore_progress
+    tell("Reading", 0.0)
+    source = song_of(song, sample_rate)
+    return dict(stems_of(source, on_progress=partial(tell, "Separating")))
 
 
 def model_of(model: Model | WaveformModel | str | Path | None) -> Model | WaveformModel:

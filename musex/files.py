@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Unpack
+from typing import IO, Any, Unpack
 
 from musex.audio.file_names import default_output, find_song
 from musex.audio.formats import FORMATS, check_size
@@ -21,9 +21,12 @@ from musex.planning.planner import Planner
 from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel, load_model
 from musex.rendering.generative import continue_song
+from musex.rendering.levels import level_plan, separate_for, with_mix
 from musex.rendering.outputs import made_by, title_of, write_output, write_plan
-from musex.rendering.stitch import BegunAnewError, render
+from musex.rendering.stitch import BegunAnewError, check_plan, render
 from musex.rendering.streaming import is_streamed_alike, stream_plan, stream_song
+from musex.separation.separated import give_stems
+from musex.separation.stem_folders import read_stems
 from musex.settings import Options, Settings, check_seconds
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import check_side_file, save_text
@@ -41,6 +44,7 @@ def extend_file(
     bitrate: str | None = None,
     plan_path: str | Path | None = None,
     stream: int | None = None,
+    stems: str | Path | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> Plan:
@@ -57,6 +61,8 @@ def extend_file(
         bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
         plan_path: Where to keep the plan, for `render_file`; generative models have none.
         stream: As in `musex.read_song`.
+        stems: The folder that has the song's stems, as `separate_file` writes them; without it they are separated
+            where they are needed.
         on_progress: Called with what is being done and how much of it is done.
         options: As in `musex.extend`.
 
@@ -72,6 +78,7 @@ def extend_file(
         force=force,
         bitrate=bitrate,
         plan_paths=[] if plan_path is None else [plan_path],
+        stems=stems,
         on_progress=on_progress,
         **options,
     )
@@ -87,6 +94,7 @@ def vary_file(
     force: bool = False,
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
+    stems: str | Path | None = None,
     done: Collection[Path] = (),
     on_written: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -120,6 +128,9 @@ def vary_file(
         _write_plan(plan, blocks, song, outputs[0], force=force, bitrate=bitrate, report=report)
         (on_written or _ignore_file)(Path(outputs[0]))
         return [plan]
+    if stems is not None:
+        give_stems(song, read_stems(stems, song))
+    separate_for(settings, song, report)
     maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _ignore_file)
     plans: list[Plan] = []
     for number, output in enumerate(map(Path, outputs)):
@@ -151,6 +162,7 @@ def stream_file(
     model: Model | WaveformModel | str | Path | None = None,
     bitrate: str | None = None,
     stream: int | None = None,
+    stems: str | Path | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> None:
@@ -163,6 +175,8 @@ def stream_file(
     report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(song_path, stream=stream)
+    if stems is not None:
+        give_stems(song, read_stems(stems, song))
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
     frames = round(seconds * song.sample_rate)
     for note in pipe_song(handle, _counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
@@ -176,6 +190,7 @@ def render_file(
     song_path: str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
+    mix: Any = None,
     measured: bool = False,
     on_progress: OnProgress | None = None,
 ) -> tuple[Plan, Path]:
@@ -187,19 +202,24 @@ def render_file(
         song_path: Where the song is now; without it where the plan says, from here or from the plan's folder.
         force: As in `extend_file`.
         bitrate: As in `extend_file`.
+        mix: As in `musex.extend`, in place of the plan's own.
         measured: Return the plan with the measures that its seams have in the song, not with those it tells.
         on_progress: As in `extend_file`.
 
     Raises:
         MusexError: The plan is damaged, the song is missing or another one, or the output cannot be written.
     """
-    plan = read_plan(plan_path)
+    plan = with_mix(read_plan(plan_path), mix)
     found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(output) if output is not None else default_output(found)
     check_output(target, found, force, bitrate=bitrate)
     report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(found, stream=plan.song.stream)
+    check_plan(plan, song)
+    separate_for(plan.settings, song, report)
+    if mix is not None:
+        plan = level_plan(plan, song, report)
     _write_plan(plan, render(plan, song), song, target, force=force, bitrate=bitrate, report=report)
     return measure_plan(plan, song, load_model()) if measured else plan, target
 
@@ -242,7 +262,7 @@ class _Maker:
                 return planner.drafted()
             except BegunAnewError:
                 logger.info("what was written is no longer planned: planning first")
-        plan = planner.finish(partial(self.report, "Predicting"))
+        plan = level_plan(planner.finish(partial(self.report, "Predicting")), song, self.report)
         if output is not None:
             self.render(plan, output)
         return plan

@@ -46,6 +46,7 @@ def make_versions(
     force: bool = False,
     bitrate: str | None = None,
     stream: int | None = None,
+    stems: Path | None = None,
     done: Collection[Path] = (),
     on_written: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -61,6 +62,7 @@ def make_versions(
         force: Overwrite what exists.
         bitrate: As in `extend_file`.
         stream: As in `extend_file`.
+        stems: As in `extend_file`.
         done: Files that are there already as they would be written; they stay, and plans among them are read.
         on_written: Called with each file as soon as it is in its place.
         on_progress: As in `extend_file`.
@@ -86,6 +88,7 @@ def make_versions(
             force=force,
             bitrate=bitrate,
             plan_paths=plans,
+            stems=stems,
             done=done,
             on_written=on_written,
             on_progress=on_progress,

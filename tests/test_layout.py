@@ -26,6 +26,7 @@ ROOMS = (
     "inspection",
     "extension",
     "files",
+    "stem_files",
     "versions",
     "batches",
     "playing",

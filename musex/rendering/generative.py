@@ -55,7 +55,8 @@ def continue_song(
     ending = settings.ending
     if settings != Settings(seed=settings.seed, ending=ending):
         raise MusexError(
-            f"{model.name} predicts the waveform itself: it cannot keep to, avoid or vary places of the song"
+            f"{model.name} predicts the waveform itself: it cannot keep to, avoid or vary places of the song, nor "
+            "mix its stems"
         )
     target = round(seconds * song.sample_rate)
     is_whole = abs(song.frames - target) <= SEARCH.tolerance_seconds * song.sample_rate

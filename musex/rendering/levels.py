@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,11 @@ def separate_for(settings: Settings, song: Song, on_progress: OnProgress | None 
         check_stems(song, settings.changes)
 
 
+def with_mix(plan: Plan, mix: Any) -> Plan:
+    """A plan with another mix, unless that is None; its gain is then to be found anew."""
+    return plan if mix is None else replace(plan, settings=replace(plan.settings, mix=mix), gain_db=0.0)
+
+
 def level_plan(plan: Plan, song: Song, on_progress: OnProgress | None = None) -> Plan:
     """The plan with the gain, one for all of the output, that its changed stems need; the log tells of it.
 
@@ -44,7 +50,7 @@ def level_plan(plan: Plan, song: Song, on_progress: OnProgress | None = None) ->
         return plain
     gain_db = math.floor(2000.0 * math.log10(most / peak)) / 100.0
     logger.warning(
-        f"what is changed of the stems peaks {20.0 * math.log10(peak):.1f} dB above full scale: all of the output is "
+        f"what is changed of the stems peaks {to_db(peak):.1f} dB above full scale: all of the output is "
         f"{-gain_db:.2f} dB lower"
     )
     return replace(plain, gain_db=gain_db)
@@ -52,3 +58,8 @@ def level_plan(plan: Plan, song: Song, on_progress: OnProgress | None = None) ->
 
 def _peak(samples: Samples) -> float:
     return float(max(np.max(samples), -np.min(samples)))
+
+
+def to_db(amplitude: float) -> float:
+    """The level of an amplitude, dB of full scale."""
+    return 20.0 * math.log10(amplitude)

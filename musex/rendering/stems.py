@@ -41,6 +41,24 @@ def with_stems(
     return _with_stems(sound, plan, song, {name: play(stems_of(song)[name]) for name in names})
 
 
+def play_stem(sound: Iterable[Array], plan: Plan, song: Song, stem: Array, *, name: StemName | None) -> Iterator[Array]:
+    """The path of one stem as it shall sound in a plan, at its gain.
+
+    Args:
+        sound: The stem's pieces on the path.
+        plan: What is changed.
+        song: Whose percussion its swaps exchange.
+        stem: The stem itself, (frames, channels).
+        name: Which stem it is; None for another one, of which nothing is changed.
+    """
+    changes = None if name is None else StemChanges(plan, name, stem)
+    gain, at = np.float32(to_gain(plan.gain_db)), 0
+    for block in _swapped(sound, plan, song) if name == "drums" else in_blocks(sound):
+        changed = block if changes is None or (made := changes.apply(block, at)) is None else made
+        at += len(block)
+        yield changed if gain == 1.0 else changed * gain
+
+
 def changed_stems(plan: Plan) -> list[StemName]:
     """The stems that are heard otherwise than in the song."""
     names = {*plan.settings.changes, *(turn.stem for turn in plan.turns)}

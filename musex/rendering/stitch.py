@@ -8,9 +8,10 @@ import numpy as np
 from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.plans import Beginning, Part, Plan
-from musex.rendering.stems import check_turns, with_stems
+from musex.rendering.stems import check_turns, play_stem, with_stems
 from musex.rendering.swaps import with_swaps
 from musex.seams.crossfade import crossfade
+from musex.settings import StemName
 from musex.system.arrays import Array
 
 BLOCK_SECONDS = 1.0
@@ -149,6 +150,15 @@ def render(plan: Plan, song: Song) -> Iterator[Array]:
         sound = with_stems(sound, plan, song, lambda stem: play_plan(plan, stem, like=song.samples))
     blocks = play(sound, song, frames=plan.frames, fades=lambda: plan_fades(plan))
     return with_swaps(blocks, plan, song) if plan.swaps and not plan.changes_stems else blocks
+
+
+def render_stem(plan: Plan, song: Song, stem: Array, name: StemName | None = None) -> Iterator[Array]:
+    """Play a plan's cuts on a stem of its song, (frames, channels); blocks as `render` gives them.
+
+    What stems add up to is what `render` gives of the sum. What the plan changes of the stem of that name is changed.
+    """
+    sound = play_stem(play_plan(plan, stem, like=song.samples), plan, song, stem, name=name)
+    return play(sound, song, frames=plan.frames, fades=lambda: plan_fades(plan))
 
 
 def play_plan(plan: Plan, samples: Array, *, like: Array | None = None) -> Iterator[Array]:

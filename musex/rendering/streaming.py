@@ -11,7 +11,8 @@ from musex.planning.planner import Planner
 from musex.plans import Beginning, Part
 from musex.prediction.model import WaveformModel
 from musex.rendering.generative import continue_song
-from musex.rendering.stitch import BegunAnewError, fade_lengths, pieces, play, to_length
+from musex.rendering.levels import level_plan, separate_for
+from musex.rendering.stitch import BegunAnewError, fade_lengths, pieces, play, render, to_length
 from musex.seams.bounds import exceeded
 from musex.settings import Options, Settings, check_seconds
 
@@ -22,6 +23,8 @@ def stream_song(
     song: Song, model: ModelLike | WaveformModel, *, seconds: float, **options: Unpack[Options]
 ) -> Iterator[Samples]:
     """Play a song for `seconds` as `musex.extend` does, without planning all of it first.
+
+    With a mix it is planned first, nevertheless: how loud it becomes is known at its end.
 
     Returns:
         float32 blocks (frames, channels) of about a second, made as they are taken, in constant memory.
@@ -39,13 +42,17 @@ def stream_song(
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
+    if settings.changes:
+        separate_for(settings, song)
+        return render(level_plan(planner.finish(), song), song)
     return _play_sound(until_void(pieces(song.samples, planner.parts)), planner)
 
 
 def is_streamed_alike(planner: Planner) -> bool:
     """Whether what is streamed of a plan is to the sample what the plan renders, whatever is decided."""
     request = planner.request
-    return not request.as_it_is and request.settings.layers == "off" and request.settings.ending != "loop"
+    settings = request.settings
+    return not request.as_it_is and settings.layers == "off" and settings.ending != "loop" and not settings.changes
 
 
 def stream_plan(planner: Planner) -> Iterator[Samples]:
