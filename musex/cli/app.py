@@ -26,6 +26,7 @@ app = typer.Typer(
 for command in (
     making.extend,
     making.render,
+    making.stems,
     making.report,
     making.play,
     pictures.spectrogram,

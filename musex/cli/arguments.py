@@ -11,7 +11,7 @@ import typer
 
 from musex.config import Quality
 from musex.errors import MusexError, suggest
-from musex.settings import Settings, find_fault
+from musex.settings import Levels, Mix, Settings, find_fault
 
 
 class UsageError(MusexError):
@@ -64,7 +64,9 @@ def choice_option(name: str, words: Any, **shown: Any) -> Any:
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="PATH", help="A .tflite file or the folder of a training run.")
 ]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; or a folder, with --stems.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what exists.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
 VerboseOption = Annotated[
@@ -89,6 +91,15 @@ NoveltyOption = Annotated[
 ]
 StreamOption = Annotated[
     int | None, count_option("--stream", least=1, help="Which audio stream, of several. \\[default: the file's]")
+]
+MixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mix",
+        metavar="MIX",
+        help='How loud stems are (voice, drums, bass, rest): "voice=off drums=-6dB", or over time, as minutes:level: '
+        '"drums=0:off,1:0dB".',
+    ),
 ]
 SeedOption = Annotated[int, count_option("--seed", least=0, help="Fixes everything drawn at random.")]
 
@@ -159,8 +170,36 @@ def parse_arc(text: str) -> tuple[tuple[float, str], ...]:
     return tuple(points)
 
 
+def parse_mix(text: str) -> Mix:
+    """Stems and their levels of "stem=level" or "stem=minutes:level,…" one after another; raises UsageError else."""
+    return tuple((stem, levels) for stem, levels in map(_parse_levels, text.split()))
+
+
+def _parse_levels(word: str) -> tuple[Any, Levels]:
+    stem, _, text = word.partition("=")
+    points = []
+    for part in text.split(","):
+        match = re.fullmatch(
+            r"(?:(\d+(?:\.\d*)?|\.\d+):)?(off|[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:dB)?)", part, re.ASCII | re.I
+        )
+        if not (stem and match) or (match[1] is None and "," in text):
+            raise UsageError(
+                f"--mix {word} is no stem and its level: give levels such as "
+                '"voice=off drums=-6dB", or over time, as minutes:level, "drums=0:off,1:0dB"'
+            )
+        level = match[2].lower().removesuffix("db")
+        points.append((60.0 * float(match[1] or 0.0), None if level == "off" else float(level)))
+    return stem, tuple(points)
+
+
 def parse_settings(
-    keep_from: str | None, keep_to: str | None, avoid: list[str] | None, arc: str | None, **others: Any
+    keep_from: str | None,
+    keep_to: str | None,
+    avoid: list[str] | None,
+    *,
+    arc: str | None,
+    mix: str | None,
+    **others: Any,
 ) -> dict[str, Any]:
     """The settings as keyword arguments of the public functions; raises UsageError where they mean nothing."""
     options = {
@@ -169,6 +208,7 @@ def parse_settings(
         "keep_to": None if keep_to is None else parse_time(keep_to),
         "avoid": tuple(parse_stretch(text) for text in avoid or ()),
         "arc": parse_arc(arc or ""),
+        "mix": parse_mix(mix or ""),
     }
     with usage_checked():
         Settings(**options)

@@ -13,6 +13,7 @@ from musex.cli.arguments import (
     CheckOption,
     ForceOption,
     JsonOption,
+    MixOption,
     ModelOption,
     NoveltyOption,
     OutputOption,
@@ -116,6 +117,11 @@ def extend(
         Voice,
         choice_option("--voice", Voice, help="Cut no word that is sung (whole), or do not listen for a voice (off)."),
     ] = "whole",
+    mix: MixOption = None,
+    stems: Annotated[
+        Path | None,
+        typer.Option("--stems", metavar="FOLDER", help="Use the stems that `musex stems` wrote, for one song."),
+    ] = None,
     variations: Annotated[
         int, count_option("--variations", least=1, help="Write N versions that differ, numbered from 1.")
     ] = 1,
@@ -152,16 +158,19 @@ def extend(
     quiet |= json  # its one object is all there is on stdout
     options = parse_settings(
         keep_from, keep_to, avoid, arc, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers, voice=voice
+        keep_from, keep_to, avoid, arc=arc, mix=mix, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers
     )
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     from musex.batches import are_several, check_folders, check_naming, find_tasks
 
     several = are_several(songs)
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
+    if several and stems is not None:
+        raise UsageError("--stems is for one song: a folder has the stems of one")
     if output == STREAM:
         if several or check or report or json or plan is not None or variations > 1:
             raise UsageError("-o - streams one song, without --check, --json, --plan, --report, --variations")
-        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", **work)
+        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", stems=stems, **work)
         return
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
@@ -180,7 +189,7 @@ def extend(
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
     else:
-        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, **work)
+        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, **work)
 
 
 def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
@@ -257,8 +266,18 @@ def _extend_several(
 
 def render(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="More stems or tracks, after --stems.")
+    ] = None,
     output: OutputOption = None,
     song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
+    mix: MixOption = None,
+    stems: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--stems", metavar="FILES", help="Play the plan on the song's own stems or tracks, each to a file in -o."
+        ),
+    ] = None,
     force: ForceOption = False,
     check: CheckOption = False,
     bitrate: BitrateOption = None,
@@ -267,25 +286,64 @@ def render(
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Render a plan again, without predicting anything."""
-    from musex.files import render_file
-
+    """Render a plan again, without predicting anything; with --stems the same cuts on files that add up to the song."""
     bitrate = parse_bitrate(bitrate, quality)
+    levels = parse_settings(None, None, None, arc=None, mix=mix)["mix"] if mix is not None else None
+    if files and not stems:
+        raise UsageError(f"{files[0]} is one file too many: name the song by --song, stems or tracks by --stems")
+    if stems and check:
+        raise UsageError("--check is for the song's own rendering: leave out --stems")
     if verbose:
         tell_everything()
     quiet |= json
     began = time.monotonic()
+    work: dict[str, Any] = {"song_path": song, "force": force, "bitrate": bitrate, "mix": levels}
     with show_progress(quiet) as on_progress:
-        made, target = render_file(
-            plan, output, song_path=song, force=force, bitrate=bitrate, measured=check, on_progress=on_progress
-        )
+        if stems:
+            from musex.stem_files import render_stems
+
+            made, targets = render_stems(plan, [*stems, *(files or ())], output, on_progress=on_progress, **work)
+        else:
+            from musex.files import render_file
+
+            made, target = render_file(plan, output, measured=check, on_progress=on_progress, **work)
+            targets = [target]
     taken = time.monotonic() - began
     if json:
-        _tell_outputs(song or Path(str(made.song.path)), [target], [made], taken)
-    if not quiet:
-        summarise(made, target, taken)
+        _tell_outputs(song or Path(str(made.song.path)), targets, [made] * len(targets), taken)
+    for path in targets if not quiet else ():
+        summarise(made, path, taken)
     if check:
         _check([made], quiet)
+
+
+def stems(
+    song: Annotated[Path, typer.Argument(metavar="SONG", help="A song.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Where they go. \\[default: SONG-stems beside the song]"),
+    ] = None,
+    mix: MixOption = None,
+    stream: StreamOption = None,
+    force: ForceOption = False,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Take a song apart: voice.wav, drums.wav, bass.wav and rest.wav, which add up to it; with --mix a mix.wav, too."""
+    from musex.stem_files import separate_file
+
+    levels = parse_settings(None, None, None, arc=None, mix=mix)["mix"]
+    if verbose:
+        tell_everything()
+    if json:
+        check_stdout()
+    with show_progress(quiet or json) as on_progress:
+        paths = separate_file(song, output, mix=levels, stream=stream, force=force, on_progress=on_progress)
+    if json:
+        tell_result(dumps({"song": str(song), "stems": {path.stem: str(path) for path in paths}}, indent=1))
+    for path in paths if not (quiet or json) else ():
+        typer.echo(str(path))
 
 
 def report(

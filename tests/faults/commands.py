@@ -70,6 +70,16 @@ COMMANDS = (
     _batch(1, "mp3"),
     _batch(2, "flac"),
     _forced("render", "plan.json", "-o", "made/out.flac", seconds=PLAN_SECONDS),
+    Command(
+        ("stems", "song.wav", "-o", "made", "--mix", "drums=off", "--force"),
+        ("made/drums.wav", "made/rest.wav", "made/mix.wav"),
+        SONG_SECONDS,
+    ),
+    Command(
+        ("render", "plan.json", "--stems", "song.wav", "-o", "made", "--force"),
+        ("made/song.wav",),
+        PLAN_SECONDS,
+    ),
     _forced("report", "plan.json", "-o", "made/out.html"),
     _forced("spectrogram", "song.wav", "-o", "made/out.png"),
     _forced("spectrogram", "song.wav", "album/a.wav", "-o", "made/out.svg"),
