@@ -123,6 +123,32 @@ class VoiceConfig:
     hop_length: int = 1024
     bins: int = 1024  # of the spectrum that are heard, up to 11 kHz
     block: int = 64  # frames: it hears a multiple of them
+class ArrangementConfig:
+    """The arrangement network: sizes in bars, widths in channels. What it hears stands beside the code that runs it."""
+
+    past_bars: int = 32
+    horizon_bars: int = 8
+    stems: int = 4
+    lags: tuple[int, ...] = (1, 2, 4, 8, 16)  # bars before each one whose stems it is told of
+    likeness_lags: int = 3  # of `musex.analysis.activity.BAR_LAGS`
+    phrase_bars: int = 8
+    units: int = 48
+    attention_units: int = 16
+
+    @property
+    def combinations(self) -> int:
+        """Of stems that play or do not."""
+        return int(2**self.stems)
+
+    @property
+    def past_width(self) -> int:
+        """Numbers of a bar heard: activity, what plays, likeness, place of the phrase, whether there is such a bar."""
+        return 2 * self.stems + self.likeness_lags + self.phrase_bars + 1
+
+    @property
+    def ahead_width(self) -> int:
+        """Numbers of a bar to come: place, stems of earlier bars and whether there are such, stems there are, runs."""
+        return self.phrase_bars + len(self.lags) * (self.stems + 1) + 2 * self.stems
 
 
 FEATURES = FeatureConfig()

@@ -185,14 +185,14 @@ def shuffle_weights(model: Model, seed: int) -> Model:
         ModelError: this LiteRT cannot take its files apart, or the file holds no weights in float32.
     """
     # Constants that reach over the context's or the horizon's steps are windows and places, not weights.
-    content = _shuffle_file(model.path, seed, kept={model.config.context_steps, model.config.horizon_steps})
+    content = shuffle_file(model.path, seed, kept={model.config.context_steps, model.config.horizon_steps})
     shuffled = copy.copy(model)
     shuffled.name = RANDOM_WEIGHTS
     shuffled.runner = load_runner(model.path, POINTER_INPUTS, content)
     return shuffled
 
 
-def _shuffle_file(path: Path, seed: int, kept: Set[int] = frozenset()) -> bytes:
+def shuffle_file(path: Path, seed: int, kept: Set[int] = frozenset()) -> bytes:
     """An exported file with the numbers of each weight tensor shuffled, but those with a side `kept`; as above."""
     try:
         from ai_edge_litert import schema_py_generated as schema
@@ -231,7 +231,7 @@ def ablate(model: Model, seed: int) -> dict[str, Model]:
         return variant
 
     head = model.transition_head
-    mixed = TransitionHead(head.path, _shuffle_file(head.path, seed)) if head else None
+    mixed = TransitionHead(head.path, shuffle_file(head.path, seed)) if head else None
     variants = (
         without("pointer shuffled", shuffle_weights(model, seed)),
         without("transition head shuffled", model, transition_head=mixed),

@@ -15,6 +15,7 @@ TRANSITION_FILE = "transition.tflite"
 BEATS_FILE = "beats.tflite"
 SINGING_FILE = "singing.tflite"
 VOICE_FILE = "voice.tflite"
+ARRANGEMENT_FILE = "arrangement.tflite"
 FORMAT_VERSION = 1
 
 
