@@ -14,11 +14,13 @@ from musex.system.named import Named
 Ending = Literal["outro", "fade", "cut", "loop"]
 Layers = Literal["off", "auto", "on"]
 Voice = Literal["whole", "off"]
+Arrange = Literal["off", "subtle", "bold"]
 Mood = Literal["calm", "bright", "intense", "dark"]
 StemName = Literal["voice", "drums", "bass", "rest"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
 VOICES: tuple[Voice, ...] = get_args(Voice)
 LAYERS: tuple[Layers, ...] = get_args(Layers)
+ARRANGES: tuple[Arrange, ...] = get_args(Arrange)
 STEMS: tuple[StemName, ...] = get_args(StemName)  # which add up to the song: rest is what is left of it
 # Arousal and valence, in deviations from the song's median.
 MOODS: dict[str, tuple[float, float]] = dict(
@@ -60,6 +62,7 @@ class Options(TypedDict, total=False):
     arc: MoodPoints
     layers: Layers
     voice: Voice
+    arrange: Arrange
     mix: Any  # a `Mix`, or levels by stem as a mapping
 
 
@@ -81,6 +84,8 @@ class Settings(Named):
             where the output is four times as long as the song, "off" to play the song as it is.
         voice: "whole" to cut no word and no held note of a voice where the song offers other places, "off" not to
             listen for a voice, which saves its time.
+        arrange: "subtle" or "bold" to bring back what is heard again with other stems, as `musex.planning.arrangement`
+            has it; "off" to play them as the song does.
         mix: How loud stems are, as (stem, levels), levels as (seconds of the output, dB or None for silent) in order;
             between them the amplitude changes evenly. Also taken as a mapping of stems to levels, or to one level.
     """
@@ -95,6 +100,7 @@ class Settings(Named):
     arc: MoodPoints = ()
     layers: Layers = "off"
     voice: Voice = "whole"
+    arrange: Arrange = "off"
     mix: Mix = ()
 
     def __post_init__(self) -> None:
@@ -110,6 +116,11 @@ class Settings(Named):
         if self.voice not in VOICES:
             listed = ", ".join(VOICES) + suggest(self.voice, VOICES)
             raise MusexError(f"`voice={self.voice!r}` is not available; musex has {listed}")
+        for name, words in (("ending", ENDINGS), ("layers", LAYERS), ("arrange", ARRANGES)):
+            value = getattr(self, name)
+            if value not in words:
+                listed = ", ".join(words) + suggest(value, words)
+                raise MusexError(f"`{name}={value!r}` is not available; musex has {listed}")
         seed: Any = self.seed
         if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
             raise MusexError(f"`seed={seed!r}` is no seed: give a whole number from 0 on")

@@ -45,6 +45,7 @@ from musex.cli.terminal import (
 from musex.config import GENERATIVE
 from musex.errors import MusexError
 from musex.settings import Ending, Layers, Settings, Voice
+from musex.settings import Arrange, Ending, Layers, Settings
 
 STREAM = Path("-")
 
@@ -110,7 +111,16 @@ def extend(
         choice_option(
             "--layers",
             Layers,
-            help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs).",
+            help="Whether what is heard again gets its percussion from elsewhere (auto: in long outputs); --arrange "
+            "bold does this, too.",
+        ),
+    ] = "off",
+    arrange: Annotated[
+        Arrange,
+        choice_option(
+            "--arrange",
+            Arrange,
+            help="Whether what is heard again comes back with other stems: without drums, stems one by one, a fill …",
         ),
     ] = "off",
     voice: Annotated[
@@ -160,6 +170,8 @@ def extend(
         keep_from, keep_to, avoid, arc, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers, voice=voice
         keep_from, keep_to, avoid, arc=arc, mix=mix, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers
     )
+    chosen = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood, "layers": layers, "arrange": arrange}
+    options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **chosen)
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     from musex.batches import are_several, check_folders, check_naming, find_tasks
 

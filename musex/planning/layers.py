@@ -56,25 +56,43 @@ def plan_swaps(plan: Plan, song: Song, *, always: bool, seed: int, config: SwapC
     """
     if not always and plan.frames < config.crowded * len(song.samples):
         return ()
-    planner = _Planner(song, config, seed)
-    return tuple(planner.swaps(plan))
+    finder = PlaceFinder(song.samples, percussion_of(song), song.sample_rate, seed=seed, config=config)
+    return tuple(_find_swaps(plan, finder))
 
 
-class _Planner:
+def _find_swaps(plan: Plan, finder: "PlaceFinder") -> Iterator[Swap]:
+    """A swap for each piece that was heard before, where there is a place for it."""
+    config, rate = finder.config, finder.rate
+    heard = np.zeros(plan.song.frames // rate + 1, bool)  # each second of the song
+    edge = round(config.edge_seconds * rate)
+    for at, source, frames in finder.pieces(plan):
+        seconds = slice(source // rate, (source + frames) // rate + 1)
+        again = bool(heard[seconds].mean() > 0.5)
+        heard[seconds] = True
+        if not again or at < edge or at + frames > plan.frames - edge:
+            continue
+        enter = finder.partner(source, frames)
+        if enter is not None:
+            yield Swap(at, frames, source, enter, round(config.fade_seconds * rate))
+
+
+class PlaceFinder:
     """Finds places of the same rhythm in a song's percussion."""
 
-    def __init__(self, song: Song, config: SwapConfig, seed: int) -> None:
-        self.song, self.config, self.rate = song, config, song.sample_rate
-        self.percussive = percussion_of(song)
+    def __init__(
+        self, samples: Array, percussive: Array, sample_rate: int, *, seed: int, config: SwapConfig = SWAPS
+    ) -> None:
+        """Prepare for a song, (frames, channels), and its percussion or drums, the same; `seed` varies the choice."""
+        self.samples, self.percussive, self.rate, self.config = samples, percussive, sample_rate, config
         self.mono = mix_down(self.percussive)
         self.rises = self._rises(config.envelope_rate)
         power = np.square(self.mono, dtype=np.float64)
         self.energy = np.concatenate([[0.0], np.cumsum(power)])
-        whole = np.square(song.samples, dtype=np.float64).mean(axis=1)
+        whole = np.square(samples, dtype=np.float64).mean(axis=1)
         self.whole_energy = np.concatenate([[0.0], np.cumsum(whole)])
         self.random = np.random.default_rng(seed)
         self.uses: dict[tuple[int, int], int] = {}
-        self.peak = max(1.0, float(np.abs(song.samples).max()))
+        self.peak = max(1.0, float(np.abs(samples).max()))
 
     def _rises(self, rate: int) -> Array:
         """How much louder (in logarithm) the percussion grows, so many times a second."""
@@ -85,21 +103,7 @@ class _Planner:
         rises = np.maximum(np.diff(levels, prepend=levels[:1]), 0.0)
         return np.asarray(np.convolve(rises, np.hanning(self.config.smoothing + 2)[1:-1], mode="same"), np.float32)
 
-    def swaps(self, plan: Plan) -> Iterator[Swap]:
-        """A swap for each piece that was heard before, where there is a place for it."""
-        heard = np.zeros(len(self.song.samples) // self.rate + 1, bool)  # each second of the song
-        edge = round(self.config.edge_seconds * self.rate)
-        for at, source, frames in self._pieces(plan):
-            seconds = slice(source // self.rate, (source + frames) // self.rate + 1)
-            again = bool(heard[seconds].mean() > 0.5)
-            heard[seconds] = True
-            if not again or at < edge or at + frames > plan.frames - edge:
-                continue
-            enter = self._partner(source, frames)
-            if enter is not None:
-                yield Swap(at, frames, source, enter, round(self.config.fade_seconds * self.rate))
-
-    def _pieces(self, plan: Plan) -> Iterator[tuple[int, int, int]]:
+    def pieces(self, plan: Plan) -> Iterator[tuple[int, int, int]]:
         """(output sample, source sample, samples) of stretches within spans, cut before attacks where they may be."""
         config, at = self.config, 0
         halves = [0, *(seam.fade // 2 for seam in plan.seams), 0]
@@ -126,7 +130,7 @@ class _Planner:
     def _level(self, energy: Array, start: int | Array, frames: int) -> Array:
         return np.asarray(10.0 * np.log10((energy[np.add(start, frames)] - energy[start]) / frames + 1e-12))
 
-    def _partner(self, source: int, frames: int) -> int | None:
+    def partner(self, source: int, frames: int) -> int | None:
         """Where percussion of the same rhythm as that of a piece begins; None if it is found nowhere."""
         config, hop = self.config, self.rate / self.config.envelope_rate
         own = float(self._level(self.energy, source, frames))
@@ -171,7 +175,7 @@ class _Planner:
     def _fits(self, source: int, enter: int, frames: int) -> bool:
         """Whether the song with the other percussion stays below its peak."""
         own, other = (self.percussive[start : start + frames] for start in (source, enter))
-        return bool(np.abs(self.song.samples[source : source + frames] - own + other).max() <= self.peak)
+        return bool(np.abs(self.samples[source : source + frames] - own + other).max() <= self.peak)
 
 
 def correlations(values: Array, pattern: Array) -> Array:

@@ -1,19 +1,24 @@
-"""The measures of a plan's seams, taken anew from the sound: those that it tells may be of other places by now."""
+"""The measures of a plan: of its seams, anew from the sound, as those it tells may be of other places; of its turns."""
 
 from dataclasses import replace
 
 import numpy as np
 
+from musex.analysis.activity import OWN_DB
 from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.song import Song
 from musex.config import FEATURES
+from musex.planning.bars import SongBars, lay_bars
 from musex.planning.course import LEAST_PULSE, ModelLike, tell_kept
 from musex.planning.transitions import see
 from musex.plans import Plan, Seam
+from musex.prediction.arrangement_network import to_combinations
 from musex.prediction.transition_head import TransitionHead
 from musex.seams.measures import FluxReference, measure_seam
 from musex.seams.voice import Voice
 from musex.separation.singing import hear_voice
+from musex.settings import STEMS
+from musex.system.arrays import Array
 
 
 def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
@@ -34,6 +39,29 @@ def measure_plan(plan: Plan, song: Song, model: ModelLike) -> Plan:
     if seams:
         seams = _judged(seams, analysis, model.transition_head, song.sample_rate)
     return replace(plan, seams=tuple(seams))
+
+
+def arranged_plays(plan: Plan, bars: SongBars) -> tuple[Array, Array]:
+    """Which stem plays in each bar of an output with its turns, bool (bars, 4), and how long it is, int64 (bars,)."""
+    output = lay_bars(plan, bars)
+    plays, lengths = bars.plays[output.sources].copy(), np.diff(output.bounds)
+    for turn in plan.turns:
+        inside = np.minimum(output.bounds[1:], turn.at + turn.frames) - np.maximum(output.bounds[:-1], turn.at)
+        turned, stem = np.flatnonzero(inside > 0.5 * lengths), STEMS.index(turn.stem)
+        if turn.gain_db is None or turn.gain_db <= -OWN_DB:
+            plays[turned, stem] = False
+        elif turn.enter is not None:
+            places = turn.enter + (output.bounds[turned] + output.bounds[turned + 1]) // 2 - turn.at
+            plays[turned, stem] = [bars.plays[bars.find(place), stem] for place in places.tolist()]
+    return plays, lengths
+
+
+def arrangement_share(plan: Plan, bars: SongBars) -> float:
+    """Share of an output in whole bars during which a combination of stems plays that the song never has, 0 to 1."""
+    plays, lengths = arranged_plays(plan, bars)
+    known = np.unique(to_combinations(bars.plays))
+    new = ~np.isin(to_combinations(plays), known)
+    return float(lengths[new].sum() / max(lengths.sum(), 1))
 
 
 def _judged(seams: list[Seam], analysis: Analysis, head: TransitionHead | None, sample_rate: int) -> list[Seam]:

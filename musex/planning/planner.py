@@ -10,6 +10,7 @@ from musex import __version__
 from musex.audio.song import Song
 from musex.config import FEATURES
 from musex.errors import DurationError
+from musex.planning.arrangement import plan_turns
 from musex.planning.chain import Chain
 from musex.planning.course import ModelLike, Request
 from musex.planning.layers import plan_swaps
@@ -145,13 +146,16 @@ class Planner:
                 break
             plans.append(self.drafted())
         plan, settings = replace(min(plans, key=count_exceeded), tries=len(plans)), self.request.settings
-        if settings.layers == "off":
-            return plan
-        swaps = plan_swaps(plan, self.request.song, always=settings.layers == "on", seed=settings.seed)
-        return replace(plan, swaps=swaps)
+        if settings.layers != "off":
+            swaps = plan_swaps(plan, self.request.song, always=settings.layers == "on", seed=settings.seed)
+            plan = replace(plan, swaps=swaps)
+        if settings.arrange != "off":
+            turns = plan_turns(plan, self.request.song, mode=settings.arrange, seed=settings.seed)
+            plan = replace(plan, turns=turns)
+        return plan
 
     def drafted(self) -> Plan:
-        """The plan, without layers, of what is decided."""
+        """The plan, without layers and turns, of what is decided."""
         request, draft, length, rest = self.request, self.draft, self.draft.played, 0
         if request.settings.ending != "loop":  # the last ring, or silence after it, takes up what jumps cannot
             rest, length = max(0, request.target - length), min(length, request.target)

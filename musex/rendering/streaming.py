@@ -31,7 +31,7 @@ def stream_song(
 
     Raises:
         MusexError: as `plan_song`, at the first block; or the ending is "loop", whose beginning depends on its end, or
-            layers are "on", which are planned over the whole output ("auto" leaves them out).
+            layers are "on", which are planned over the whole output ("auto" leaves them out), or it shall be arranged.
     """
     check_seconds(seconds)
     settings = Settings(**options)
@@ -39,6 +39,8 @@ def stream_song(
         raise MusexError("a loop cannot be streamed: its beginning depends on its end; write it to a file")
     if settings.layers == "on":
         raise MusexError("layers cannot be streamed: they are planned over the whole output; write it to a file")
+    if settings.arrange != "off":
+        raise MusexError("an arrangement cannot be streamed: it is planned over the whole output; write it to a file")
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
@@ -50,9 +52,9 @@ def stream_song(
 
 def is_streamed_alike(planner: Planner) -> bool:
     """Whether what is streamed of a plan is to the sample what the plan renders, whatever is decided."""
-    request = planner.request
-    settings = request.settings
-    return not request.as_it_is and settings.layers == "off" and settings.ending != "loop" and not settings.changes
+    settings = planner.request.settings
+    changed = settings.layers != "off" or settings.arrange != "off" or bool(settings.changes)
+    return not planner.request.as_it_is and settings.ending != "loop" and not changed
 
 
 def stream_plan(planner: Planner) -> Iterator[Samples]:
