@@ -25,6 +25,7 @@ from musex.errors import MusexError
 from musex.plans import Plan, read_plan
 from musex.rendering.stitch import check_plan, render
 from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
+from musex.settings import STEMS
 from musex.system.arrays import Array
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import check_side_file, save_text, temporary_folder
@@ -39,6 +40,8 @@ POINTS = 1000  # of a curve, at most
 AUDIO_BYTES = 20_000_000  # of the sound inside a page; longer outputs get a lower bit rate
 HIGHEST_KBPS, LOWEST_KBPS = 112, 32  # of the sound inside a page
 WIDTH, MARGIN, ARC_HEIGHT, BASE = 1000, 10, 200, 215  # of the picture of the path; charts have its width
+ROW_HEIGHT = 32  # of a stem in the picture of turns
+STRENGTH_DB = 12.0  # below a stem's own level at which it is drawn faintest
 COLUMNS_DRAWN = 2400  # of a spectrogram, at most
 
 
@@ -138,6 +141,7 @@ def report(
         duration=f"{plan.seconds:.1f}",
         duration_text=format_time(plan.seconds),
         path=describe_path(plan, song.seconds),
+        turns=describe_turns(plan),
         charts=_charts(plan, analysis, steps),
         times=[(f"{100 * tick / plan.seconds:.2f}", format_time(tick)[:-2]) for tick in _ticks(plan.seconds, 5)],
         measures=MEASURES.values(),
@@ -206,6 +210,41 @@ def describe_path(plan: Plan, seconds: float) -> dict[str, Any]:
         "heard": [f"{min(1.0, count / max(4.0, float(heard.max()))):.2f}" for count in heard],
         "arcs": arcs,
         "times": [(f"{MARGIN + scale * tick:.1f}", format_time(tick)[:-2]) for tick in _ticks(seconds, 8)],
+    }
+
+
+def describe_turns(plan: Plan) -> dict[str, Any] | None:
+    """What `turns.svg` draws: which stem of an output is heard when, and whether from elsewhere; None without turns.
+
+    Of each stem in turn, from left to right: (kind, where it begins, how wide it is, how strong), "own" as the path
+    plays it and "other" from another place. Where nothing is drawn the stem is silent.
+    """
+    if not plan.turns:
+        return None
+    scale = (WIDTH - 2 * MARGIN) / plan.frames
+    rows = []
+    for number, name in enumerate(STEMS):
+        stretches, at = list[tuple[str, int, int, float]](), 0
+        for turn in sorted((turn for turn in plan.turns if turn.stem == name), key=lambda turn: turn.at):
+            stretches.append(("own", at, turn.at, 1.0))
+            at = turn.at + turn.frames
+            if turn.gain_db is not None:
+                strength = float(np.clip(1.0 + turn.gain_db / STRENGTH_DB, 0.2, 1.0))
+                stretches.append(("own" if turn.enter is None else "other", turn.at, at, strength))
+        stretches.append(("own", at, plan.frames, 1.0))
+        drawn = [
+            (kind, f"{MARGIN + scale * start:.1f}", f"{scale * (stop - start):.1f}", f"{strength:.2f}")
+            for kind, start, stop, strength in stretches
+            if stop > start
+        ]
+        top = ROW_HEIGHT * number + 16
+        rows.append({"name": name, "text": top - 3, "top": top, "stretches": drawn})
+    ticks = _ticks(plan.seconds, 8)
+    return {
+        "label": f"{format_count(len(plan.turns), 'turn')} of stems in {format_time(plan.seconds)}",
+        "height": ROW_HEIGHT * len(STEMS) + 26,
+        "rows": rows,
+        "times": [(f"{MARGIN + scale * plan.song.sample_rate * at:.1f}", format_time(at)[:-2]) for at in ticks],
     }
 
 
