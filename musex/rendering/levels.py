@@ -20,8 +20,11 @@ FULL_SCALE = 1.0
 
 
 def separate_for(settings: Settings, song: Song, on_progress: OnProgress | None = None) -> None:
-    """Take a song apart before anything is planned, where a mix asks for it; raises MusexError as `check_stems`."""
-    if settings.changes:
+    """Take a song apart before anything is planned, where a mix or an arrangement asks for it.
+
+    Raises MusexError as `check_stems`.
+    """
+    if settings.changes or settings.arrange != "off":
         report = on_progress or ignore_progress
         report("Separating", 0.0)
         stems_of(song, on_progress=lambda done: report("Separating", done))

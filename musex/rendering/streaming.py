@@ -24,14 +24,14 @@ def stream_song(
 ) -> Iterator[Samples]:
     """Play a song for `seconds` as `musex.extend` does, without planning all of it first.
 
-    With a mix it is planned first, nevertheless: how loud it becomes is known at its end.
+    With a mix or an arrangement it is planned first, nevertheless: how loud it becomes is known at its end.
 
     Returns:
         float32 blocks (frames, channels) of about a second, made as they are taken, in constant memory.
 
     Raises:
         MusexError: as `plan_song`, at the first block; or the ending is "loop", whose beginning depends on its end, or
-            layers are "on", which are planned over the whole output ("auto" leaves them out), or it shall be arranged.
+            layers are "on", which are planned over the whole output ("auto" leaves them out).
     """
     check_seconds(seconds)
     settings = Settings(**options)
@@ -39,12 +39,10 @@ def stream_song(
         raise MusexError("a loop cannot be streamed: its beginning depends on its end; write it to a file")
     if settings.layers == "on":
         raise MusexError("layers cannot be streamed: they are planned over the whole output; write it to a file")
-    if settings.arrange != "off":
-        raise MusexError("an arrangement cannot be streamed: it is planned over the whole output; write it to a file")
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
-    if settings.changes:
+    if settings.changes or settings.arrange != "off":
         separate_for(settings, song)
         return render(level_plan(planner.finish(), song), song)
     return _play_sound(until_void(pieces(song.samples, planner.parts)), planner)

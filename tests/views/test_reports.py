@@ -22,9 +22,9 @@ import musex
 from musex.cli import app as cli
 from musex.cli.terminal import show_seams
 from musex.files import extend_file
-from musex.plans import Plan
+from musex.plans import Plan, Turn
 from musex.seams.bounds import MEASURES, exceeded, seams_beyond
-from musex.views.reports import count_hearings, report
+from musex.views.reports import count_hearings, describe_turns, report
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "waltz.mp3"
 PAGE = Path(musex.__file__).parent / "views" / "page"
@@ -400,3 +400,22 @@ def test_what_is_too_long_for_a_page_is_refused_before_it_is_made(
     assert cli.run(["extend", str(wav_path), "--minutes", "90", "-o", str(tmp_path / "long.mp3"), "--report"]) == 2
     assert "too long for a page" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_shows_which_stem_is_heard_when(plan: Plan) -> None:
+    assert describe_turns(plan) is None
+    rate, half = plan.song.sample_rate, plan.frames // 2
+    silent = Turn("drums", half, 10 * rate, None, None, 400)
+    quiet = Turn("voice", 0, half, None, -6.0, 400)
+    other = Turn("bass", half, 5 * rate, rate, 0.0, 400)
+    shown = describe_turns(replace(plan, turns=(silent, quiet, other)))
+    assert shown is not None
+    rows = {row["name"]: row["stretches"] for row in shown["rows"]}
+    scale = 980.0 / plan.frames
+    assert [kind for kind, *_ in rows["drums"]] == ["own", "own"]
+    first, second = rows["drums"]
+    assert float(first[1]) == 10.0
+    assert float(second[1]) - float(first[1]) - float(first[2]) == pytest.approx(10 * rate * scale, abs=0.2)
+    assert [(kind, strength) for kind, _, _, strength in rows["voice"]] == [("own", "0.50"), ("own", "1.00")]
+    assert [kind for kind, *_ in rows["bass"]] == ["own", "other", "own"]
+    assert len(rows["rest"]) == 1
