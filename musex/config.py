@@ -123,6 +123,9 @@ class VoiceConfig:
     hop_length: int = 1024
     bins: int = 1024  # of the spectrum that are heard, up to 11 kHz
     block: int = 64  # frames: it hears a multiple of them
+
+
+@dataclass(frozen=True)
 class ArrangementConfig:
     """The arrangement network: sizes in bars, widths in channels. What it hears stands beside the code that runs it."""
 

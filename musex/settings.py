@@ -107,16 +107,8 @@ class Settings(Named):
         """Refuse what means nothing for any song; raises MusexError. Lists become tuples."""
         for name in ("avoid", "arc"):
             object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
-        if self.ending not in ENDINGS:
-            listed = ", ".join(ENDINGS) + suggest(self.ending, ENDINGS)
-            raise MusexError(f"`ending={self.ending!r}` is not available; musex has {listed}")
-        if self.layers not in LAYERS:
-            listed = ", ".join(LAYERS) + suggest(self.layers, LAYERS)
-            raise MusexError(f"`layers={self.layers!r}` is not available; musex has {listed}")
-        if self.voice not in VOICES:
-            listed = ", ".join(VOICES) + suggest(self.voice, VOICES)
-            raise MusexError(f"`voice={self.voice!r}` is not available; musex has {listed}")
-        for name, words in (("ending", ENDINGS), ("layers", LAYERS), ("arrange", ARRANGES)):
+        choices = {"ending": ENDINGS, "layers": LAYERS, "voice": VOICES, "arrange": ARRANGES}
+        for name, words in choices.items():
             value = getattr(self, name)
             if value not in words:
                 listed = ", ".join(words) + suggest(value, words)
@@ -167,8 +159,9 @@ class Settings(Named):
         """The settings as JSON has them, for the plan."""
         lists = {"avoid": [list(stretch) for stretch in self.avoid], "arc": [list(p) for p in self.arc]}
         content = {**asdict(self), **lists, "mix": [[stem, [list(p) for p in levels]] for stem, levels in self.mix]}
-        if not self.mix:  # as it was before there were mixes
-            del content["mix"]
+        for name, usual in (("voice", "whole"), ("arrange", "off"), ("mix", [])):  # older plans have none of them
+            if content[name] == usual:
+                del content[name]
         return content
 
 

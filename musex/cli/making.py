@@ -44,8 +44,7 @@ from musex.cli.terminal import (
 )
 from musex.config import GENERATIVE
 from musex.errors import MusexError
-from musex.settings import Ending, Layers, Settings, Voice
-from musex.settings import Arrange, Ending, Layers, Settings
+from musex.settings import Arrange, Ending, Layers, Settings, Voice
 
 STREAM = Path("-")
 
@@ -166,11 +165,8 @@ def extend(
     if json or (check and not quiet):
         check_stdout()
     quiet |= json  # its one object is all there is on stdout
-    options = parse_settings(
-        keep_from, keep_to, avoid, arc, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers, voice=voice
-        keep_from, keep_to, avoid, arc=arc, mix=mix, seed=seed, ending=ending, novelty=novelty, mood=mood, layers=layers
-    )
-    chosen = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood, "layers": layers, "arrange": arrange}
+    chosen = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood}
+    chosen |= {"layers": layers, "arrange": arrange, "voice": voice}
     options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **chosen)
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     from musex.batches import are_several, check_folders, check_naming, find_tasks
