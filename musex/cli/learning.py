@@ -104,21 +104,27 @@ def evaluate(
         bool,
         typer.Option("--beats", help="Measure the same on recordings, as two beat trackers hear them."),
     ] = False,
+    words: Annotated[
+        bool,
+        typer.Option("--words", help="Measure instead whether seams cut words, in songs with their words' times."),
+    ] = False,
     seed: SeedOption = 0,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure the packaged model, other models and the baselines beside them on a folder of music."""
-    if seams + phrases + scores + beats > 1:
-        raise UsageError("--seams, --phrases, --scores and --beats measure different things: choose one")
-    if seams and model:
-        raise UsageError("--seams measures the packaged model alone")
-    from musex.cli.tables import jump_tables, phrase_tables, result_tables, seam_tables
+    if seams + phrases + scores + beats + words > 1:
+        raise UsageError("--seams, --phrases, --scores, --beats and --words measure different things: choose one")
+    if (seams or words) and model:
+        raise UsageError(f"--{'seams' if seams else 'words'} measures the packaged model alone")
+    from musex.cli.tables import jump_tables, phrase_tables, result_tables, seam_tables, word_tables
     from musex.evaluation.comparison import evaluate as measure
     from musex.evaluation.comparison import load_models
     from musex.evaluation.jumps import RECORDINGS, SCORES, evaluate_jumps, name_planners
     from musex.evaluation.phrase_judge import evaluate_phrases
     from musex.evaluation.seam_classifier import evaluate_seams
+    from musex.evaluation.words import evaluate_words
+    from musex.prediction.model import load_model
     from musex.system.side_files import check_side_file, save_text
 
     piped = json == Path("-")
@@ -127,6 +133,8 @@ def evaluate(
     with show_progress(quiet) as on_progress:
         if seams:
             results = evaluate_seams(dataset, seed=seed, on_progress=on_progress)
+        elif words:
+            results = evaluate_words(dataset, load_model(), seed=seed, on_progress=on_progress)
         elif phrases or scores or beats:
             planners, left_out = name_planners(load_models(model or []), seed)
             known = partial(evaluate_jumps, source=SCORES if scores else RECORDINGS)
@@ -143,5 +151,5 @@ def evaluate(
     if not quiet and not piped:
         if json is None:
             check_stdout()
-        drawn = {seams: seam_tables, phrases: phrase_tables, scores or beats: jump_tables}.get(True, result_tables)
-        show_tables(drawn(results))
+        asked = {seams: seam_tables, phrases: phrase_tables, scores or beats: jump_tables, words: word_tables}
+        show_tables(asked.get(True, result_tables)(results))

@@ -128,6 +128,17 @@ def jump_tables(results: dict[str, Any]) -> list[Table]:
     return tables + tracker_tables(results.get("trackers", {})) + _left_out(results)
 
 
+def word_tables(results: dict[str, Any]) -> list[Table]:
+    """What `evaluate_words` returns: one row a kind of jump."""
+    title = f"{results['data']}: {results['songs']} songs, outputs of {results['seconds']:g} s; jumps that …"
+    measures = {"cut a word": "word", "cut a line": "line", "keep the beat": "beat", "keep the bar": "bar"}
+    rows = {
+        name: [*(_interval(row[measure]) or "–" for measure in measures.values()), str(row["count"])]
+        for name, row in results["jumps"].items()
+    }
+    return _fitting_tables(title, "jumps", [*measures, "number"], rows) + _left_out(results)
+
+
 def tracker_tables(trackers: dict[str, Any]) -> list[Table]:
     """What trackers say of jumps whose beats and bars a score knows: one row a kind of jump, a table a tracker."""
     tables = []
