@@ -41,7 +41,7 @@ def test_plans_that_listen_for_a_voice_cut_fewer_words_than_random_jumps(tmp_pat
     assert results["jumps"]["musex"]["bar"]["mean"] == 1.0
     assert results["jumps"][RANDOM]["bar"] == {}
     assert json.loads(json.dumps(results)) == results
-    assert len(word_tables(results)) == 2  # and what is left out
+    assert word_tables(results)[0].row_count == 3
 
 
 def test_songs_with_words_must_be_there(tmp_path: Path) -> None:
