@@ -158,7 +158,7 @@ def voice_track(
                 word = sing(word, notes[degrees], max(0.15, length), random)
             start = round(at * RATE)
             word = normalised(word)[: max(0, len(track) - start)]
-            if not len(word):
+            if not len(word) or not np.isfinite(word).all():  # WORLD divides by nothing in a few sounds
                 break
             track[start : start + len(word)] += word
             line.append(Word(at, at + len(word) / RATE))

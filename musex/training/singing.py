@@ -73,7 +73,8 @@ def read_voices(folder: Path, config: SingingTrainingConfig) -> list[VoicedMusic
     """All pieces of a folder; raises DatasetError if there is none."""
     pieces = []
     for path in sorted(folder.glob("*.npz")):
-        if (stored := load_arrays(path)) is not None:
+        stored = load_arrays(path)
+        if stored is not None and all(np.isfinite(values).all() for values in stored.values()):
             voice, music = (stored[name].astype(np.float32) for name in ("voice", "music"))
             pieces.append(VoicedMusic(stored["log_mel"], *mark(voice, music, config)))
     if not pieces:
