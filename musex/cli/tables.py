@@ -235,7 +235,18 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
         }
         for seam in plan.seams
     ]
-    made = {"output": str(path), "seconds": plan.seconds, "made_in_seconds": round(taken, 3)}
+    made: dict[str, Any] = {"output": str(path), "seconds": plan.seconds, "made_in_seconds": round(taken, 3)}
+    if plan.turns:
+        made["turns"] = [
+            {
+                "stem": turn.stem,
+                "at": turn.at / rate,
+                "seconds": turn.frames / rate,
+                "to": None if turn.enter is None else turn.enter / rate,
+                "gain_db": turn.gain_db,
+            }
+            for turn in plan.turns
+        ]
     return {
         **made,
         "predictions": plan.predictions,

@@ -190,6 +190,8 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
 
     generative = plan.model.name in GENERATIVE
     made_of = format_count(plan.predictions, "prediction") if generative else format_count(len(plan.seams), "seam")
+    if plan.turns:
+        made_of += f", {format_count(len(plan.turns), 'turn')} of stems"
     if plan.tries > 1:
         made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
     typer.echo(

@@ -349,6 +349,7 @@ def test_bad_durations(options: list[str], song: Path, capsys: pytest.CaptureFix
     [
         ("extend --minutes 1 --ending bang", "--ending bang is not available; musex has outro, fade, cut, loop"),
         ("extend --minutes 1 --layers of", "--layers of is not available; musex has off, auto, on; did you mean off?"),
+        ("extend --minutes 1 --arrange bolt", "--arrange bolt is not available; musex has off, subtle, bold; did you"),
         ("extend --minutes 1 --quality god", "--quality god is not available; musex has small, good, best; did you"),
         ("extend --minutes 1 --seed x", "--seed x cannot be used: give a whole number from 0 on"),
         ("extend --minutes 1 --seed -1", "--seed -1 cannot be used"),

@@ -3,14 +3,17 @@
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import musex
 from musex.analysis.song_analysis import Analysis, analyse_signal
+from musex.cli.tables import describe_output
+from musex.errors import MusexError
 from musex.evaluation.baselines import shuffle_file
-from musex.planning.arrangement import CONFIG, MODES, arrange
+from musex.planning.arrangement import CONFIG, MODES, arrange, plan_turns
 from musex.planning.bars import AGAIN, SongBars, find_again, find_bars, find_purity, lay_bars
 from musex.planning.measures import arranged_plays, arrangement_share
 from musex.planning.planner import describe_song
@@ -292,3 +295,25 @@ def test_the_share_of_combinations_that_the_song_never_has(stems: Stems) -> None
     assert arrangement_share(replace(plan, turns=(quieter,)), bars) == 0.0
     voice = Turn("voice", 36 * BAR, 4 * BAR, None, None, 132)  # bars 12 to 16: as bars without a voice are
     assert arrangement_share(replace(plan, turns=(voice,)), bars) == 0.0
+
+
+def test_what_is_told_of_turns(stems: Stems) -> None:
+    plan, _ = play_again(stems, *THREE_TIMES)
+    assert "turns" not in describe_output(plan, Path("long.wav"), 1.0)
+    turns = Turn("drums", 4 * RATE, 2 * RATE, None, None, 132), Turn("bass", 8 * RATE, RATE, RATE, 0.0, 132)
+    told = describe_output(replace(plan, turns=turns), Path("long.wav"), 1.0)["turns"]
+    assert told[0] == {"stem": "drums", "at": 4.0, "seconds": 2.0, "to": None, "gain_db": None}
+    assert told[1]["to"] == 1.0
+
+
+def test_what_cannot_be_asked_for_is_said() -> None:
+    with pytest.raises(MusexError, match=r"`arrange='bolt'` is not available.*did you mean bold"):
+        PlanSettings(arrange="bolt")  # type: ignore[arg-type]
+
+
+def test_a_song_is_arranged_with_its_own_stems(stems: Stems) -> None:
+    plan, song = play_again(stems, *THREE_TIMES)
+    turns = plan_turns(plan, song, mode="bold", seed=0)
+    check_plan(replace(plan, turns=turns), song)
+    assert {turn.stem for turn in turns} <= set(stems)
+    assert turns
