@@ -120,7 +120,7 @@ def extend(
     if isinstance(loaded, WaveformModel):
         plan, blocks = continue_song(source, loaded, seconds=seconds, settings=settings)
     else:
-        separate_for(settings, source, tell)
+        separate_for(settings.changes, source, tell, always=settings.arrange != "off")
         plan = plan_song(source, loaded, seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
         plan = level_plan(plan, source, tell)
         blocks = render(plan, source)
@@ -152,7 +152,7 @@ def plan(
     tell = on_progress or ignore_progress
     tell("Reading", 0.0)
     source, loaded = song_of(song, sample_rate), pointing(model)
-    separate_for(settings, source, tell)
+    separate_for(settings.changes, source, tell, always=settings.arrange != "off")
     plan = plan_song(source, loaded, seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
     return level_plan(plan, source, tell)
 

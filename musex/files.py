@@ -23,6 +23,7 @@ from musex.prediction.model import Model, WaveformModel, load_model
 from musex.rendering.generative import continue_song
 from musex.rendering.levels import level_plan, separate_for, with_mix
 from musex.rendering.outputs import made_by, title_of, write_output, write_plan
+from musex.rendering.stems import changed_stems
 from musex.rendering.stitch import BegunAnewError, check_plan, render
 from musex.rendering.streaming import is_streamed_alike, stream_plan, stream_song
 from musex.separation.separated import give_stems
@@ -130,7 +131,7 @@ def vary_file(
         return [plan]
     if stems is not None:
         give_stems(song, read_stems(stems, song))
-    separate_for(settings, song, report)
+    separate_for(settings.changes, song, report, always=settings.arrange != "off")
     maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _ignore_file)
     plans: list[Plan] = []
     for number, output in enumerate(map(Path, outputs)):
@@ -217,7 +218,7 @@ def render_file(
     report("Reading", 0.0)
     song = read_logged(found, stream=plan.song.stream)
     check_plan(plan, song)
-    separate_for(plan.settings, song, report)
+    separate_for(changed_stems(plan), song, report)
     if mix is not None:
         plan = level_plan(plan, song, report)
     _write_plan(plan, render(plan, song), song, target, force=force, bitrate=bitrate, report=report)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from musex.audio.song import Samples, Song
 from musex.plans import Plan
 from musex.rendering.stitch import render
 from musex.separation.separated import check_stems, stems_of
-from musex.settings import Settings
+from musex.settings import StemName
 from musex.system.progress import OnProgress, ignore_progress
 
 logger = logging.getLogger(__name__)
@@ -19,16 +20,18 @@ logger = logging.getLogger(__name__)
 FULL_SCALE = 1.0
 
 
-def separate_for(settings: Settings, song: Song, on_progress: OnProgress | None = None) -> None:
-    """Take a song apart before anything is planned, where a mix or an arrangement asks for it.
+def separate_for(
+    names: Collection[StemName], song: Song, on_progress: OnProgress | None = None, *, always: bool = False
+) -> None:
+    """Take a song apart before anything is made of it, if stems of these names will be changed, or `always`.
 
     Raises MusexError as `check_stems`.
     """
-    if settings.changes or settings.arrange != "off":
+    if names or always:
         report = on_progress or ignore_progress
         report("Separating", 0.0)
         stems_of(song, on_progress=lambda done: report("Separating", done))
-        check_stems(song, settings.changes)
+        check_stems(song, names)
 
 
 def with_mix(plan: Plan, mix: Any) -> Plan:

@@ -43,7 +43,7 @@ def stream_song(
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
     if settings.changes or settings.arrange != "off":
-        separate_for(settings, song)
+        separate_for(settings.changes, song, always=True)
         return render(level_plan(planner.finish(), song), song)
     return _play_sound(until_void(pieces(song.samples, planner.parts)), planner)
 
