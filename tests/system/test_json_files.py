@@ -22,6 +22,7 @@ from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span, Swap, Turn, r
 from musex.prediction.model import load_model
 from musex.rendering.stitch import render
 from musex.seams.bounds import MEASURES, format_measure
+from musex.separation.separated import give_stems
 from musex.system.json_files import fits, parse_json
 from tests.faults.mutators import ODD, places, put
 
@@ -136,8 +137,26 @@ def test_a_plan_may_be_read_as_dicts(content: dict[str, Any]) -> None:
 
 
 def test_a_plan_with_anything_anywhere_is_used_or_refused(content: dict[str, Any], song: Song) -> None:
+    use_with_anything(content, list(places(content)), song)
+
+
+def test_changes_of_stems_with_anything_anywhere_are_used_or_refused(content: dict[str, Any], song: Song) -> None:
+    give_stems(song, {"drums": 0.25 * song.samples, "rest": 0.75 * song.samples})
+    turns = [
+        {"stem": "drums", "at": 0, "frames": 2_000, "to": 7_000, "gain_db": None, "fade": 200},
+        {"stem": "rest", "at": 3_000, "frames": 2_000, "to": None, "gain_db": -6.0, "fade": 200},
+    ]
+    settings = {**content["settings"], "mix": [["drums", [[0.0, None], [60.0, -6.0]]]]}
+    changed = {**content, "swaps": [], "turns": turns, "gain_db": -1.0, "settings": settings}
+    own = [path for path in places(changed) if {"turns", "gain_db", "mix"} & set(path)]
+    assert len(own) > 20
+    use_with_anything(changed, own, song)
+
+
+def use_with_anything(content: dict[str, Any], among: list[Any], song: Song) -> None:
+    """Use a plan as it is, and with odd values at places of it."""
     use(json.dumps(content), song)
-    for path in places(content):
+    for path in among:
         for odd in ODD:
             try:
                 use(json.dumps(put(content, path, odd)), song)
