@@ -138,6 +138,19 @@ def to_gain(level: float | None) -> float:
     return 0.0 if level is None else float(10.0 ** (level / 20.0))
 
 
+def trace_stem(plan: Plan, name: StemName, places: Array) -> tuple[Array, Array]:
+    """How loud a stem is at samples of the output, as a gain, and how much of it is from elsewhere, 0 to 1."""
+    gains, elsewhere = np.ones(len(places), np.float32), np.zeros(len(places), np.float32)
+    for turn in plan.turns:
+        if turn.stem == name:
+            shares = turn_shares(turn, places, plan.frames)
+            gains += shares * np.float32(to_gain(turn.gain_db) - 1.0)
+            elsewhere += shares * (turn.enter is not None and turn.gain_db is not None)
+    if levels := plan.settings.changes.get(name):
+        gains *= level_gains(levels, places / plan.song.sample_rate)
+    return gains, elsewhere
+
+
 def reach(turn: Turn, frames: int) -> tuple[int, int]:
     """The samples of an output of so many `frames` that a turn changes, with its fades: from and to."""
     half = turn.fade // 2

@@ -23,6 +23,8 @@ from musex.audio.writing import write_song
 from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.plans import Plan, read_plan
+from musex.rendering.levels import to_db
+from musex.rendering.stems import changed_stems, trace_stem
 from musex.rendering.stitch import check_plan, render
 from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
 from musex.settings import STEMS
@@ -317,6 +319,17 @@ def _charts(plan: Plan, analysis: Analysis, steps: Array) -> Iterator[dict[str, 
     hearings = count_hearings(steps)[::every]
     most = max(1.0, float(hearings.max()))
     yield _chart("Heard before", hearings, low="never", high=f"{most:.0f} ×", bounds=(0.0, most))
+    yield from _stem_charts(plan, np.asarray(times * plan.song.sample_rate, np.int64))
+
+
+def _stem_charts(plan: Plan, places: Array) -> Iterator[dict[str, Any]]:
+    """How loud each stem is that the plan changes, at samples of the output."""
+    for stem in changed_stems(plan):
+        gains, elsewhere = trace_stem(plan, stem, places)
+        most = max(1.0, float(gains.max()))
+        other = [elsewhere] if elsewhere.any() else []
+        name = f"{stem.capitalize()}: level" + ", dashed: how much of it is from elsewhere in the song" * bool(other)
+        yield _chart(name, gains, *other, low="silent", high=f"{to_db(most):+.1f} dB", bounds=(0.0, most))
 
 
 def _chart(name: str, *curves: Array, low: str, high: str, bounds: tuple[float, float] | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from musex.errors import MusexError
 from musex.planning.planner import describe_song
 from musex.plans import Plan, PlanModel, PlanSettings, Seam, Span, Swap, Turn
 from musex.rendering.levels import level_plan
+from musex.rendering.stems import trace_stem
 from musex.rendering.stitch import check_plan, render
 from musex.seams.crossfade import crossfade
 from musex.separation.separated import give_stems, stems_of
@@ -184,6 +185,15 @@ def test_a_loop_has_no_turn_at_its_ends() -> None:
     for at in (0, 51):
         with pytest.raises(MusexError, match="end of the loop"):
             check_plan(replace(plan, turns=(Turn("bass", at, 69_900, None, None, 100),)), song)
+
+
+def test_a_stem_is_traced_as_it_is_heard(song: musex.Song) -> None:
+    turns = Turn("bass", 20_000, 8_000, 60_000, -6.0, 1_000), Turn("bass", 40_000, 8_000, None, None, 1_000)
+    plan = plan_of(song, *turns, mix=(("bass", ((0.0, 6.0),)),))
+    gains, elsewhere = trace_stem(plan, "bass", np.array([0, 20_000, 24_000, 44_000, 60_000]))
+    loud = 10**0.3
+    np.testing.assert_allclose(gains, [loud, (1 + loud) / 2, 1.0, 0.0, loud], atol=1e-3)  # half a sample of the fade
+    np.testing.assert_allclose(elsewhere, [0.0, 0.5, 1.0, 0.0, 0.0], atol=1e-3)
 
 
 def test_a_stem_that_the_song_has_not_is_told(song: musex.Song, stems: dict[str, np.ndarray]) -> None:

@@ -148,6 +148,13 @@ def test_what_is_beyond_stands_beside_the_number(plan: Plan) -> None:
     assert '<td class="beyond">+4.00 dB, beyond its bound</td>' in page
 
 
+def test_stems_are_drawn_where_they_are_heard_otherwise(plan: Plan) -> None:
+    assert "level, dashed" not in report(plan, EXAMPLE)
+    turn = Turn("drums", 441_000, 220_500, 882_000, -6.0, 1_000)
+    page = report(replace(plan, turns=(turn,)), EXAMPLE)
+    assert "Drums: level, dashed: how much of it is from elsewhere in the song" in page
+
+
 def test_hearings_are_counted() -> None:
     np.testing.assert_array_equal(count_hearings(np.array([4, 5, 4, 5, 6, 4])), [0, 0, 1, 1, 0, 2])
 
