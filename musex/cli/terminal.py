@@ -205,12 +205,13 @@ def show_seams(plan: Any, title: str = "") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from musex.seams.bounds import MEASURES, exceeded, format_measure, seams_beyond
+    from musex.seams.bounds import exceeded, format_measure, seams_beyond, shown_measures
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     count = format_count(len(plan.seams), "seam")
     table.title = Text(f"{title}{count}, {len(seams_beyond(plan))} beyond the bounds", style="table.title")
-    for measure in MEASURES.values():
+    measures = shown_measures(plan)
+    for measure in measures.values():
         bound = f" ({measure.bound})" if measure.bound else ""
         table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
     rate = plan.song.sample_rate
@@ -218,7 +219,7 @@ def show_seams(plan: Any, title: str = "") -> None:
         beyond = exceeded(seam)
         cells = [
             Text(format_measure(seam, name) + "!" * (name in beyond), style="red" if name in beyond else "")
-            for name in MEASURES
+            for name in measures
         ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
         table.add_row(str(number), *times, *cells)

@@ -104,7 +104,9 @@ def evaluate_words(
     for number, (path, words) in enumerate(pairs):
         lyrics = read_lyrics(words)
         try:
-            for name, (jumps, kept) in _jumps_of(read_song(path), model, seconds, loops, seed).items():
+            for name, (jumps, kept) in _jumps_of(
+                read_song(path), model, seconds=seconds, loops=loops, seed=seed
+            ).items():
                 found.setdefault(name, []).append(np.concatenate([lyrics.cut(jumps), kept], axis=1))
         except (AudioError, DurationError) as error:
             left_out[path.name] = str(error)
@@ -122,7 +124,7 @@ def evaluate_words(
     }
 
 
-def _jumps_of(song: Song, model: Model, seconds: float, loops: int, seed: int) -> dict[str, tuple[Jumps, Array]]:
+def _jumps_of(song: Song, model: Model, *, seconds: float, loops: int, seed: int) -> dict[str, tuple[Jumps, Array]]:
     """Jumps by who makes them, and whether each keeps beat and bar, (jumps, 2), NaN where nobody can tell."""
     rate, jumps = song.sample_rate, dict[str, tuple[Jumps, Array]]()
     for name, voice in PLANNED.items():

@@ -58,6 +58,12 @@ MEASURES = {  # by their names in `Seam`
 }
 
 
+def shown_measures(plan: Plan) -> dict[str, Measure]:
+    """The measures that say something of a plan: nothing of a voice where nobody sings."""
+    told = any(seam.voice is not None for seam in plan.seams)
+    return {name: measure for name, measure in MEASURES.items() if told or name != "voice"}
+
+
 def exceeded(seam: Seam, bounds: SeamBounds = BOUNDS) -> tuple[str, ...]:
     """Which measures of a seam exceed their bounds, by their names in `Seam`."""
     beyond = {

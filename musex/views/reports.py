@@ -26,7 +26,7 @@ from musex.plans import Plan, read_plan
 from musex.rendering.levels import to_db
 from musex.rendering.stems import changed_stems, trace_stem
 from musex.rendering.stitch import check_plan, render
-from musex.seams.bounds import MEASURES, exceeded, format_measure, passes
+from musex.seams.bounds import MEASURES, exceeded, format_measure, passes, shown_measures
 from musex.settings import STEMS
 from musex.system.arrays import Array
 from musex.system.progress import OnProgress, ignore_progress
@@ -146,7 +146,7 @@ def report(
         turns=describe_turns(plan),
         charts=_charts(plan, analysis, steps),
         times=[(f"{100 * tick / plan.seconds:.2f}", format_time(tick)[:-2]) for tick in _ticks(plan.seconds, 5)],
-        measures=MEASURES.values(),
+        measures=shown_measures(plan).values(),
         seams=_seam_rows(plan),
         passes=passes(plan),
         song_picture=_spectrogram(analysis.columns.log_mel),
@@ -346,10 +346,10 @@ def _chart(name: str, *curves: Array, low: str, high: str, bounds: tuple[float, 
 
 def _seam_rows(plan: Plan) -> list[dict[str, Any]]:
     """The rows of the table of seams: what exceeds its bound, times, and measures with whether they do."""
-    rate, rows = plan.song.sample_rate, []
+    rate, rows, measures = plan.song.sample_rate, [], shown_measures(plan)
     for seam in plan.seams:
         beyond = exceeded(seam)
-        units = {name: measure.unit if getattr(seam, name) is not None else "" for name, measure in MEASURES.items()}
+        units = {name: measure.unit if getattr(seam, name) is not None else "" for name, measure in measures.items()}
         rows.append(
             {
                 "marks": ", ".join(MEASURES[name].title for name in beyond),

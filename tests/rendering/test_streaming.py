@@ -46,7 +46,7 @@ def test_a_stream_begins_before_it_is_planned(song: musex.Song) -> None:
 
     class Counting:
         name, sha256, join_head = model.name, model.sha256, model.join_head
-        transition_head, config = model.transition_head, model.config
+        transition_head, singing_network, config = model.transition_head, model.singing_network, model.config
         listen = staticmethod(model.listen)
 
         def predict(self, memory: object, context: np.ndarray, *, apart: int) -> object:

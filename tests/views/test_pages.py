@@ -41,7 +41,7 @@ ELSEWHERE = {  # what needs more than a folder, and the tests that run it
         "evaluate",
         "other-music/",
         "--beats",
-    ): "test_jumps.py::test_seams_of_recordings_are_judged_by_a_tracker",
+    ): "test_jumps.py::test_seams_of_recordings_are_judged_by_trackers",
     ("evaluate", "scores/", "--scores"): "test_jumps.py::test_seams_are_judged_by_the_scores_of_modules",
 }
 

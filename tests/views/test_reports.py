@@ -133,12 +133,24 @@ def test_measures_are_called_the_same_everywhere(folder: Path, plan: Plan, capsy
     page = (folder / "page.html").read_text("utf-8")
     show_seams(plan)
     told = capsys.readouterr().out
-    for measure in MEASURES.values():
+    assert "Voice</th>" not in page  # of a song without one
+    for name, measure in MEASURES.items():
+        if name == "voice":
+            continue
         assert f'<th scope="col">{measure.title.capitalize()}</th>' in page
         assert measure.meaning in html.unescape(page)
         assert f"{measure.title}{measure.unit}" in told.splitlines()[1]
         assert measure.bound in page
         assert measure.bound in told
+
+
+def test_a_voice_is_told_of_where_somebody_sings(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    sung = replace(plan, seams=(replace(plan.seams[0], voice=0.9), *plan.seams[1:]))
+    page = report(sung, EXAMPLE)
+    assert '<th scope="col">Voice</th>' in page
+    assert '<td class="beyond">0.90, beyond its bound</td>' in page
+    show_seams(sung)
+    assert "0.90!" in capsys.readouterr().out
 
 
 def test_what_is_beyond_stands_beside_the_number(plan: Plan) -> None:
