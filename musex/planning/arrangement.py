@@ -52,6 +52,7 @@ class ArrangeConfig:
     worn: float = 1.5  # nats by which stems that left before are less likely to do so again, each time
     least_change: float = 0.5  # share of a move's bars in which a stem that leaves would play
     alike: float = 0.5  # least likeness of the bars in which a stem other than drums goes on over another place
+    least_on: float = 0.2  # of a bar, for which a stem goes on at least
     even: float = 0.02  # of a bar, by which bars that are exchanged may differ
     fill_db: float = 6.0  # most difference of the levels of a fill and of the drums in its place
     fill: float = 1.5  # how many times as unlike the usual bar of drums as is usual its second half is in a fill
@@ -345,7 +346,8 @@ class _Arranger:
         fade = round(self.config.fades[name] * self.rate)
         early = seam.fade // 2 + fade  # before the seam both are the same
         end = int(self.output.bounds[last]) - round(self.config.lead_seconds * self.rate) - fade // 2
-        self._keep(Turn(name, seam.at - early, end - seam.at + early, seam.leave - early, 0.0, fade))
+        if end - seam.at >= self.config.least_on * self.bars.length:
+            self._keep(Turn(name, seam.at - early, end - seam.at + early, seam.leave - early, 0.0, fade))
 
     def fill(self) -> None:
         """In the bar before some seams, play the second half of a bar whose drums are a fill."""
