@@ -45,7 +45,7 @@ def test_words_are_told_from_the_band_alone(network: SingingNetwork) -> None:
 
 @pytest.mark.parametrize("name", ["groove.mp3", "waltz.mp3", "drift.mp3"])
 def test_nobody_sings_where_instruments_play(network: SingingNetwork, name: str) -> None:
-    assert np.mean(network.activations(log_mel_of(name)) > 0.5) < 0.05
+    assert np.mean(network.activations(log_mel_of(name)) > 0.5) < 0.1
 
 
 @pytest.mark.parametrize("seconds", [0.0, 20.0])
