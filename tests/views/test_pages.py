@@ -37,11 +37,12 @@ ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
     ("evaluate", "other-music/", "--seams"): "test_seam_classifier.py::test_hard_cuts_are_found",
     ("evaluate", "other-music/", "--phrases"): "test_phrase_judge.py::test_jumps_are_found_and_phrases_kept",
+    ("evaluate", "other-music/", "--beats"): "test_jumps.py::test_seams_of_recordings_are_judged_by_trackers",
     (
         "evaluate",
-        "other-music/",
-        "--beats",
-    ): "test_jumps.py::test_seams_of_recordings_are_judged_by_trackers",
+        "songs/",
+        "--words",
+    ): "test_words.py::test_plans_that_listen_for_a_voice_cut_fewer_words_than_random_jumps",
     ("evaluate", "scores/", "--scores"): "test_jumps.py::test_seams_are_judged_by_the_scores_of_modules",
 }
 
