@@ -393,16 +393,13 @@ def vary(random: Random, piece: Piece, *, free: bool) -> None:
         ]
 
 
-def render(random: Random, piece: Piece, *, held: bool) -> Array:
-    """The sound of a piece, mono, at the features' rate, by fluidsynth with one of the soundfonts."""
+def write_midi(piece: Piece, longest: float = LONGEST_SECONDS) -> mido.MidiFile:
+    """The first seconds of a piece as one track."""
     tempi = [(tick, mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo))) for tick, tempo in piece.tempi]
     rank = {"set_tempo": 0, "program_change": 1, "control_change": 1, "note_off": 2}
     ordered = sorted([*tempi, *piece.events], key=lambda event: (event[0], rank.get(event[1].type, 3)))
-    end = int(
-        np.interp(
-            LONGEST_SECONDS, piece.seconds(np.arange(0, ordered[-1][0] + 1, 24)), np.arange(0, ordered[-1][0] + 1, 24)
-        )
-    )
+    ticks = np.arange(0, ordered[-1][0] + 1, 24)
+    end = int(np.interp(longest, piece.seconds(ticks), ticks))
     track, before = mido.MidiTrack(), 0
     for tick, message in ordered:
         if tick <= end:
@@ -413,12 +410,24 @@ def render(random: Random, piece: Piece, *, held: bool) -> Array:
         track.append(mido.Message("control_change", channel=channel, control=midi_scores.SOUND_OFF, time=0))
     midi = mido.MidiFile(type=0, ticks_per_beat=piece.ticks)
     midi.tracks.append(track)
+    return midi
+
+
+def draw_sound(random: Random, *, held: bool) -> tuple[Path, list[str]]:
+    """A soundfont, and fluidsynth's options: a room, or none."""
     font = HELD_SOUNDFONT if held and random.random() < 0.5 else str(random.choice(SOUNDFONTS))
     options = ["-R", "1" if random.random() < 0.6 else "0", "-C", "0"]
     options += ["-o", f"synth.reverb.room-size={random.uniform(0.1, 1.0):.2f}"]
     options += ["-o", f"synth.reverb.level={random.uniform(0.1, 0.9):.2f}", "-o", "synth.dynamic-sample-loading=1"]
+    return SOUNDS / font, options
+
+
+def render(random: Random, piece: Piece, *, held: bool) -> Array:
+    """The sound of a piece, mono, at the features' rate, by fluidsynth with one of the soundfonts."""
+    midi = write_midi(piece)
+    font, options = draw_sound(random, held=held)
     rate = FEATURES.sample_rate
-    samples = midi_scores.play_midi(midi, SOUNDS / font, rate, options=options, stall_seconds=STALL_SECONDS)
+    samples = midi_scores.play_midi(midi, font, rate, options=options, stall_seconds=STALL_SECONDS)
     return to_mono(samples[: round(LONGEST_SECONDS * rate)], rate)
 
 

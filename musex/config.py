@@ -159,6 +159,28 @@ VOICE = VoiceConfig()
 
 
 @dataclass(frozen=True)
+class SeparatorConfig:
+    """The separator: the spectrogram whose masks it predicts, and its size. Reasons and figures: models/log.md."""
+
+    sample_rate: int = 44_100
+    n_fft: int = 4096  # 93 ms
+    hop_length: int = 1024
+    block_frames: int = 384  # that are separated at once: 9 s
+    overlap_frames: int = 64  # in which one block's masks give way to the next one's
+    bands: tuple[tuple[int, int], ...] = ((24, 4), (16, 12), (10, 56), (6, 200))  # numbers, and bins of each
+    widths: tuple[int, ...] = (32, 64, 128, 192)  # channels at each depth; halves times and bands from one to the next
+    dilations: tuple[int, ...] = (1, 2, 4, 8)  # in time, at the greatest depth
+
+    @property
+    def bins(self) -> int:
+        """Frequencies that get masks: all but the highest."""
+        bins = sum(number * width for number, width in self.bands)
+        if bins != self.n_fft // 2:
+            raise ValueError(f"the bands have {bins} bins, the spectrum {self.n_fft // 2}")
+        return bins
+
+
+@dataclass(frozen=True)
 class WaveformConfig:
     """The generative references `paper` and `lstm`: they hear and predict one vector of samples for each second.
 

@@ -133,6 +133,30 @@ def spectral_centroid(log_mel: Array, config: FeatureConfig = FEATURES) -> Array
     return np.asarray(power @ centres / power.sum(axis=1))
 
 
+def signal_ratio(reference: Array, estimate: Array) -> float:
+    """Signal-to-distortion ratio in dB of samples (frames, channels): power of what is right by that of the error.
+
+    As the Music Demixing Challenge has it (Mitsufuji et al., 2022); 100 for what has no error.
+
+    >>> round(signal_ratio(np.ones((4, 2)), np.full((4, 2), 0.9)), 6)
+    20.0
+    """
+    error = np.sum(np.square(estimate - reference, dtype=np.float64))
+    power = np.sum(np.square(reference, dtype=np.float64))
+    return float(10.0 * np.log10(max(power, 1e-20) / max(error, 1e-10 * power, 1e-20)))
+
+
+def scale_invariant_ratio(reference: Array, estimate: Array) -> float:
+    """The same of the reference at the gain at which the estimate holds it (Le Roux et al., 2019).
+
+    >>> round(scale_invariant_ratio(np.ones((4, 2)), np.full((4, 2), 0.5)), 6)
+    100.0
+    """
+    power = float(np.sum(np.square(reference, dtype=np.float64)))
+    gain = float(np.sum(np.multiply(reference, estimate, dtype=np.float64))) / max(power, 1e-20)
+    return signal_ratio(gain * reference, estimate)
+
+
 def bootstrap_interval(values: Array, groups: Array, *, seed: int = 0) -> tuple[float, float, float]:
     """Mean of the groups' means and its 95 % bootstrap interval over groups, not values (Efron, 1979).
 

@@ -16,6 +16,7 @@ BEATS_FILE = "beats.tflite"
 SINGING_FILE = "singing.tflite"
 VOICE_FILE = "voice.tflite"
 ARRANGEMENT_FILE = "arrangement.tflite"
+SEPARATOR_FILE = "separator.tflite"
 FORMAT_VERSION = 1
 
 

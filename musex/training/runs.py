@@ -173,10 +173,13 @@ def read_rows(path: Path) -> list[dict[str, float]]:
         raise DatasetError(f"{path} is damaged: {error}") from error
 
 
-def export(network: Any, path: Path, settings: dict[str, Any]) -> Path:
-    """Write the network as LiteRT, and what it is beside it as JSON; raises MusexError if it cannot be written."""
+def export(network: Any, path: Path, settings: dict[str, Any], **options: Any) -> Path:
+    """Write the network as LiteRT, and what it is beside it as JSON; raises MusexError if it cannot be written.
+
+    `options` are the converter's.
+    """
     with written_whole(path, force=True) as temporary, muted_stderr():  # the converter tells of its stages there
-        network.export(temporary, format="litert", verbose=False)
+        network.export(temporary, format="litert", verbose=False, **options)
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
     content = {"format": FORMAT_VERSION, "sha256": digest, **settings}
     save_text(json.dumps(content, indent=1) + "\n", path.with_suffix(".json"), force=True)

@@ -1,0 +1,455 @@
+"""Train the separator on rendered scores, whose drums and bass are known.
+
+    python models/render_stems.py STEMS/ …
+    python -m musex.training.separator STEMS/ RUN/ --minutes 60
+
+`STEMS/training` and `STEMS/validation` hold what `models/render_stems.py` leaves.
+"""
+
+import argparse
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musex.config import SeparatorConfig
+from musex.errors import DatasetError
+from musex.prediction.described import SEPARATOR_FILE
+from musex.separation.separator import STEMS, levels_of, spectra_of
+from musex.system.arrays import Array, load_array
+from musex.training.networks import keras, tf
+from musex.training.networks.separator import build_separator
+from musex.training.runs import (
+    Progress,
+    RunLog,
+    export,
+    load_best,
+    load_state,
+    open_run,
+    save_best,
+    save_settings,
+    save_state,
+)
+
+Random = np.random.Generator
+
+PARTS = (*STEMS, "rest")  # in the order of the rendered files
+THINNED, HEARD = 20, 0.02  # samples that a level is told by, and the least in parts of the loudest
+JUDGED = 2  # every so many frames of a window are judged
+AHEAD = 3  # batches that are drawn before they are asked for
+
+
+@dataclass(frozen=True)
+class SeparatorTrainingConfig:
+    """How the separator is fitted; chosen on validation scores (models/log.md)."""
+
+    network: SeparatorConfig = field(default_factory=SeparatorConfig)
+    window_frames: int = 192  # 4.5 s
+    batch_size: int = 4
+    learning_rate: float = 1.5e-3
+    last_learning_rate: float = 2e-5
+    weight_decay: float = 1e-2
+    ema_momentum: float = 0.995
+    clip_norm: float = 1.0
+    warm_up_batches: int = 100
+    epoch_batches: int = 100
+    epochs: int = 400
+    patience: int = 40
+    held_windows: int = 64
+    mixed: float = 0.6  # share of windows whose stems come from different songs
+    silent: float = 0.12  # of windows without drums, as many without bass, and without the rest
+    gain_db: float = 5.0  # standard deviation of a stem's gain
+    tilt_db: float = 4.0  # of the knots of a stem's equaliser
+    shifted: float = 0.4  # of stems that are played faster and higher, or slower and lower
+    shift: float = 0.16  # most by which they are
+    mono: float = 0.2  # of windows with one channel
+    dull: float = 0.2  # of windows without the highest frequencies
+    kinds: tuple[tuple[str, float], ...] = (
+        ("modules", 0.4),
+        ("accompaniments", 0.32),
+        ("midi", 0.12),
+        ("patterns", 0.12),
+        ("pulseless", 0.04),
+    )
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A rendered score.
+
+    Attributes:
+        name: of its file, which begins with its kind.
+        stems: int16 (3, frames, 2), mapped from disk: drums, bass and the rest.
+        loud: bool (3, seconds), in which seconds each is heard.
+    """
+
+    name: str
+    stems: Array
+    loud: Array
+
+    @property
+    def kind(self) -> str:
+        return self.name.split("-")[0]
+
+
+def read_pieces(folder: Path, sample_rate: int) -> list[Piece]:
+    """All rendered scores of a folder; raises DatasetError if there is none."""
+    pieces = []
+    for path in sorted(folder.glob("*.npy")):
+        stems = load_array(path, mapped=True)
+        if stems is not None and stems.ndim == 3 and stems.shape[0] == len(PARTS) and stems.shape[1] > sample_rate:
+            seconds = stems.shape[1] // sample_rate
+            thinned = stems[:, : seconds * sample_rate : THINNED].astype(np.float32)
+            levels = thinned.reshape(len(PARTS), seconds, -1).std(axis=2)
+            pieces.append(Piece(path.stem, stems, levels > HEARD * max(float(levels.max()), 1e-9)))
+    if not pieces:
+        raise DatasetError(f"{folder} holds no rendered stems: models/render_stems.py makes them")
+    return pieces
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What the network hears of some seconds, and what it shall make of them.
+
+    Attributes:
+        levels: float32 (frames, bins, 3).
+        spectra: complex64 (3, judged frames, bins, 2), drums, bass and the rest, in parts of the mixture's mean
+            amplitude; of every second frame, for neighbours share three quarters of their samples.
+        judged: the first of these frames.
+    """
+
+    levels: Array
+    spectra: Array
+    judged: int
+
+
+class Windows:
+    """Windows for training, drawn without end: every kind of score in its share, stems mixed anew."""
+
+    def __init__(self, pieces: list[Piece], config: SeparatorTrainingConfig) -> None:
+        self.pieces, self.config = pieces, config
+        self.random = np.random.default_rng(config.seed)
+        network = config.network
+        self.samples = (config.window_frames - 1) * network.hop_length + network.n_fft
+        kinds, shares = np.array([piece.kind for piece in pieces]), dict(config.kinds)
+        seconds = np.array([piece.loud.shape[1] for piece in pieces], float)
+        weights = np.array([shares.get(kind, 0.05) / seconds[kinds == kind].sum() for kind in kinds])
+        self.chances = [weights * np.array([piece.loud[part].sum() for piece in pieces]) for part in range(len(PARTS))]
+        self.chances = [chances / max(float(chances.sum()), 1e-12) for chances in self.chances]
+
+    def cut(self, piece: Piece, part: int, start: float, pace: float) -> Array:
+        """A stem from a second on, played at another pace, float32 (samples, 2); silence beyond its ends."""
+        rate = self.config.network.sample_rate
+        first = round(start * rate)
+        size = self.samples if pace == 1.0 else math.ceil(self.samples * pace) + 64
+        found = piece.stems[part, max(first, 0) : first + size].astype(np.float32) / np.float32(32768.0)
+        if pace != 1.0:
+            import soxr
+
+            found = soxr.resample(found, pace, 1.0, quality="LQ")[: self.samples]
+        return np.asarray(np.pad(found, ((0, max(0, self.samples - len(found))), (0, 0)))[: self.samples])
+
+    def place(self, part: int) -> tuple[Piece, float]:
+        """A piece and a second from which a stem of it is heard soon."""
+        random = self.random
+        piece = self.pieces[int(random.choice(len(self.pieces), p=self.chances[part]))]
+        seconds = np.flatnonzero(piece.loud[part])
+        length = self.samples / self.config.network.sample_rate
+        start = float(random.choice(seconds)) + random.uniform(-0.8 * length, 0.8)
+        return piece, float(
+            np.clip(start, 0.0, max(0.0, piece.stems.shape[1] / self.config.network.sample_rate - length))
+        )
+
+    def draw(self) -> Window:
+        """A window: stems of one song or of several, each with a gain, an equaliser and a place in the room."""
+        config, network, random = self.config, self.config.network, self.random
+        wanted = random.random(len(PARTS)) >= config.silent
+        if not wanted.any():
+            wanted[:] = True
+        piece, start = self.place(int(random.choice(np.flatnonzero(wanted))))
+        mixed, pace = random.random() < config.mixed, self._draw_pace()
+        spectra = np.zeros((len(PARTS), config.window_frames, network.bins, 2), np.complex64)
+        mono, turned = random.random() < config.mono, random.random() < 0.5
+        for part in np.flatnonzero(wanted).tolist():
+            if mixed:
+                (piece, start), pace = self.place(part), self._draw_pace()
+            sound = self.cut(piece, part, start, pace) @ self._draw_room(mono)
+            sound = sound[:, ::-1] if turned else sound
+            found = spectra_of(sound, network.n_fft, network.hop_length)[:, : network.bins]
+            np.multiply(found, self._draw_tone(mixed), out=spectra[part])
+        if random.random() < config.dull:
+            top = int(network.bins * random.uniform(0.2, 0.9))
+            spectra[:, :, top:] *= np.float32(10 ** random.uniform(-4.0, -1.5))
+        return finish_window(
+            spectra, float(10 ** (random.normal(0.0, 4.0) / 20.0)), judged=int(random.integers(JUDGED))
+        )
+
+    def _draw_pace(self) -> float:
+        shift = self.random.uniform(-self.config.shift, self.config.shift)
+        return float(np.exp(shift)) if self.random.random() < self.config.shifted else 1.0
+
+    def _draw_tone(self, mixed: bool) -> Array:
+        """Gain of each bin, (bins, 1): a stem's level, and an equaliser of five knots at equal steps of pitch."""
+        config, random = self.config, self.random
+        knots = random.normal(0.0, config.tilt_db, 6) * (random.random() < 0.7)
+        pitch = np.log2(np.arange(config.network.bins) + 1.0) / np.log2(config.network.bins)
+        gain = random.normal(0.0, config.gain_db if mixed else 0.6 * config.gain_db)
+        gains = 10 ** ((np.interp(pitch, np.linspace(0.0, 1.0, 6), knots) + gain) / 20.0)
+        return np.asarray(gains, np.float32)[:, None]
+
+    def _draw_room(self, mono: bool) -> Array:
+        """How a stem's channels become the mixture's, (2, 2): as they are, nearer to one another, or to one side."""
+        random, even = self.random, np.full((2, 2), 0.5)
+        if mono:
+            return even.astype(np.float32)
+        if random.random() < 0.6:
+            return np.eye(2, dtype=np.float32)
+        width, side = random.uniform(0.0, 1.0), random.uniform(-0.6, 0.6) * (random.random() < 0.5)
+        return np.asarray((even + width * (np.eye(2) - even)) * [1.0 - side, 1.0 + side], np.float32)
+
+
+def finish_window(spectra: Array, gain: float = 1.0, *, judged: int = 0) -> Window:
+    """A window from its stems' spectra (3, frames, bins, 2); heard `gain` times as loud as it is.
+
+    `judged` is the first frame that is.
+    """
+    mixture = spectra.sum(axis=0)
+    amplitudes = np.sqrt(multiply(mixture, mixture))
+    power = float(np.mean(np.square(amplitudes)))
+    n_fft = 2 * mixture.shape[1]
+    rms = max(float(np.sqrt(power / (0.375 * n_fft))), 1e-6)
+    amplitude = max(float(np.mean(amplitudes)), 1e-9)
+    judged_spectra = spectra[:, judged::JUDGED] * np.float32(1.0 / amplitude)
+    return Window(levels_of(mixture, rms / gain), judged_spectra, judged)
+
+
+def held_windows(pieces: list[Piece], config: SeparatorTrainingConfig) -> list[Window]:
+    """Windows of validation pieces as they are, spread over them and over their times."""
+    random = np.random.default_rng(0)
+    cutter = Windows(pieces, config)
+    windows = []
+    for number in range(config.held_windows):
+        piece = pieces[number % len(pieces)]
+        length = piece.stems.shape[1] / config.network.sample_rate
+        start = random.uniform(0.0, max(0.0, length - cutter.samples / config.network.sample_rate))
+        spectra = [
+            spectra_of(cutter.cut(piece, part, start, 1.0), config.network.n_fft, config.network.hop_length)
+            for part in range(len(PARTS))
+        ]
+        windows.append(finish_window(np.stack(spectra)[:, :, : config.network.bins]))
+    return windows
+
+
+def batch_of(windows: list[Window]) -> tuple[Array, dict[str, Array]]:
+    """Levels (B, frames, bins, 3), and of the stems what a loss needs, each (B, judged frames, bins, 2).
+
+    A mask m leaves of a stem s in the mixture x an error of |m x - s|², which is m² |x|² - 2 m Re(x s*) + |s|².
+    """
+    levels = np.stack([window.levels for window in windows])
+    spectra = np.stack([window.spectra for window in windows], axis=1)
+    mixture = spectra.sum(axis=0)
+    known = {"mixture": multiply(mixture, mixture), "judged": np.array([window.judged for window in windows], np.int32)}
+    for part, stem in zip(PARTS, spectra, strict=True):
+        known[f"{part}_power"] = multiply(stem, stem)
+        known[f"{part}_shared"] = multiply(mixture, stem)
+    return levels, known
+
+
+def multiply(one: Array, other: Array) -> Array:
+    """The real part of spectra times the conjugates of others: several times as fast as in complex numbers."""
+    return np.asarray(one.real * other.real + one.imag * other.imag)
+
+
+def errors_of(masks: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Squared error of each stem in the judged frames, (B, judged frames, bins, 2)."""
+    frames = known["judged"][:, None] + tf.range(0, tf.shape(masks["drums"])[1], JUDGED)
+    masks = {stem: tf.gather(mask, frames, batch_dims=1) for stem, mask in masks.items()}
+    masks = masks | {"rest": 1.0 - masks["drums"] - masks["bass"]}
+    return {
+        part: tf.maximum(
+            masks[part] * (masks[part] * known["mixture"] - 2.0 * known[f"{part}_shared"]) + known[f"{part}_power"], 0.0
+        )
+        for part in PARTS
+    }
+
+
+def loss_of(masks: dict[str, Any], known: dict[str, Any]) -> Any:
+    """Mean absolute error of the stems' spectra, (): in parts of the mixture's mean amplitude."""
+    return tf.add_n([tf.reduce_mean(tf.sqrt(error + 1e-6)) for error in errors_of(masks, known).values()])
+
+
+def measure(network: Any, windows: list[Window], batch_size: int) -> dict[str, float]:
+    """The loss on windows, and the mean SDR in dB of drums and bass over those in which they are heard."""
+    losses: list[tuple[float, int]] = []
+    ratios: dict[str, list[float]] = {stem: [] for stem in STEMS}
+    judge = tf.function(lambda levels, known: _judge(network, levels, known))
+    for start in range(0, len(windows), batch_size):
+        levels, known = batch_of(windows[start : start + batch_size])
+        loss, errors = judge(levels, known)
+        losses.append((float(loss), len(levels)))
+        for stem in STEMS:
+            power = known[f"{stem}_power"].sum(axis=(1, 2, 3))
+            heard = power > 0.003 * known["mixture"].sum(axis=(1, 2, 3))
+            ratios[stem] += (10.0 * np.log10(power / np.maximum(errors[stem].numpy(), 1e-9)))[heard].tolist()
+    total = sum(count for _, count in losses)
+    found = {"validation": sum(loss * count for loss, count in losses) / total}
+    return found | {f"{stem}_sdr": float(np.mean(values)) if values else 0.0 for stem, values in ratios.items()}
+
+
+def _judge(network: Any, levels: Any, known: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    masks = network(levels, training=False)
+    errors = {part: tf.reduce_sum(error, axis=(1, 2, 3)) for part, error in errors_of(masks, known).items()}
+    return loss_of(masks, known), errors
+
+
+def draw_batches(windows: Windows, count: int) -> Iterator[tuple[Array, dict[str, Array]]]:
+    """Batches, drawn by a thread while the network computes, in the same order whatever their times."""
+    ready: queue.Queue[tuple[Array, dict[str, Array]] | BaseException] = queue.Queue(AHEAD)
+
+    def draw() -> None:
+        try:
+            for _ in range(count):
+                ready.put(batch_of([windows.draw() for _ in range(windows.config.batch_size)]))
+        except Exception as error:  # noqa: BLE001 - raised where the batch is asked for
+            ready.put(error)
+
+    threading.Thread(target=draw, daemon=True).start()
+    for _ in range(count):
+        batch = ready.get()
+        if isinstance(batch, BaseException):
+            raise batch
+        yield batch
+
+
+def train_separator(
+    stems: Path,
+    run: Path,
+    config: SeparatorTrainingConfig | None = None,
+    *,
+    minutes: float | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> float:
+    """Train the separator and leave `separator.tflite` and `.json` in `run`; returns the best loss on validation.
+
+    The learning rate falls to its last value by `minutes`. With `resume` a stopped run goes on from its last epoch.
+
+    Raises:
+        DatasetError: there are no stems to learn from, or none held out; or `run` holds another run.
+    """
+    config = config or SeparatorTrainingConfig()
+    rate = config.network.sample_rate
+    learned, held = (read_pieces(stems / where, rate) for where in ("training", "validation"))
+    open_run(run, "separator", resume=resume)
+    settings = {"network": "separator", "config": asdict(config.network), "recipe": asdict(config)}
+    settings["hours"] = {
+        "training": sum(piece.stems.shape[1] for piece in learned) / rate / 3600,
+        "validation": sum(piece.stems.shape[1] for piece in held) / rate / 3600,
+    }
+    save_settings(run, settings)
+    examined = held_windows(held, config)
+
+    keras.utils.set_random_seed(config.seed)
+    network = build_separator(config.network)
+    optimizer = keras.optimizers.AdamW(
+        config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
+    )
+    optimizer.build(network.trainable_variables)
+    averaged = build_separator(config.network)
+    averaged.set_weights(network.get_weights())
+    variables = [*network.variables, *averaged.variables, *optimizer.variables]
+    progress = load_state(run, variables, averaged)
+
+    def fit_batch(levels: Any, known: dict[str, Any], momentum: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = loss_of(network(levels, training=True), known)
+        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+        for average, variable in zip(averaged.variables, network.variables, strict=True):
+            average.assign(momentum * average + (1.0 - momentum) * variable)
+        return loss
+
+    learn = tf.function(fit_batch)
+    log, began = RunLog(run), time.monotonic() - progress.seconds
+    windows = Windows(learned, config)
+    for epoch in range(progress.epochs, config.epochs):
+        windows.random = np.random.default_rng([config.seed, epoch])
+        losses: list[float] = []
+        share = _share(began, minutes, epoch / config.epochs)
+        if share >= 1.0 or epoch - progress.best_epoch > config.patience:
+            break
+        for levels, known in draw_batches(windows, config.epoch_batches):
+            share = _share(began, minutes, (epoch + len(losses) / config.epoch_batches) / config.epochs)
+            step = epoch * config.epoch_batches + len(losses)
+            fall = 0.5 + 0.5 * math.cos(math.pi * share)
+            optimizer.learning_rate = min(1.0, (step + 1) / config.warm_up_batches) * (
+                config.last_learning_rate + fall * (config.learning_rate - config.last_learning_rate)
+            )
+            momentum = min(config.ema_momentum, (step + 1) / (step + 10))
+            losses.append(float(learn(levels, known, tf.constant(momentum, tf.float32))))
+        found = measure(averaged, examined, config.batch_size)
+        if found["validation"] < progress.best:
+            save_best(run, averaged.variables)
+        progress = progress.after(found["validation"], time.monotonic() - began)
+        row = {"epoch": epoch, "seconds": round(progress.seconds, 1), "loss": float(np.mean(losses)), **found}
+        log.add(row)
+        save_state(run, variables, progress)
+        if on_epoch:
+            on_epoch(row)
+    load_best(run, averaged.variables)
+    export_separator(averaged, config.network, run / SEPARATOR_FILE, settings | describe_progress(progress, averaged))
+    return progress.best
+
+
+def _share(began: float, minutes: float | None, done: float) -> float:
+    """How much of the training is over, by its epochs or its time."""
+    return min(1.0, max(done, (time.monotonic() - began) / (60.0 * minutes) if minutes else 0.0))
+
+
+def describe_progress(progress: Progress, network: Any) -> dict[str, Any]:
+    """What the exported file's JSON says of how far the training went."""
+    return {
+        "weights": network.count_params(),
+        "epochs": progress.epochs,
+        "best_epoch": progress.best_epoch,
+        "minutes": round(progress.seconds / 60.0, 1),
+        "loss": progress.best,
+    }
+
+
+def export_separator(
+    network: Any, config: SeparatorConfig, path: Path, settings: dict[str, Any], *, packed: bool = True
+) -> Path:
+    """Write the network for blocks of one length; packed, its weights are float16 and half as large."""
+    fixed = build_separator(config, frames=config.block_frames, batch_size=1)
+    fixed.set_weights(network.get_weights())
+    halves = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": {"supported_types": [tf.float16]}}
+    return export(fixed, path, settings, **halves if packed else {})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stems", type=Path, help="folder of what models/render_stems.py leaves")
+    parser.add_argument("run", type=Path, help="folder to write separator.tflite to")
+    parser.add_argument("--resume", action="store_true", help="go on where this run was stopped")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    config = SeparatorTrainingConfig(seed=arguments.seed)
+
+    def tell(row: dict[str, float]) -> None:
+        print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)  # noqa: T201
+
+    train_separator(
+        arguments.stems, arguments.run, config, minutes=arguments.minutes, resume=arguments.resume, on_epoch=tell
+    )
+
+
+if __name__ == "__main__":
+    main()
