@@ -5,8 +5,8 @@
     python models/compare_separators.py cutoffs STEMS/validation
 
 `STEMS` is what `models/render_stems.py` leaves. *Filter* is `musex.analysis.percussion` for drums; for bass it is what
-is left below `CUTOFF_HZ`, which was chosen by `cutoffs`. SDR and SI-SDR are of whole songs in which the stem is heard,
-of both channels together; where a stem is silent, how far below the mixture lies what is taken for it.
+is left below `CUTOFF_HZ`, which was chosen by `cutoffs`. SDR and SI-SDR are of the middle 40 s of pieces in which the
+stem is heard, of both channels together; where a stem is silent, how far below the mixture lies what is taken for it.
 
 Recordings: what was separated is mixed again at other levels and separated again; SDR is that of the second time, the
 first being the truth. *Isolated*: the share of the loud places of a spectrogram that stand alone, as musical noise
@@ -32,22 +32,35 @@ from musex.separation.separator import STEMS, Separator
 from musex.system.arrays import Array
 
 RATE = 44_100
-CUTOFF_HZ = 200.0
+CUTOFF_HZ = 160.0
 CUTOFFS_HZ = (100.0, 130.0, 160.0, 200.0, 250.0, 320.0, 400.0)
 HEARD_DB = -25.0  # of a stem in the mixture, from which on it is heard
 SILENT_DB = -70.0  # below which it is silent
 SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")
-EXCERPT_SECONDS = 30.0  # of a recording, its middle
+RENDER_SECONDS, EXCERPT_SECONDS = 40.0, 20.0  # of a render and of a recording, their middles
 MIXES = ({"drums": 6.0, "bass": -6.0}, {"drums": -6.0, "bass": 6.0}, {"rest": -6.0})  # dB
 N_FFT, HOP_LENGTH = 2048, 512  # of the spectrogram in which noise is looked for
 RANGE_DB, STANDS_OUT_DB = 50.0, 10.0
 
 
-def filter_stems(mixture: Array, cutoff: float = CUTOFF_HZ) -> dict[str, Array]:
+def filter_stems(mixture: Array) -> dict[str, Array]:
     """Drums by median filtering, and bass as all else below a frequency."""
     drums = percussion.separate(mixture)
+    return {"drums": drums, "bass": keep_low(mixture - drums, CUTOFF_HZ)}
+
+
+def keep_low(samples: Array, cutoff: float) -> Array:
+    """What lies below a frequency, without delay."""
     low = signal.butter(4, cutoff, fs=RATE, output="sos")
-    return {"drums": drums, "bass": signal.sosfiltfilt(low, mixture - drums, axis=0).astype(np.float32)}
+    return np.asarray(signal.sosfiltfilt(low, samples, axis=0), np.float32)
+
+
+def read_stems(path: Path) -> Array:
+    """The middle of a rendered piece, float32 (3, frames, 2)."""
+    stems = np.load(path, mmap_mode="r", allow_pickle=False)
+    size = round(RENDER_SECONDS * RATE)
+    start = max(0, (stems.shape[1] - size) // 2)
+    return np.asarray(stems[:, start : start + size].astype(np.float32) / np.float32(32768.0))
 
 
 def level_db(samples: Array) -> float:
@@ -80,7 +93,7 @@ def compare_renders(folder: Path, separator: Separator | None, output: Path | No
     songs = []
     spent = heard_seconds = 0.0
     for path in sorted(folder.glob("*.npy")):
-        stems = np.load(path, mmap_mode="r", allow_pickle=False).astype(np.float32) / np.float32(32768.0)
+        stems = read_stems(path)
         mixture, truths = stems.sum(axis=0), dict(zip((*STEMS, "rest"), stems, strict=True))
         began = time.process_time()
         methods = {"network": separator.separate(mixture, RATE)} if separator else {}
@@ -124,14 +137,16 @@ def compare_renders(folder: Path, separator: Separator | None, output: Path | No
 
 def choose_cutoff(folder: Path) -> None:
     """SDR of the bass that is all below a frequency but the filter's percussion."""
-    for cutoff in CUTOFFS_HZ:
-        values = []
-        for path in sorted(folder.glob("*.npy")):
-            stems = np.load(path, mmap_mode="r", allow_pickle=False).astype(np.float32) / np.float32(32768.0)
-            mixture = stems.sum(axis=0)
-            if level_db(stems[1]) - level_db(mixture) > HEARD_DB:
-                values.append(signal_ratio(stems[1], filter_stems(mixture, cutoff)["bass"]))
-        print(show(f"{cutoff:g} Hz", values), flush=True)
+    values: dict[float, list[float]] = defaultdict(list)
+    for path in sorted(folder.glob("*.npy")):
+        stems = read_stems(path)
+        mixture = stems.sum(axis=0)
+        if level_db(stems[1]) - level_db(mixture) > HEARD_DB:
+            harmonic = mixture - percussion.separate(mixture)
+            for cutoff in CUTOFFS_HZ:
+                values[cutoff].append(signal_ratio(stems[1], keep_low(harmonic, cutoff)))
+    for cutoff, ratios in values.items():
+        print(show(f"{cutoff:g} Hz", ratios), flush=True)
 
 
 def separate_all(mixture: Array, method: str, separator: Separator) -> dict[str, Array]:

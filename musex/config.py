@@ -167,17 +167,27 @@ class SeparatorConfig:
     hop_length: int = 1024
     block_frames: int = 384  # that are separated at once: 9 s
     overlap_frames: int = 64  # in which one block's masks give way to the next one's
-    bands: tuple[tuple[int, int], ...] = ((24, 4), (16, 12), (10, 56), (6, 200))  # numbers, and bins of each
-    widths: tuple[int, ...] = (32, 64, 128, 192)  # channels at each depth; halves times and bands from one to the next
+    fine_bins: int = 288  # of the lowest frequencies, up to 3.1 kHz, each has a mask of its own
+    group_bins: int = 4  # that share one above
+    bands: tuple[tuple[int, int], ...] = ((24, 4), (16, 12), (10, 14), (6, 50))  # numbers, and cells of each
+    widths: tuple[int, ...] = (24, 48, 96, 192)  # channels at each depth; from one to the next times and bands halve
     dilations: tuple[int, ...] = (1, 2, 4, 8)  # in time, at the greatest depth
 
     @property
     def bins(self) -> int:
         """Frequencies that get masks: all but the highest."""
-        bins = sum(number * width for number, width in self.bands)
-        if bins != self.n_fft // 2:
-            raise ValueError(f"the bands have {bins} bins, the spectrum {self.n_fft // 2}")
-        return bins
+        return exact_div(self.n_fft, 2)
+
+    @property
+    def cells(self) -> int:
+        """Masks of a frame: single frequencies, and groups of them above."""
+        cells = self.fine_bins + exact_div(self.bins - self.fine_bins, self.group_bins)
+        if sum(number * width for number, width in self.bands) != cells:
+            raise ValueError(f"the bands {self.bands} do not have {cells} cells")
+        halved = 2 ** (len(self.widths) - 1)
+        for count in (self.block_frames, self.overlap_frames, sum(number for number, _ in self.bands)):
+            exact_div(count, halved)
+        return cells
 
 
 @dataclass(frozen=True)

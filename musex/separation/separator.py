@@ -36,18 +36,26 @@ def spectra_of(samples: Array, n_fft: int, hop_length: int) -> Array:
     return np.ascontiguousarray(np.swapaxes(spectra, 1, 2).astype(np.complex64, copy=False))
 
 
-def levels_of(spectra: Array, rms: float) -> Array:
-    """What the network hears of spectra (..., bins, 2), float32 (..., bins, 3): left, right and their difference.
+def group_cells(values: Array, config: SeparatorConfig) -> Array:
+    """Sums over the bins of each cell, (..., bins, channels) to (..., cells, channels)."""
+    fine, coarse = values[..., : config.fine_bins, :], values[..., config.fine_bins : config.bins, :]
+    groups = coarse.reshape(*coarse.shape[:-2], -1, config.group_bins, coarse.shape[-1])
+    return np.concatenate([fine, groups.sum(axis=-2)], axis=-2)
+
+
+def levels_of(spectra: Array, rms: float, config: SeparatorConfig) -> Array:
+    """What the network hears of spectra (frames, bins, 2), float32 (frames, cells, 3): left, right, their difference.
 
     They are logarithms of amplitudes in parts of those of white noise whose root of the mean square is `rms`.
     """
-    n_fft = 2 * spectra.shape[-2]
-    left, right = spectra[..., 0], spectra[..., 1]
-    views = np.empty((*spectra.shape[:-1], 3), np.float32)
+    left, right = spectra[..., : config.bins, 0], spectra[..., : config.bins, 1]
+    powers = np.empty((*left.shape, 3), np.float32)
     for number, view in enumerate((left, right, left - right)):
-        views[..., number] = view.real**2 + view.imag**2  # far faster than the amplitude of complex numbers
-    views = np.sqrt(views) * np.float32(1.0 / (np.sqrt(0.375 * n_fft) * rms)) + np.float32(FLOOR)
-    return np.asarray(np.log(views) * np.float32(1.0 / np.log(10.0)) + np.float32(1.0))
+        powers[..., number] = view.real**2 + view.imag**2  # far faster than the amplitude of complex numbers
+    cells = group_cells(powers, config)
+    cells[..., config.fine_bins :, :] /= config.group_bins
+    amplitudes = np.sqrt(cells) * np.float32(1.0 / (np.sqrt(0.375 * config.n_fft) * rms)) + np.float32(FLOOR)
+    return np.asarray(np.log(amplitudes) * np.float32(1.0 / np.log(10.0)) + np.float32(1.0))
 
 
 class Separator:
@@ -63,7 +71,7 @@ class Separator:
         self.path = path or packaged_model().with_name(SEPARATOR_FILE)
         description = read_description(self.path)
         self.config = self._read_config(description)
-        shape = (1, self.config.block_frames, self.config.bins, 3)
+        shape = (1, self.config.block_frames, self.config.cells, 3)
         self.runner, self.sha256 = load_described(self.path, {"levels": shape}, description)
         if self.runner.shapes["levels"] != shape:
             raise ModelError(f"{self.path} does not hear what its description says: train it again")
@@ -74,7 +82,7 @@ class Separator:
             lists = {name: tuple(content[name]) for name in ("widths", "dilations")}
             config = SeparatorConfig(**content | lists | {"bands": tuple(map(tuple, content["bands"]))})
             check_types(config)
-            if not 0 < 2 * config.overlap_frames <= config.block_frames <= MOST_FRAMES or config.bins < 1:
+            if not 0 < 2 * config.overlap_frames <= config.block_frames <= MOST_FRAMES or config.cells < 1:
                 raise ValueError("its blocks overlap too far, or are too long")
             if config.n_fft != OVERLAP * config.hop_length or not 0 < config.sample_rate < 1_000_000:
                 raise ValueError("its spectrogram is another one")
@@ -92,7 +100,7 @@ class Separator:
         Raises:
             ModelError: the network gives what is no number.
         """
-        shaped = samples.reshape(len(samples), -1)
+        shaped = samples[:, None] if samples.ndim == 1 else samples
         stems = {stem: np.zeros(shaped.shape, np.float32) for stem in STEMS}
         for first in range(0, shaped.shape[1], 2):
             pair = slice(first, min(first + 2, shaped.shape[1]))
@@ -131,7 +139,11 @@ class Separator:
         config, hop = self.config, self._hop_at(sample_rate)
         n_fft, count = OVERLAP * hop, -(-len(samples) // hop) + 3
         pace = hop / sample_rate * config.sample_rate / config.hop_length  # frames of the network in one
-        bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft * config.n_fft / config.sample_rate)
+        bins = np.rint(np.arange(n_fft // 2 + 1) * (sample_rate / n_fft * config.n_fft / config.sample_rate))
+        cells = np.where(
+            bins < config.fine_bins, bins, config.fine_bins + (bins - config.fine_bins) // config.group_bins
+        )
+        cells = np.minimum(cells, config.cells - 1).astype(np.int64)
         held: list[Array] | None = None
         done = 0
         for start, block in self._masks(samples, sample_rate, rms):
@@ -144,7 +156,7 @@ class Separator:
             number = number[places <= ready] if ready < self._count(samples, sample_rate) - 1 else number
             if len(number):
                 places = np.clip(places[: len(number)] - start, 0, len(block[0]) - 1)
-                yield done, [_interpolate(_interpolate(mask, places, axis=0), bins, axis=1) for mask in block]
+                yield done, [_interpolate(mask, places)[:, cells] for mask in block]
                 done += len(number)
             held = [mask[-2:] for mask in block]
 
@@ -153,7 +165,7 @@ class Separator:
         return -(-len(samples) * self.config.sample_rate // (sample_rate * self.config.hop_length)) + 3
 
     def _masks(self, samples: Array, sample_rate: int, rms: float) -> Iterator[tuple[int, list[Array]]]:
-        """Masks of the network's spectrogram, blocks without gaps: first frame, and (frames, bins, 2) by stem."""
+        """Masks of the network's spectrogram, blocks without gaps: first frame, and (frames, cells, 2) by stem."""
         config, count = self.config, self._count(samples, sample_rate)
         rise = (np.arange(config.overlap_frames, dtype=np.float32) + 0.5)[:, None, None] / config.overlap_frames
         ahead = config.block_frames - config.overlap_frames
@@ -167,14 +179,13 @@ class Separator:
             yield start, [mask[:stop] for mask in masks]
 
     def _levels(self, samples: Array, sample_rate: int, rms: float, start: int) -> Array:
-        """What the network hears of the block from a frame on, (1, block_frames, bins, 3); silence beyond the song."""
+        """What the network hears of the block from a frame on, (1, block_frames, cells, 3); silence beyond the song."""
         config = self.config
         first = (start - 1) * config.hop_length - config.n_fft // 2
         last = first + (config.block_frames - 1) * config.hop_length + config.n_fft
         sound = _cut_at(samples, sample_rate, config.sample_rate, (first, last))
         sound = np.repeat(sound, 2, axis=1) if sound.shape[1] == 1 else sound
-        spectra = spectra_of(sound, config.n_fft, config.hop_length)
-        return levels_of(spectra[:, : config.bins], rms)[None]
+        return levels_of(spectra_of(sound, config.n_fft, config.hop_length), rms, config)[None]
 
     def _predict(self, levels: Array) -> list[Array]:
         told = run(self.runner, levels=levels)
@@ -211,14 +222,11 @@ def _cut_at(samples: Array, sample_rate: int, wanted: int, stretch: tuple[int, i
     return _cut(np.asarray(sound, np.float32), first - begin * wanted, last - begin * wanted)
 
 
-def _interpolate(values: Array, places: Array, *, axis: int) -> Array:
-    """Values along an axis at places between its numbers, which may be whole; beyond the last one the last."""
-    places = np.clip(places, 0, values.shape[axis] - 1)
+def _interpolate(values: Array, places: Array) -> Array:
+    """Values (frames, …) at places between their numbers, which may be whole."""
     before = np.floor(places).astype(np.int64)
-    lower = np.take(values, before, axis=axis)
-    share = (places - before).astype(np.float32)
+    share = (places - before).astype(np.float32)[:, None, None]
     if not share.any():
-        return np.asarray(lower)
-    upper = np.take(values, np.minimum(before + 1, values.shape[axis] - 1), axis=axis)
-    share = np.expand_dims(share, tuple(number for number in range(values.ndim) if number != axis))
-    return np.asarray(lower + share * (upper - lower))
+        return np.asarray(values[before])
+    after = np.minimum(before + 1, len(values) - 1)
+    return np.asarray(values[before] + share * (values[after] - values[before]))

@@ -21,7 +21,7 @@ import numpy as np
 from musex.config import SeparatorConfig
 from musex.errors import DatasetError
 from musex.prediction.described import SEPARATOR_FILE
-from musex.separation.separator import STEMS, levels_of, spectra_of
+from musex.separation.separator import STEMS, group_cells, levels_of, spectra_of
 from musex.system.arrays import Array, load_array
 from musex.training.networks import keras, tf
 from musex.training.networks.separator import build_separator
@@ -41,7 +41,8 @@ Random = np.random.Generator
 
 PARTS = (*STEMS, "rest")  # in the order of the rendered files
 THINNED, HEARD = 20, 0.02  # samples that a level is told by, and the least in parts of the loudest
-JUDGED = 2  # every so many frames of a window are judged
+JUDGED = 4  # every so many frames of a window are judged
+LEAST_AMPLITUDE = 0.1  # in parts of the mean one
 AHEAD = 3  # batches that are drawn before they are asked for
 
 
@@ -52,16 +53,16 @@ class SeparatorTrainingConfig:
     network: SeparatorConfig = field(default_factory=SeparatorConfig)
     window_frames: int = 192  # 4.5 s
     batch_size: int = 4
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     last_learning_rate: float = 2e-5
     weight_decay: float = 1e-2
-    ema_momentum: float = 0.995
+    ema_momentum: float = 0.99
     clip_norm: float = 1.0
     warm_up_batches: int = 100
     epoch_batches: int = 100
     epochs: int = 400
     patience: int = 40
-    held_windows: int = 64
+    held_windows: int = 40
     mixed: float = 0.6  # share of windows whose stems come from different songs
     silent: float = 0.12  # of windows without drums, as many without bass, and without the rest
     gain_db: float = 5.0  # standard deviation of a stem's gain
@@ -119,14 +120,15 @@ class Window:
     """What the network hears of some seconds, and what it shall make of them.
 
     Attributes:
-        levels: float32 (frames, bins, 3).
-        spectra: complex64 (3, judged frames, bins, 2), drums, bass and the rest, in parts of the mixture's mean
-            amplitude; of every second frame, for neighbours share three quarters of their samples.
-        judged: the first of these frames.
+        levels: float32 (frames, cells, 3).
+        known: float32 (judged frames, cells, 2): the power of the mixture, and of drums, bass and the rest their
+            power and what they share with the mixture. A mask m leaves of a stem s in the mixture x an error of
+            |m x - s|², which is m² |x|² - 2 m Re(x s*) + |s|². In parts of the mixture's mean amplitude, squared.
+        judged: the first of the judged frames, which are every fourth: neighbours share three quarters of a sample.
     """
 
     levels: Array
-    spectra: Array
+    known: dict[str, Array]
     judged: int
 
 
@@ -138,6 +140,7 @@ class Windows:
         self.random = np.random.default_rng(config.seed)
         network = config.network
         self.samples = (config.window_frames - 1) * network.hop_length + network.n_fft
+        self.ramp = np.linspace(0.0, 1.0, 512)  # parts of the highest frequency
         kinds, shares = np.array([piece.kind for piece in pieces]), dict(config.kinds)
         seconds = np.array([piece.loud.shape[1] for piece in pieces], float)
         weights = np.array([shares.get(kind, 0.05) / seconds[kinds == kind].sum() for kind in kinds])
@@ -167,7 +170,7 @@ class Windows:
             np.clip(start, 0.0, max(0.0, piece.stems.shape[1] / self.config.network.sample_rate - length))
         )
 
-    def draw(self) -> Window:
+    def draw(self, judged: int) -> Window:
         """A window: stems of one song or of several, each with a gain, an equaliser and a place in the room."""
         config, network, random = self.config, self.config.network, self.random
         wanted = random.random(len(PARTS)) >= config.silent
@@ -175,34 +178,37 @@ class Windows:
             wanted[:] = True
         piece, start = self.place(int(random.choice(np.flatnonzero(wanted))))
         mixed, pace = random.random() < config.mixed, self._draw_pace()
-        spectra = np.zeros((len(PARTS), config.window_frames, network.bins, 2), np.complex64)
-        mono, turned = random.random() < config.mono, random.random() < 0.5
+        sounds = np.zeros((len(PARTS), self.samples, 2), np.float32)
+        mono, turned, dull = random.random() < config.mono, random.random() < 0.5, self._draw_dullness()
         for part in np.flatnonzero(wanted).tolist():
             if mixed:
                 (piece, start), pace = self.place(part), self._draw_pace()
             sound = self.cut(piece, part, start, pace) @ self._draw_room(mono)
-            sound = sound[:, ::-1] if turned else sound
-            found = spectra_of(sound, network.n_fft, network.hop_length)[:, : network.bins]
-            np.multiply(found, self._draw_tone(mixed), out=spectra[part])
-        if random.random() < config.dull:
-            top = int(network.bins * random.uniform(0.2, 0.9))
-            spectra[:, :, top:] *= np.float32(10 ** random.uniform(-4.0, -1.5))
-        return finish_window(
-            spectra, float(10 ** (random.normal(0.0, 4.0) / 20.0)), judged=int(random.integers(JUDGED))
-        )
+            spectrum = np.fft.rfft(sound[:, ::-1] if turned else sound, axis=0)
+            tone = np.interp(np.linspace(0.0, 1.0, len(spectrum)), self.ramp, self._draw_tone(mixed) * dull)
+            sounds[part] = np.fft.irfft(spectrum * tone[:, None].astype(np.float32), self.samples, axis=0)
+        return finish_window(sounds, network, gain=float(10 ** (random.normal(0.0, 4.0) / 20.0)), judged=judged)
+
+    def _draw_dullness(self) -> Array:
+        """Gain at each frequency of `ramp`: of a song without the highest frequencies, or 1."""
+        gains = np.ones(len(self.ramp), np.float32)
+        if self.random.random() < self.config.dull:
+            top = self.random.uniform(0.2, 0.9)
+            gains[self.ramp > top] = 10 ** self.random.uniform(-4.0, -1.5)
+        return gains
 
     def _draw_pace(self) -> float:
         shift = self.random.uniform(-self.config.shift, self.config.shift)
         return float(np.exp(shift)) if self.random.random() < self.config.shifted else 1.0
 
     def _draw_tone(self, mixed: bool) -> Array:
-        """Gain of each bin, (bins, 1): a stem's level, and an equaliser of five knots at equal steps of pitch."""
+        """Gain at each frequency of `ramp`: a stem's level, and an equaliser of six knots at equal steps of pitch."""
         config, random = self.config, self.random
         knots = random.normal(0.0, config.tilt_db, 6) * (random.random() < 0.7)
-        pitch = np.log2(np.arange(config.network.bins) + 1.0) / np.log2(config.network.bins)
+        pitch = np.log2(1.0 + 1023.0 * self.ramp) / 10.0
         gain = random.normal(0.0, config.gain_db if mixed else 0.6 * config.gain_db)
         gains = 10 ** ((np.interp(pitch, np.linspace(0.0, 1.0, 6), knots) + gain) / 20.0)
-        return np.asarray(gains, np.float32)[:, None]
+        return np.asarray(gains, np.float32)
 
     def _draw_room(self, mono: bool) -> Array:
         """How a stem's channels become the mixture's, (2, 2): as they are, nearer to one another, or to one side."""
@@ -215,19 +221,21 @@ class Windows:
         return np.asarray((even + width * (np.eye(2) - even)) * [1.0 - side, 1.0 + side], np.float32)
 
 
-def finish_window(spectra: Array, gain: float = 1.0, *, judged: int = 0) -> Window:
-    """A window from its stems' spectra (3, frames, bins, 2); heard `gain` times as loud as it is.
-
-    `judged` is the first frame that is.
-    """
-    mixture = spectra.sum(axis=0)
-    amplitudes = np.sqrt(multiply(mixture, mixture))
-    power = float(np.mean(np.square(amplitudes)))
-    n_fft = 2 * mixture.shape[1]
-    rms = max(float(np.sqrt(power / (0.375 * n_fft))), 1e-6)
-    amplitude = max(float(np.mean(amplitudes)), 1e-9)
-    judged_spectra = spectra[:, judged::JUDGED] * np.float32(1.0 / amplitude)
-    return Window(levels_of(mixture, rms / gain), judged_spectra, judged)
+def finish_window(sounds: Array, network: SeparatorConfig, *, gain: float = 1.0, judged: int = 0) -> Window:
+    """A window from its stems (3, samples, 2), heard `gain` times as loud; every fourth frame from `judged` on is."""
+    mixture = spectra_of(sounds.sum(axis=0), network.n_fft, network.hop_length)
+    first, hop = judged * network.hop_length, JUDGED * network.hop_length
+    spectra = np.stack([spectra_of(sound[first:], network.n_fft, hop) for sound in sounds])[:, :, : network.bins]
+    heard = mixture[judged::JUDGED, : network.bins]
+    known = {"mixture": multiply(heard, heard)}
+    for part, stem in zip(PARTS, spectra, strict=True):
+        known |= {f"{part}_power": multiply(stem, stem), f"{part}_shared": multiply(heard, stem)}
+    known = {name: group_cells(values, network) for name, values in known.items()}
+    scale = max(float(np.mean(np.sqrt(known["mixture"]))), 1e-9) ** -2
+    rms = max(float(np.sqrt(np.mean(np.square(sounds.sum(axis=0))))), 1e-6)
+    return Window(
+        levels_of(mixture, rms / gain, network), {name: values * scale for name, values in known.items()}, judged
+    )
 
 
 def held_windows(pieces: list[Piece], config: SeparatorTrainingConfig) -> list[Window]:
@@ -239,27 +247,16 @@ def held_windows(pieces: list[Piece], config: SeparatorTrainingConfig) -> list[W
         piece = pieces[number % len(pieces)]
         length = piece.stems.shape[1] / config.network.sample_rate
         start = random.uniform(0.0, max(0.0, length - cutter.samples / config.network.sample_rate))
-        spectra = [
-            spectra_of(cutter.cut(piece, part, start, 1.0), config.network.n_fft, config.network.hop_length)
-            for part in range(len(PARTS))
-        ]
-        windows.append(finish_window(np.stack(spectra)[:, :, : config.network.bins]))
+        sounds = np.stack([cutter.cut(piece, part, start, 1.0) for part in range(len(PARTS))])
+        windows.append(finish_window(sounds, config.network))
     return windows
 
 
 def batch_of(windows: list[Window]) -> tuple[Array, dict[str, Array]]:
-    """Levels (B, frames, bins, 3), and of the stems what a loss needs, each (B, judged frames, bins, 2).
-
-    A mask m leaves of a stem s in the mixture x an error of |m x - s|², which is m² |x|² - 2 m Re(x s*) + |s|².
-    """
-    levels = np.stack([window.levels for window in windows])
-    spectra = np.stack([window.spectra for window in windows], axis=1)
-    mixture = spectra.sum(axis=0)
-    known = {"mixture": multiply(mixture, mixture), "judged": np.array([window.judged for window in windows], np.int32)}
-    for part, stem in zip(PARTS, spectra, strict=True):
-        known[f"{part}_power"] = multiply(stem, stem)
-        known[f"{part}_shared"] = multiply(mixture, stem)
-    return levels, known
+    """Levels (B, frames, cells, 3), and what is known, each (B, judged frames, cells, 2), of windows judged alike."""
+    known = {name: np.stack([window.known[name] for window in windows]) for name in windows[0].known}
+    judged = np.arange(windows[0].judged, len(windows[0].levels), JUDGED, np.int32)
+    return np.stack([window.levels for window in windows]), known | {"judged": judged}
 
 
 def multiply(one: Array, other: Array) -> Array:
@@ -267,10 +264,15 @@ def multiply(one: Array, other: Array) -> Array:
     return np.asarray(one.real * other.real + one.imag * other.imag)
 
 
+def judge_masks(network: Any, levels: Any, judged: Any, *, training: bool) -> dict[str, Any]:
+    """Masks of the judged frames alone, (B, judged frames, cells, 2): all frames are heard, but few need a head."""
+    _, body, head = network.layers
+    masks: dict[str, Any] = head(tf.gather(body(levels, training=training), judged, axis=1))
+    return masks
+
+
 def errors_of(masks: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """Squared error of each stem in the judged frames, (B, judged frames, bins, 2)."""
-    frames = known["judged"][:, None] + tf.range(0, tf.shape(masks["drums"])[1], JUDGED)
-    masks = {stem: tf.gather(mask, frames, batch_dims=1) for stem, mask in masks.items()}
+    """Squared error of each stem in the judged frames, (B, judged frames, cells, 2)."""
     masks = masks | {"rest": 1.0 - masks["drums"] - masks["bass"]}
     return {
         part: tf.maximum(
@@ -281,15 +283,19 @@ def errors_of(masks: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
 
 
 def loss_of(masks: dict[str, Any], known: dict[str, Any]) -> Any:
-    """Mean absolute error of the stems' spectra, (): in parts of the mixture's mean amplitude."""
-    return tf.add_n([tf.reduce_mean(tf.sqrt(error + 1e-6)) for error in errors_of(masks, known).values()])
+    """Mean squared error of the masks, (): each place weighs as much as the mixture's amplitude there.
+
+    Absolute errors would be least where masks of what is usually the weaker stem are 0 throughout.
+    """
+    weight = 1.0 / (tf.sqrt(known["mixture"]) + LEAST_AMPLITUDE)
+    return tf.add_n([tf.reduce_mean(error * weight) for error in errors_of(masks, known).values()])
 
 
 def measure(network: Any, windows: list[Window], batch_size: int) -> dict[str, float]:
     """The loss on windows, and the mean SDR in dB of drums and bass over those in which they are heard."""
     losses: list[tuple[float, int]] = []
     ratios: dict[str, list[float]] = {stem: [] for stem in STEMS}
-    judge = tf.function(lambda levels, known: _judge(network, levels, known))
+    judge = tf.function(lambda levels, known: _judge(network, levels, known), autograph=False)
     for start in range(0, len(windows), batch_size):
         levels, known = batch_of(windows[start : start + batch_size])
         loss, errors = judge(levels, known)
@@ -297,14 +303,14 @@ def measure(network: Any, windows: list[Window], batch_size: int) -> dict[str, f
         for stem in STEMS:
             power = known[f"{stem}_power"].sum(axis=(1, 2, 3))
             heard = power > 0.003 * known["mixture"].sum(axis=(1, 2, 3))
-            ratios[stem] += (10.0 * np.log10(power / np.maximum(errors[stem].numpy(), 1e-9)))[heard].tolist()
+            ratios[stem] += (10.0 * np.log10(power[heard] / np.maximum(errors[stem].numpy()[heard], 1e-9))).tolist()
     total = sum(count for _, count in losses)
     found = {"validation": sum(loss * count for loss, count in losses) / total}
     return found | {f"{stem}_sdr": float(np.mean(values)) if values else 0.0 for stem, values in ratios.items()}
 
 
 def _judge(network: Any, levels: Any, known: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    masks = network(levels, training=False)
+    masks = judge_masks(network, levels, known["judged"], training=False)
     errors = {part: tf.reduce_sum(error, axis=(1, 2, 3)) for part, error in errors_of(masks, known).items()}
     return loss_of(masks, known), errors
 
@@ -316,7 +322,8 @@ def draw_batches(windows: Windows, count: int) -> Iterator[tuple[Array, dict[str
     def draw() -> None:
         try:
             for _ in range(count):
-                ready.put(batch_of([windows.draw() for _ in range(windows.config.batch_size)]))
+                judged = int(windows.random.integers(JUDGED))
+                ready.put(batch_of([windows.draw(judged) for _ in range(windows.config.batch_size)]))
         except Exception as error:  # noqa: BLE001 - raised where the batch is asked for
             ready.put(error)
 
@@ -369,13 +376,13 @@ def train_separator(
 
     def fit_batch(levels: Any, known: dict[str, Any], momentum: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = loss_of(network(levels, training=True), known)
+            loss = loss_of(judge_masks(network, levels, known["judged"], training=True), known)
         optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
         for average, variable in zip(averaged.variables, network.variables, strict=True):
             average.assign(momentum * average + (1.0 - momentum) * variable)
         return loss
 
-    learn = tf.function(fit_batch)
+    learn = tf.function(fit_batch, autograph=False)
     log, began = RunLog(run), time.monotonic() - progress.seconds
     windows = Windows(learned, config)
     for epoch in range(progress.epochs, config.epochs):
