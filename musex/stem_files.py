@@ -81,6 +81,8 @@ def separate_file(
         report("Separating", 0.0)
         stems = stems_of(song, on_progress=partial(report, "Separating"))
         check_stems(song, settings.changes)
+        if "voice" not in stems:
+            logger.warning("nobody is heard to sing: there is no voice.wav")
         sounds = [_Sound(_blocks(stem, song), song, f" ({name})", MAKER) for name, stem in stems.items()]
         if mix:
             plan = level_plan(_as_it_is(song, settings), song, report)

@@ -255,7 +255,7 @@ def held_windows(pieces: list[Piece], config: SeparatorTrainingConfig) -> list[W
 def batch_of(windows: list[Window]) -> tuple[Array, dict[str, Array]]:
     """Levels (B, frames, cells, 3), and what is known, each (B, judged frames, cells, 2), of windows judged alike."""
     known = {name: np.stack([window.known[name] for window in windows]) for name in windows[0].known}
-    judged = np.arange(windows[0].judged, len(windows[0].levels), JUDGED, np.int32)
+    judged = np.arange(windows[0].judged, len(windows[0].levels), JUDGED).astype(np.int32)
     return np.stack([window.levels for window in windows]), known | {"judged": judged}
 
 

@@ -72,7 +72,7 @@ COMMANDS = (
     _forced("render", "plan.json", "-o", "made/out.flac", seconds=PLAN_SECONDS),
     Command(
         ("stems", "song.wav", "-o", "made", "--mix", "drums=off", "--force"),
-        ("made/drums.wav", "made/rest.wav", "made/mix.wav"),
+        ("made/drums.wav", "made/bass.wav", "made/rest.wav", "made/mix.wav"),
         SONG_SECONDS,
     ),
     Command(
