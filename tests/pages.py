@@ -45,12 +45,14 @@ def prepare(made_once: MadeOnce, folder: Path, make_song: Callable[..., np.ndarr
 
 def _write_files(folder: Path, make_song: Callable[..., np.ndarray]) -> None:
     """What the commands name, small: songs, an album, music to learn from in folders to hold out, and other music."""
-    for name in ("album", "other-music"):
+    for name in ("album", "other-music", "heard"):
         (folder / name).mkdir()
     song = read_song(ROOT / "examples" / "groove.mp3")
     for name in ("song.mp3", "song.flac", "more.mp3", "album/first.mp3", "album/second.mp3"):
         write_song(folder / name, [song.samples], song=song)
     shutil.copy(ROOT / "examples" / "waltz.mp3", folder / "other-music")
+    for name in ("groove.mp3", "sung.mp3"):
+        shutil.copy(ROOT / "examples" / name, folder)
     pairs = [pair for arguments in COMMANDS for pair in pairwise(arguments)]
     held = {word for option, word in pairs if option == "--validation"}
     for number, name in enumerate(sorted({*held, *(f"album-{n}" for n in range(4))})):
