@@ -2,8 +2,9 @@
 
 For every song, arranged and not: how often a classifier that hears ±1.5 s finds the seams in the rendered output (area
 under the ROC curve against untouched places, 0.5: not at all), and the edges of turns beside the same moments without
-them; share of the output that is a combination of stems which the song never has; the most by
-which a minute's loudness changes, breakdowns left out; and the time it takes.
+them; the same of the seams by the judge that hears ±10 s, which learns from naive jumps in other songs; share of the
+output that is a combination of stems which the song never has; the most by which a minute's loudness changes,
+breakdowns left out; and the time it takes.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from musex.analysis.song_analysis import analyse_song
 from musex.audio.reading import read_song
 from musex.audio.song import Song
 from musex.errors import AudioError, DurationError
+from musex.evaluation.phrase_judge import NAIVE, UNTOUCHED, describe_jumps, naive_jumps, score_places
+from musex.evaluation.phrases import can_be_heard, hear_phrases, phrase_rows
 from musex.evaluation.seam_classifier import area_interval, collect, describe_place, draw_songs, judge_places
 from musex.extension import Extension, extend
 from musex.planning.bars import find_bars
@@ -40,6 +43,20 @@ def windows(sound: Extension, places: list[int]) -> list[Array]:
     return [describe_place(whole_window(sound.samples[at - reach : at + reach], sound.sample_rate)) for at in inside]
 
 
+def phrases(song: Song, outputs: dict[str, Extension], random: np.random.Generator) -> dict[str, Array]:
+    """What the judge of phrases hears: of the song's untouched places and naive jumps, and of the outputs' seams."""
+    heard = hear_phrases(song.samples, song.sample_rate)
+    untouched = random.uniform(12.0, song.seconds - 12.0, 16).tolist()
+    described = describe_jumps(heard, naive_jumps(heard, 8, random), untouched)
+    for name, made in outputs.items():
+        sound = hear_phrases(made.samples, made.sample_rate)
+        places = [(seam.at / made.sample_rate,) * 2 for seam in made.plan.seams]
+        places = [place for place in places if can_be_heard(sound, *place)]
+        if places:
+            described[f"phrases, {name}"] = phrase_rows(sound, np.array(places))
+    return described
+
+
 def loudness_change(plain: Extension, arranged: Extension) -> float:
     """The most by which the loudness of a minute changes where no stem is silent, dB."""
     rate, heard = plain.sample_rate, np.ones(len(plain.samples), bool)
@@ -55,8 +72,9 @@ def loudness_change(plain: Extension, arranged: Extension) -> float:
     return worst
 
 
-def examine(song: Song) -> tuple[dict[str, list[Array]], dict[str, float]]:
-    """What the classifier hears of a song's outputs, and the figures of its arrangements."""
+def examine(song: Song) -> tuple[dict[str, list[Array]], dict[str, float], dict[str, Extension]]:
+    """What the classifier hears of a song's outputs, the figures of its arrangements, and the outputs."""
+    outputs: dict[str, Extension] = {}
     heard: dict[str, list[Array]] = {}
     figures: dict[str, float] = {}
     stems, analysis = stems_of(song), analyse_song(song)
@@ -66,6 +84,7 @@ def examine(song: Song) -> tuple[dict[str, list[Array]], dict[str, float]]:
     for mode in MODES:
         began = time.monotonic()
         made = extend(song, seconds=TARGET, arrange=mode) if mode != "off" else plain
+        outputs[mode] = made
         figures[f"{mode}: s"] = time.monotonic() - began
         heard[f"seams, {mode}"] = windows(made, [seam.at for seam in made.plan.seams])
         if mode != "off":
@@ -75,7 +94,7 @@ def examine(song: Song) -> tuple[dict[str, list[Array]], dict[str, float]]:
             figures[f"{mode}: turns"] = len(made.plan.turns)
             figures[f"{mode}: new, %"] = 100.0 * arrangement_share(made.plan, bars) if bars else 0.0
             figures[f"{mode}: loudness, dB"] = loudness_change(plain, made)
-    return heard, figures
+    return heard, figures, outputs
 
 
 def main() -> None:
@@ -86,13 +105,16 @@ def main() -> None:
     random, model = np.random.default_rng(0), load_model()
     collected: list[dict[str, list[Array]]] = []
     figures: list[dict[str, float]] = []
+    judged: list[dict[str, Array]] = []
     for path in draw_songs(arguments.music, arguments.songs, 0):
         try:
             song = read_song(path)
-            heard, found = examine(song)
+            heard, found, outputs = examine(song)
             known = collect(path, model, places=6, seconds=TARGET, plans=1, random=random, looper=False)
+            described = phrases(song, outputs, random)
         except (AudioError, DurationError):
             continue
+        judged.append(described)
         collected.append(known | heard)
         figures.append(found)
         print(path.name, {name: round(value, 2) for name, value in found.items()}, flush=True)
@@ -102,6 +124,11 @@ def main() -> None:
         area = area_interval(scores, kind, "untouched", 0)
         count = sum(len(song.get(kind, ())) for song in collected)
         print(f"{kind}: {area['mean']:.3f} [{area['low']:.3f}, {area['high']:.3f}] of {count}")
+    groups = [str(number) for number in range(len(judged))]
+    by_phrase = score_places(judged, groups, NAIVE, 0)
+    for mode in MODES:
+        area = area_interval(by_phrase, f"phrases, {mode}", UNTOUCHED, 0)
+        print(f"phrases, {mode}: {area['mean']:.3f} [{area['low']:.3f}, {area['high']:.3f}]")
     for name in figures[0]:
         values = [found[name] for found in figures]
         print(f"{name}: mean {np.mean(values):.2f}, most {np.max(values):.2f}")

@@ -29,8 +29,9 @@ def separate(samples: Array) -> Array:
     size, margin = BLOCK_FRAMES * HOP_LENGTH, MARGIN_FRAMES * HOP_LENGTH
     for start in range(0, frames, size):
         first, last = max(0, start - margin), min(frames, start + size + margin)
-        part = samples[first:last].T
-        spectra = stft(np.ascontiguousarray(part), n_fft=N_FFT, hop_length=HOP_LENGTH)
+        # Silence after it: the inverse divides by the windows, of which there would be next to nothing at the very end.
+        part = np.pad(samples[first:last].T, ((0, 0), (0, N_FFT)))
+        spectra = stft(part, n_fft=N_FFT, hop_length=HOP_LENGTH)
         _, mask = hpss(np.abs(spectra).mean(axis=0), kernel_size=KERNEL, mask=True)
         sound = istft(spectra * mask, hop_length=HOP_LENGTH, n_fft=N_FFT, length=last - first)
         stop = min(frames, start + size)

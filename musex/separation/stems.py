@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from musex.analysis.percussion import percussion_of
-from musex.analysis.percussion import separate as separate_percussion
 from musex.audio.song import Song
 from musex.prediction.singing_network import SingingNetwork
 from musex.prediction.voice_network import VoiceNetwork
@@ -16,14 +14,13 @@ from musex.system.progress import OnShare
 
 __all__ = ["STEMS", "StemName", "separate"]
 
-VOICE_SHARE = 0.8  # of the time that a song with a voice takes
+VOICE_SHARE = 0.9  # of the time that a song with a voice takes
 
 
 def separate(song: Song, *, on_progress: OnShare | None = None) -> dict[StemName, Array]:
     """The stems of a song, float32 (frames, channels) each; what cannot be told from the others is in the rest.
 
-    There is a voice where somebody is heard to sing. Of what is left the drums are its percussive part, as the median
-    filter has it, which the separator does not beat by enough (models/README.md); the bass is the separator's.
+    There is a voice where somebody is heard to sing. Drums and bass are those of what is left without it.
 
     Args:
         song: Its rate and its channels are those of the stems.
@@ -40,7 +37,7 @@ def separate(song: Song, *, on_progress: OnShare | None = None) -> dict[StemName
             song.samples, song.sample_rate, VoiceNetwork(), on_share=lambda share: report(VOICE_SHARE * share)
         )
         left = left - stems["voice"]
-    stems["drums"] = separate_percussion(left) if "voice" in stems else percussion_of(song)
-    stems["bass"] = Separator().separate(left, song.sample_rate)["bass"]
+    apart = Separator().separate(left, song.sample_rate)
+    stems |= {"drums": apart["drums"], "bass": apart["bass"]}
     report(1.0)
     return stems | {"rest": song.samples - np.sum(list(stems.values()), axis=0, dtype=np.float32)}

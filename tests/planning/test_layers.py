@@ -125,3 +125,9 @@ def test_what_cannot_be_had_is_said() -> None:
         musex.extend(groove, seconds=120, layers="drums")  # type: ignore[arg-type]
     with pytest.raises(MusexError, match="stream"):
         next(stream_song(groove, load_model(), seconds=120, layers="on"))
+
+
+def test_percussion_ends_as_loud_as_its_song_however_long_that_is() -> None:
+    for missing in (1, 8, 500, 1020):  # samples to a whole hop
+        samples = 0.1 * np.random.default_rng(0).standard_normal((40 * 1024 - missing, 2)).astype(np.float32)
+        assert np.abs(separate(samples)).max() < 2.0 * np.abs(samples).max()
