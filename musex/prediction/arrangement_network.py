@@ -12,7 +12,7 @@ import numpy as np
 from musex.analysis.activity import PLAYS
 from musex.config import ArrangementConfig
 from musex.errors import ModelError
-from musex.prediction.described import ARRANGEMENT_FILE, load_described, packaged_model, read_description
+from musex.prediction.described import ARRANGEMENT_FILE, find_network, load_described, read_description
 from musex.prediction.litert import load_runner, run
 from musex.system.arrays import Array
 from musex.system.json_files import check_types
@@ -87,9 +87,7 @@ class ArrangementNetwork:
 
         Raises ModelError if it is damaged or another network.
         """
-        if path is not None and path.suffix != ".tflite":
-            path = path / ARRANGEMENT_FILE if (path / ARRANGEMENT_FILE).exists() else None
-        self.path = path or packaged_model().with_name(ARRANGEMENT_FILE)
+        self.path = find_network(path, ARRANGEMENT_FILE)
         description = read_description(self.path)
         self.config = self._read_config(description)
         own = self.config

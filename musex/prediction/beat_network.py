@@ -8,7 +8,7 @@ import numpy as np
 from musex.analysis.bar_pointer import BarPointerConfig, Beats, decode
 from musex.config import FEATURES, BeatConfig, FeatureConfig
 from musex.errors import ModelError
-from musex.prediction.described import BEATS_FILE, load_described, packaged_model, read_description
+from musex.prediction.described import BEATS_FILE, find_network, load_described, read_description
 from musex.prediction.litert import run
 from musex.system.arrays import Array
 from musex.system.json_files import check_types
@@ -43,9 +43,7 @@ class BeatNetwork:
 
         Raises ModelError if it is damaged or another network.
         """
-        if path is not None and path.suffix != ".tflite":
-            path = path / BEATS_FILE if (path / BEATS_FILE).exists() else None
-        self.path = path or packaged_model().with_name(BEATS_FILE)
+        self.path = find_network(path, BEATS_FILE)
         description = read_description(self.path)
         self.config = self._read_config(description)
         self.runner, _ = load_described(self.path, {"frames": (1, 50, self.config.width)}, description)

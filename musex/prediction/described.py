@@ -25,6 +25,13 @@ def packaged_model() -> Path:
     return packaged_file(f"{MODEL_NAME}.tflite")
 
 
+def find_network(path: Path | None, name: str) -> Path:
+    """A network's file: the one that `path` is, or the one called so in that folder; else the packaged one."""
+    if path is not None and path.suffix != ".tflite":
+        path = path / name if (path / name).exists() else None
+    return path or packaged_model().with_name(name)
+
+
 def read_description(file: Path) -> dict[str, Any]:
     """What the JSON beside a LiteRT file says of it; raises ModelError if it says nothing, or is of another version."""
     description = file.with_suffix(".json")

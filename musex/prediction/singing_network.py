@@ -7,7 +7,7 @@ import numpy as np
 
 from musex.config import FEATURES, FeatureConfig, SingingConfig
 from musex.errors import ModelError
-from musex.prediction.described import SINGING_FILE, load_described, packaged_model, read_description
+from musex.prediction.described import SINGING_FILE, find_network, load_described, read_description
 from musex.prediction.litert import run
 from musex.system.arrays import Array
 from musex.system.json_files import check_types
@@ -33,9 +33,7 @@ class SingingNetwork:
 
         Raises ModelError if it is damaged or another network.
         """
-        if path is not None and path.suffix != ".tflite":
-            path = path / SINGING_FILE if (path / SINGING_FILE).exists() else None
-        self.path = path or packaged_model().with_name(SINGING_FILE)
+        self.path = find_network(path, SINGING_FILE)
         description = read_description(self.path)
         self.config = self._read_config(description)
         self.runner, self.sha256 = load_described(

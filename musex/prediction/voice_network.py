@@ -9,7 +9,7 @@ import numpy as np
 
 from musex.config import VOICE
 from musex.errors import ModelError
-from musex.prediction.described import VOICE_FILE, load_described, packaged_model, read_description
+from musex.prediction.described import VOICE_FILE, find_network, load_described, read_description
 from musex.prediction.litert import run
 from musex.system.arrays import Array
 
@@ -18,8 +18,11 @@ class VoiceNetwork:
     """A loaded `voice.tflite`."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Load a file; the packaged one if none is named. Raises ModelError if it is damaged or another network."""
-        self.path = path or packaged_model().with_name(VOICE_FILE)
+        """Load a file, or the one in a folder; the packaged one if there is none, or nothing is named.
+
+        Raises ModelError if it is damaged or another network.
+        """
+        self.path = find_network(path, VOICE_FILE)
         shapes = {"magnitudes": (1, VOICE.block, VOICE.bins, 2)}
         self.runner, _ = load_described(self.path, shapes, read_description(self.path))
 

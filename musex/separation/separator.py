@@ -8,7 +8,7 @@ import numpy as np
 
 from musex.config import SeparatorConfig
 from musex.errors import ModelError
-from musex.prediction.described import SEPARATOR_FILE, load_described, packaged_model, read_description
+from musex.prediction.described import SEPARATOR_FILE, find_network, load_described, read_description
 from musex.prediction.litert import run
 from musex.system.arrays import Array
 from musex.system.json_files import check_types
@@ -66,9 +66,7 @@ class Separator:
 
         Raises ModelError if it is damaged or another network.
         """
-        if path is not None and path.suffix != ".tflite":
-            path = path / SEPARATOR_FILE if (path / SEPARATOR_FILE).exists() else None
-        self.path = path or packaged_model().with_name(SEPARATOR_FILE)
+        self.path = find_network(path, SEPARATOR_FILE)
         description = read_description(self.path)
         self.config = self._read_config(description)
         shape = (1, self.config.block_frames, self.config.cells, 3)
@@ -190,9 +188,8 @@ class Separator:
     def _predict(self, levels: Array) -> list[Array]:
         told = run(self.runner, levels=levels)
         shape = (*levels.shape[:3], 2)
-        if set(told) != set(STEMS) or any(told[stem].shape != shape for stem in STEMS):
-            raise ModelError(f"{self.path} does not answer as a separator does: train it again")
-        if not all(np.isfinite(told[stem]).all() for stem in STEMS):
+        fits = set(told) == set(STEMS) and all(masks.shape == shape for masks in told.values())
+        if not (fits and all(np.isfinite(masks).all() for masks in told.values())):
             raise ModelError(f"{self.path} does not answer as a separator does: train it again")
         return [told[stem][0] for stem in STEMS]
 

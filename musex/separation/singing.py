@@ -10,6 +10,7 @@ from musex.audio.song import Song
 from musex.config import FEATURES, VOICE
 from musex.prediction.singing_network import SingingNetwork
 from musex.prediction.voice_network import VoiceNetwork
+from musex.separation.separator import spectra_of
 from musex.system.arrays import Array
 
 # Of 15 validation songs with words set over them two spots or more had a voice of -6 dB and more, of 11 instrumental
@@ -52,8 +53,7 @@ def _share_db(song: Song, spot: int, network: VoiceNetwork) -> float:
     sound = song.samples[max(0, middle - half) : middle + half, :2]
     if song.sample_rate != VOICE.sample_rate:
         sound = soxr.resample(sound, song.sample_rate, VOICE.sample_rate, quality="HQ")
-    windows = np.lib.stride_tricks.sliding_window_view(sound, VOICE.n_fft, axis=0)[:: VOICE.hop_length]
-    spectra = np.abs(np.fft.rfft(windows * np.hanning(VOICE.n_fft + 1)[:-1])).transpose(0, 2, 1)
+    spectra = np.abs(spectra_of(sound, VOICE.n_fft, VOICE.hop_length))
     heard = np.broadcast_to(spectra[:, : VOICE.bins], (len(spectra), VOICE.bins, 2))
     voice = network.shares(heard)[..., : spectra.shape[2]] * spectra[:, : VOICE.bins]
     return float(10.0 * np.log10((np.square(voice).sum() + 1e-12) / (np.square(spectra).sum() + 1e-12)))
