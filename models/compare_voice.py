@@ -17,6 +17,7 @@ import soundfile
 import tensorflow as tf
 from convert_spleeter import FOLDER
 
+from musex.metrics import signal_ratio
 from musex.prediction.voice_network import VoiceNetwork
 from musex.separation.voice import separate_voice
 
@@ -49,11 +50,6 @@ class Spleeter:
         return voice, heard, answered
 
 
-def sdr(truth: Array, estimate: Array) -> float:
-    """Signal to distortion, dB."""
-    return float(10.0 * np.log10(np.sum(truth**2) / (np.sum((truth - estimate) ** 2) + 1e-12)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path)
@@ -73,7 +69,7 @@ def main() -> None:
         ours = separate_voice(mix, rate, network)
         for magnitudes, share in zip(heard, answered, strict=True):
             furthest = max(furthest, float(np.abs(network.shares(magnitudes) - share).max()))
-        rows.append((sdr(truth, mix), sdr(truth, theirs), sdr(truth, ours)))
+        rows.append((signal_ratio(truth, mix), signal_ratio(truth, theirs), signal_ratio(truth, ours)))
         print(path.stem, *(f"{value:.2f}" for value in rows[-1]), flush=True)
     print("mean: untouched, Spleeter, voice.tflite:", np.round(np.mean(rows, axis=0), 2).tolist())
     print(f"greatest difference of a share: {furthest:.1e}")

@@ -466,44 +466,58 @@ def which_set(name: str) -> str:
     return {8: "validation", 9: "evaluation"}.get(zlib.crc32(name.encode()) % 10, "training")
 
 
-def render_accompaniments(output: Path, count: int, first: int) -> None:
+def draw_accompaniments(
+    output: Path, numbers: range, *, seed: int, suffix: str
+) -> Iterator[tuple[Random, Piece, Path]]:
+    """Accompaniments by number that are not there yet, what draws how they sound, and where they shall lie."""
     grooves = sorted(path for path in GROOVES.rglob("*.mma") if "metronome" not in path.stem and path.stem != "none")
     grooves = [path for path in grooves if re.search(r"DefGroove", path.read_text(errors="replace"), re.IGNORECASE)]
-    for number in range(first, first + count):
-        random = np.random.default_rng([1, number])
+    for number in numbers:
+        random = np.random.default_rng([seed, number])
         groove = grooves[int(random.integers(len(grooves)))]
         name = f"{groove.parent.name}-{groove.stem}"
-        path = output / which_set(name) / f"accompaniments-{number:05d}-{name}.npz"
+        path = output / which_set(name) / f"accompaniments-{number:05d}-{name}{suffix}"
         if path.exists() or not (piece := accompany(random, groove)):
             continue
         if random.random() < 0.5:
             add_melody(random, piece, 15)
+        yield random, piece, path
+
+
+def draw_numbered(
+    output: Path, kind: str, make: Callable[[Random], Piece], numbers: range, *, seed: int, suffix: str
+) -> Iterator[tuple[Random, Piece, Path]]:
+    """What is made of nothing but a number, as `draw_accompaniments`."""
+    for number in numbers:
+        random = np.random.default_rng([seed, number])
+        path = output / which_set(str(number)) / f"{kind}-{number:05d}{suffix}"
+        if not path.exists():
+            yield random, make(random), path
+
+
+def make_pattern(random: Random) -> Piece:
+    """A pattern, more often than not with a melody."""
+    piece = invent(random)
+    if random.random() < 0.6:
+        add_melody(random, piece, 2)
+    return piece
+
+
+def render_accompaniments(output: Path, count: int, first: int) -> None:
+    for random, piece, path in draw_accompaniments(output, range(first, first + count), seed=1, suffix=".npz"):
         save_piece(random, piece, path, free=True)
 
 
 def render_patterns(output: Path, count: int, first: int) -> None:
-    def make(random: Random) -> Piece:
-        piece = invent(random)
-        if random.random() < 0.6:
-            add_melody(random, piece, 2)
-        return piece
-
-    render_numbered(output, "patterns", make, seed=2, numbers=range(first, first + count), free=True)
+    numbers = range(first, first + count)
+    for random, piece, path in draw_numbered(output, "patterns", make_pattern, numbers, seed=2, suffix=".npz"):
+        save_piece(random, piece, path, free=True)
 
 
 def render_pulseless(output: Path, count: int, first: int) -> None:
-    render_numbered(output, "pulseless", wander, seed=3, numbers=range(first, first + count), free=False)
-
-
-def render_numbered(
-    output: Path, kind: str, make: Callable[[Random], Piece], *, seed: int, numbers: range, free: bool
-) -> None:
-    """Render what is made of nothing but a number, where it is not there yet."""
-    for number in numbers:
-        random = np.random.default_rng([seed, number])
-        path = output / which_set(str(number)) / f"{kind}-{number:05d}.npz"
-        if not path.exists():
-            save_piece(random, make(random), path, free=free)
+    numbers = range(first, first + count)
+    for random, piece, path in draw_numbered(output, "pulseless", wander, numbers, seed=3, suffix=".npz"):
+        save_piece(random, piece, path, free=False)
 
 
 def read_scores(source: Path) -> Iterator[tuple[str, bytes]]:

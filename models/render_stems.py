@@ -23,7 +23,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -34,15 +34,14 @@ import mido
 import numpy as np
 from render_scores import (
     DRUMS,
-    GROOVES,
     SETS,
     STALL_SECONDS,
     Piece,
     Random,
-    accompany,
-    add_melody,
+    draw_accompaniments,
+    draw_numbered,
     draw_sound,
-    invent,
+    make_pattern,
     notes_of,
     read_scores,
     wander,
@@ -182,41 +181,20 @@ def save_piece(random: Random, piece: Piece, path: Path, *, varied: bool = True)
 
 
 def render_accompaniments(output: Path, count: int, first: int) -> None:
-    grooves = sorted(path for path in GROOVES.rglob("*.mma") if "metronome" not in path.stem and path.stem != "none")
-    grooves = [path for path in grooves if re.search(r"DefGroove", path.read_text(errors="replace"), re.IGNORECASE)]
-    for number in range(first, first + count):
-        random = np.random.default_rng([11, number])
-        groove = grooves[int(random.integers(len(grooves)))]
-        name = f"{groove.parent.name}-{groove.stem}"
-        path = output / which_set(name) / f"accompaniments-{number:05d}-{name}.npy"
-        if path.exists() or not (piece := accompany(random, groove)):
-            continue
-        if random.random() < 0.5:
-            add_melody(random, piece, 15)
+    for random, piece, path in draw_accompaniments(output, range(first, first + count), seed=11, suffix=".npy"):
         save_piece(random, piece, path)
 
 
 def render_patterns(output: Path, count: int, first: int) -> None:
-    def make(random: Random) -> Piece:
-        piece = invent(random)
-        if random.random() < 0.6:
-            add_melody(random, piece, 2)
-        return piece
-
-    render_numbered(output, "patterns", make, seed=12, numbers=range(first, first + count))
+    numbers = range(first, first + count)
+    for random, piece, path in draw_numbered(output, "patterns", make_pattern, numbers, seed=12, suffix=".npy"):
+        save_piece(random, piece, path)
 
 
 def render_pulseless(output: Path, count: int, first: int) -> None:
-    render_numbered(output, "pulseless", wander, seed=13, numbers=range(first, first + count))
-
-
-def render_numbered(output: Path, kind: str, make: Callable[[Random], Piece], *, seed: int, numbers: range) -> None:
-    """Render what is made of nothing but a number, where it is not there yet."""
-    for number in numbers:
-        random = np.random.default_rng([seed, number])
-        path = output / which_set(str(number)) / f"{kind}-{number:05d}.npy"
-        if not path.exists():
-            save_piece(random, make(random), path)
+    numbers = range(first, first + count)
+    for random, piece, path in draw_numbered(output, "pulseless", wander, numbers, seed=13, suffix=".npy"):
+        save_piece(random, piece, path)
 
 
 def render_midi(output: Path, source: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from musex.analysis.activity import PLAYS, find_places
+from musex.analysis.activity import PLAYS, Played, find_places
 from musex.config import ArrangementConfig
 from musex.errors import DatasetError
 from musex.prediction.arrangement_network import hear_bars, last_bars, see_ahead, to_combinations
@@ -46,7 +46,7 @@ class ArrangementTrainingConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class ActivityScore:
+class ActivityScore(Played):
     """Which stem plays when in a score.
 
     Attributes:
@@ -60,15 +60,6 @@ class ActivityScore:
     activity: Array
     likeness: Array
     places: Array
-
-    @property
-    def plays(self) -> Array:
-        return np.asarray(self.activity >= PLAYS)
-
-    @property
-    def present(self) -> Array:
-        """Which stems it has, bool (stems,)."""
-        return np.asarray(self.plays.any(axis=0))
 
 
 def read_scores(folder: Path) -> list[ActivityScore]:

@@ -126,13 +126,21 @@ def cut(lesson: Lesson, frames: int, random: Random, stretch: float = 0.0) -> tu
     return views[0], views[1], moments[0], moments[1]
 
 
+def shift_bands(log_mel: Array, shift: int) -> Array:
+    """The same some bands higher, the outermost ones filled with what is next to them: (frames, bands)."""
+    if not shift:
+        return log_mel
+    bands = log_mel.shape[1]
+    log_mel = np.roll(log_mel, shift, axis=1)
+    log_mel[:, : max(shift, 0)] = log_mel[:, max(shift, 0), None]
+    log_mel[:, bands + min(shift, 0) :] = log_mel[:, bands + min(shift, 0) - 1, None]
+    return log_mel
+
+
 def disguise(log_mel: Array, random: Random, config: BeatTrainingConfig) -> Array:
     """The same music on other equipment: shifted bands, other dynamics, an equaliser, noise, no treble."""
     frames, bands = log_mel.shape
-    if shift := int(random.integers(-3, 4)):
-        log_mel = np.roll(log_mel, shift, axis=1)
-        log_mel[:, : max(shift, 0)] = log_mel[:, max(shift, 0), None]
-        log_mel[:, bands + min(shift, 0) :] = log_mel[:, bands + min(shift, 0) - 1, None]
+    log_mel = shift_bands(log_mel, int(random.integers(-3, 4)))
     top = float(log_mel.max())
     log_mel = top + random.uniform(0.75, 1.25) * (log_mel - top)
     knots = random.normal(0.0, 5.0, 6)

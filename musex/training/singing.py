@@ -19,6 +19,7 @@ from musex.metrics import area_under_curve
 from musex.prediction.described import SINGING_FILE
 from musex.prediction.singing_network import prepare
 from musex.system.arrays import Array, load_arrays
+from musex.training.beats import FLOOR_DB, shift_bands
 from musex.training.networks import keras, tf
 from musex.training.networks.singing import build_singing
 from musex.training.runs import RunLog, export, load_best, save_best
@@ -85,15 +86,12 @@ def read_voices(folder: Path, config: SingingTrainingConfig) -> list[VoicedMusic
 def disguise(log_mel: Array, random: Random, config: SingingTrainingConfig) -> Array:
     """The same on other equipment: other dynamics, an equaliser, shifted bands, no treble."""
     bands = log_mel.shape[1]
-    if shift := int(random.integers(-2, 3)):
-        log_mel = np.roll(log_mel, shift, axis=1)
-        log_mel[:, : max(shift, 0)] = log_mel[:, max(shift, 0), None]
-        log_mel[:, bands + min(shift, 0) :] = log_mel[:, bands + min(shift, 0) - 1, None]
+    log_mel = shift_bands(log_mel, int(random.integers(-2, 3)))
     top = float(log_mel.max())
     log_mel = top + random.uniform(0.8, 1.2) * (log_mel - top)
     log_mel = log_mel + np.interp(np.linspace(0, 5, bands), np.arange(6), random.normal(0.0, 4.0, 6))
     if random.random() < config.dull:
-        log_mel[:, int(random.integers(40, bands)) :] = -100.0
+        log_mel[:, int(random.integers(40, bands)) :] = FLOOR_DB
     return np.asarray(log_mel)
 
 
