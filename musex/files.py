@@ -22,7 +22,7 @@ from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel, load_model
 from musex.rendering.generative import continue_song
 from musex.rendering.levels import level_plan, separate_for, with_mix
-from musex.rendering.outputs import made_by, title_of, write_output, write_plan
+from musex.rendering.outputs import counted, made_by, title_of, write_output, write_plan
 from musex.rendering.stems import changed_stems
 from musex.rendering.stitch import BegunAnewError, check_plan, render
 from musex.rendering.streaming import is_streamed_alike, stream_plan, stream_song
@@ -180,7 +180,7 @@ def stream_file(
         give_stems(song, read_stems(stems, song))
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
     frames = round(seconds * song.sample_rate)
-    for note in pipe_song(handle, _counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
+    for note in pipe_song(handle, counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
         logger.warning(note)
 
 
@@ -292,12 +292,4 @@ def _write_plan(
     report: OnProgress,
 ) -> None:
     frames = round(plan.seconds * song.sample_rate)
-    write_plan(plan, _counted(blocks, frames, report), song, output, force=force, bitrate=bitrate)
-
-
-def _counted(blocks: Iterable[Samples], frames: int, report: OnProgress) -> Iterator[Samples]:
-    written = 0
-    for block in blocks:
-        yield block
-        written += len(block)
-        report("Writing", min(1.0, written / frames))
+    write_plan(plan, counted(blocks, frames, report), song, output, force=force, bitrate=bitrate)

@@ -20,7 +20,7 @@ from musex.errors import AudioError, MusexError
 from musex.planning.planner import describe_song
 from musex.plans import Plan, PlanModel, PlanSettings, Span, read_plan
 from musex.rendering.levels import FULL_SCALE, level_plan, to_db, with_mix
-from musex.rendering.outputs import made_by, title_of
+from musex.rendering.outputs import counted, made_by, title_of
 from musex.rendering.stems import changed_stems
 from musex.rendering.stitch import check_plan, render, render_stem
 from musex.separation.separated import check_stems, stems_of
@@ -236,7 +236,7 @@ def _write_together(
         for number, (path, temporary, sound) in enumerate(zip(paths, waiting, sounds, strict=True)):
             notes = encode_song(
                 temporary,
-                _counted(sound.blocks, number * frames, len(paths) * frames, report),
+                counted(sound.blocks, len(paths) * frames, report, done=number * frames),
                 song=sound.song,
                 name=path,
                 title_suffix=sound.title,
@@ -246,10 +246,3 @@ def _write_together(
             )
             for note in notes:
                 logger.warning(f"{path.name}: {note}")
-
-
-def _counted(blocks: Iterable[Samples], done: int, frames: int, report: OnProgress) -> Iterator[Samples]:
-    for block in blocks:
-        yield block
-        done += len(block)
-        report("Writing", min(1.0, done / frames))

@@ -22,6 +22,22 @@ SIXTEENTHS = 16
 BAR_STRIPS = 8  # means that stand for a bar where it is compared
 
 
+class Played:
+    """Bars in which stems play or do not, by their `activity`, float32 (bars, 4), as `find_activity` gives it."""
+
+    activity: Array
+
+    @property
+    def plays(self) -> Array:
+        """Which stem plays in which bar, bool (bars, 4)."""
+        return np.asarray(self.activity >= PLAYS)
+
+    @property
+    def present(self) -> Array:
+        """Which stems there are, bool (4,)."""
+        return np.asarray(self.plays.any(axis=0))
+
+
 def slot_bounds(bounds: Array) -> Array:
     """Samples at which the slots of bars begin, int64 (SLOTS · bars + 1,), of the samples at which bars do."""
     places = np.arange(SLOTS * (len(bounds) - 1) + 1) / SLOTS

@@ -156,7 +156,10 @@ def evaluate_jumps(
         "seconds": seconds,
         "songs": used,
         "jumps": {
-            name: {kind: _describe([song[number] for song in songs], seed) for kind, songs in judged.items()}
+            name: {
+                kind: describe_answers([song[number] for song in songs], TRANSITION_QUESTIONS, seed)
+                for kind, songs in judged.items()
+            }
             for number, name in enumerate(source.judges)
         },
         **known,
@@ -249,11 +252,16 @@ def collect_jumps(
         jumps[name] = to_seconds(plan.seams, rate)
     if loops:
         jumps[LOOPER] = to_seconds(looper_seams(song, loops), rate)
-    random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
-    places = random.uniform(3.0, song.seconds - 3.0, (8, 2))
-    jumps[RANDOM] = [(float(leave), float(enter)) for leave, enter in places]
+    jumps[RANDOM] = random_jumps(song, seed)
     jumps[RANDOM_BEATS] = align_attacks(song, jumps[RANDOM])
     return jumps
+
+
+def random_jumps(song: Song, seed: int) -> Jumps:
+    """Eight jumps from anywhere in a song to anywhere, the same for each seed."""
+    random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
+    places = random.uniform(3.0, song.seconds - 3.0, (8, 2))
+    return [(float(leave), float(enter)) for leave, enter in places]
 
 
 def to_seconds(seams: Iterable[Seam], sample_rate: int) -> Jumps:
@@ -296,12 +304,15 @@ def share_the_same(some: Sequence[Jumps], others: Sequence[Jumps], within: float
     return float(np.mean(same)) if same else 0.0
 
 
-def _describe(answers: list[Array], seed: int) -> dict[str, Any]:
-    """Shares of the jumps of all songs by question, with their intervals, and how many jumps there are."""
+def describe_answers(answers: Sequence[Array], questions: Sequence[str], seed: int) -> dict[str, Any]:
+    """Shares of the jumps of all songs by question, with their intervals, and how many jumps there are.
+
+    `answers` are of each song, (jumps, questions): 1, 0 or NaN; a question that none answers has {}.
+    """
     together = np.concatenate(answers)
     songs = np.repeat(np.arange(len(answers)), [len(song) for song in answers])
     shares: dict[str, Any] = {}
-    for question, column in zip(TRANSITION_QUESTIONS, together.T, strict=True):
+    for question, column in zip(questions, together.T, strict=True):
         known = np.isfinite(column)
         shares[question] = describe(column[known], songs[known], seed=seed) if known.any() else {}
     return {"count": len(together), **shares}

@@ -5,7 +5,6 @@ A song's words lie beside it, `NAME.json` beside `NAME.flac`: lines of words, ea
 first word of one and its last.
 """
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,8 @@ import numpy as np
 from musex.audio.reading import READABLE, read_song
 from musex.audio.song import Song
 from musex.errors import AudioError, DatasetError, DurationError
-from musex.evaluation.jumps import RANDOM, Jumps, count_loops, to_seconds
+from musex.evaluation.jumps import RANDOM, Jumps, count_loops, describe_answers, random_jumps, to_seconds
 from musex.evaluation.seam_classifier import LOOPER, looper_seams
-from musex.metrics import describe
 from musex.planning.planner import plan_song
 from musex.prediction.model import Model
 from musex.seams.bounds import BOUNDS
@@ -28,7 +26,6 @@ from musex.system.json_files import parse_json, read_json_text
 
 EDGE_SECONDS = 0.06  # of a word that count for nothing: how exactly its times are known
 PLANNED: dict[str, Voice] = {"musex": "whole", "musex --voice off": "off"}
-RANDOM_JUMPS = 8
 CUTS = ("word", "line")
 
 
@@ -119,7 +116,7 @@ def evaluate_words(
         "seconds": seconds,
         "seed": seed,
         "songs": len(next(iter(found.values()))),
-        "jumps": {name: _describe(songs, seed) for name, songs in found.items()},
+        "jumps": {name: describe_answers(songs, (*CUTS, "beat", "bar"), seed) for name, songs in found.items()},
         "left_out": left_out,
     }
 
@@ -132,19 +129,7 @@ def _jumps_of(song: Song, model: Model, *, seconds: float, loops: int, seed: int
         told = np.array([[seam.beat, seam.bar] for seam in seams], float).reshape(-1, 2)
         kept = np.where(np.isnan(told), np.nan, told >= (BOUNDS.beat, BOUNDS.bar))
         jumps[name] = to_seconds(seams, rate), kept
-    random = np.random.default_rng([seed, zlib.crc32(song.sha256.encode())])
-    others = {RANDOM: [(float(a), float(b)) for a, b in random.uniform(3.0, song.seconds - 3.0, (RANDOM_JUMPS, 2))]}
+    others = {RANDOM: random_jumps(song, seed)}
     if loops:
         others = {LOOPER: to_seconds(looper_seams(song, loops), rate), **others}
     return jumps | {name: (pairs, np.full((len(pairs), 2), np.nan)) for name, pairs in others.items()}
-
-
-def _describe(songs: list[Array], seed: int) -> dict[str, Any]:
-    """Means of the songs' shares with their intervals, and how many jumps there are."""
-    together = np.concatenate(songs)
-    owners = np.repeat(np.arange(len(songs)), [len(song) for song in songs])
-    shares: dict[str, Any] = {}
-    for name, column in zip((*CUTS, "beat", "bar"), together.T, strict=True):
-        known = np.isfinite(column)
-        shares[name] = describe(column[known], owners[known], seed=seed) if known.any() else {}
-    return {"count": len(together), **shares}

@@ -9,8 +9,8 @@ import numpy as np
 
 from musex.analysis.activity import (
     ABSENT_DB,
-    PLAYS,
     SLOTS,
+    Played,
     find_activity,
     find_likeness,
     find_places,
@@ -31,7 +31,7 @@ MOST_SPECTRA = 1200
 
 
 @dataclass(frozen=True, eq=False)
-class SongBars:
+class SongBars(Played):
     """The bars of a song, and what its stems play in them.
 
     Attributes:
@@ -49,16 +49,6 @@ class SongBars:
     likeness: Array
     places: Array
     purity: Array
-
-    @property
-    def plays(self) -> Array:
-        """Which stem plays in which bar, bool (bars, 4)."""
-        return np.asarray(self.activity >= PLAYS)
-
-    @property
-    def present(self) -> Array:
-        """Which stems the song has, bool (4,)."""
-        return np.asarray(self.plays.any(axis=0))
 
     @cached_property
     def length(self) -> float:

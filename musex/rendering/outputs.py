@@ -1,7 +1,7 @@
 """An output as a file: what a plan says of it in its tags, and where it loops."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from musex import __version__
@@ -9,6 +9,7 @@ from musex.audio.song import Samples, Song
 from musex.audio.writing import write_song
 from musex.planning.weights import SEARCH
 from musex.plans import Plan
+from musex.system.progress import OnProgress
 
 logger = logging.getLogger(__name__)
 
@@ -71,3 +72,11 @@ def title_of(song_frames: int, frames: int, sample_rate: int, ending: str) -> st
 def made_by(name: str, sha256: str, seed: int) -> str:
     """What made an output, for its tag."""
     return f"musex {__version__}, {name} {sha256[:12]}, seed {seed}"
+
+
+def counted(blocks: Iterable[Samples], frames: int, report: OnProgress, *, done: int = 0) -> Iterator[Samples]:
+    """The same blocks; each is reported when it is written, as a part of so many frames, of which some were `done`."""
+    for block in blocks:
+        yield block
+        done += len(block)
+        report("Writing", min(1.0, done / frames))
