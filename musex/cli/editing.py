@@ -55,16 +55,16 @@ def read_edit(
 
 def _parse_taken(text: str) -> tuple[int, int]:
     number, colon, place = text.partition(":")
-    if not colon or "," in text:
+    found = (*parse_numbers([number], "--take"), *parse_numbers([place], "--take")) if colon else ()
+    if len(found) != 2 or not found[1]:
         raise UsageError(f"--take {text} names no alternative: give seam and alternative, such as 2:3")
-    found = (*parse_numbers([number], "--take"), *parse_numbers([place], "--take"))
     return found[0], found[1]
 
 
 def _alternative(song: Path, plan: Any, number: int, place: int, model: Path | None) -> Any:
     from musex.editing import alternatives
 
-    found = alternatives(song, plan, number, count=max(place, 10), model=model)
+    found = alternatives(song, plan, number, count=place, model=model)
     if not 1 <= place <= len(found):
         raise MusexError(f"--take {number}:{place} is not there: `musex seams` lists {len(found)} alternatives")
     return found[place - 1].seam

@@ -1,5 +1,6 @@
 """A plan changed by hand: jumps that stay, jumps that are rejected, others in their place."""
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -30,7 +31,7 @@ LAST_SECONDS = 20.0  # before another duration, from which on nothing stays; by 
 SLIP_SECONDS = 0.005  # by which a jump may be longer than the one it replaces for what follows to stay as it is
 AROUND_STEPS = 10  # within which jumps of the same distance are no choice between them
 AROUND_SECONDS = 20.0  # around a seam, within which others are looked for
-KEEPING = 0.6  # of the alternatives, at most, leave all else as it is: others lead elsewhere
+FIRST = (6, 10)  # alternatives of which the first leave all else as it is, if there are so many; then others
 MOVED_SLIDE_SECONDS = 0.06  # by which a seam that is moved may slide to a better place
 
 
@@ -207,7 +208,9 @@ def lay_goals(plan: Plan, kept: Mapping[int, Seam], *, room: int, ended: bool) -
 def find_alternatives(
     song: Song, model: ModelLike, plan: Plan, number: int, *, count: int = 10
 ) -> tuple[Alternative, ...]:
-    """Other jumps in place of one: those after which all else stays as it is, then others; the best of each first.
+    """Other jumps in place of one: up to six after which all else stays as it is, then others, the best of each first.
+
+    A longer list begins as a shorter one does.
 
     Args:
         song: the plan's.
@@ -230,13 +233,16 @@ def find_alternatives(
     request = Request(song, model, target, settings, weights, goals=goals, closing=plan.closing)
     past = Chain(request).follow_goals(before)
     assert past is not None  # the output's beginning is a goal
-    found = list[Alternative]()
-    for goal, share in ((after[0] if after else None, KEEPING), (None, 1.0)):
+    found, left = list[Alternative](), list[tuple[bool, Iterator[tuple[Seam, float]]]]()
+    for goal in (after[0] if after else None, None):
         course = next(courses(request, Leg(past.position, past.played, goal)), None)
-        keeps = goal is not None or not after
-        for seam, cost in Path(course, past).options(own.leave, AROUND_SECONDS) if course else ():
-            if len(found) >= share * count:
-                break
+        if course is not None:
+            options = Path(course, past).options(own.leave, AROUND_SECONDS)
+            left.append((goal is not None or not after, options))
+    limits = (*FIRST, *(count for _ in left))  # of what is found after each turn: no longer list begins otherwise
+    for limit, (keeps, options) in zip(limits, itertools.cycle(left), strict=False):
+        while len(found) < min(limit, count) and (option := next(options, None)):
+            seam, cost = option
             if not any(_same(seam, one, request) for one in (own, *(other.seam for other in found))):
                 found.append(Alternative(seam, round(cost, 3), keeps=keeps))
     return tuple(found)
