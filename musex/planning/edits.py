@@ -68,7 +68,9 @@ class Edit:
     replacing: Mapping[int, Seam] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse numbers of no seam, or of one that shall go and stay; raises MusexError."""
+        """Refuse numbers of no seam, or of one that shall go and stay, and plans of no song; raises MusexError."""
+        if not self.plan.spans:
+            raise MusexError(f"{self.plan.model.name} predicts the waveform itself: its plan has nothing to be changed")
         stays = {*(self.lock or ()), *self.replacing}
         for number in (*stays, *self.reject):
             seam_of(self.plan, number)
@@ -116,13 +118,15 @@ def edit_plan(
     )
     settings = replace(settings, forbid=tuple(dict.fromkeys((*settings.forbid, *rejected))))
     length = seconds if seconds is not None else plan.settings.requested_seconds or plan.seconds
+    if plan.settings.nearest and seconds is None and not changed:  # the duration that was found is kept
+        settings, length = replace(settings, nearest=False), plan.seconds
     work: dict[str, Any] = {"seconds": length, "on_progress": on_progress, **vars(settings)}
     gone = {*edit.reject, *replaced}
     if "forbid" in changed:
         gone |= _forbidden(plan, Request(song, model, plan.frames, settings, SEARCH)) - {*(lock or ())}
     if plan.closing and len(plan.seams) in gone:  # all of a loop hangs on where it closes
         return plan_song(song, model, **work)
-    ended = seconds is None or seconds == plan.settings.requested_seconds
+    ended = length in (plan.settings.requested_seconds, plan.seconds)
     known = {(seam.leave, seam.enter) for seam in (*plan.seams, *replaced.values())}
     found: list[tuple[int, Plan]] = []
     last = plan.frames if ended else round((length - LAST_SECONDS) * rate)
