@@ -28,7 +28,7 @@ from musex.rendering.stitch import BegunAnewError, check_plan, render
 from musex.rendering.streaming import is_streamed_alike, stream_plan, stream_song
 from musex.separation.separated import give_stems
 from musex.separation.stem_folders import read_stems
-from musex.settings import Options, Settings, check_seconds
+from musex.settings import Options, Settings, check_length
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import check_side_file, save_text
 
@@ -39,7 +39,7 @@ def extend_file(
     song_path: str | Path,
     output: str | Path,
     *,
-    seconds: float,
+    seconds: float | None = None,
     model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
@@ -56,7 +56,7 @@ def extend_file(
     Args:
         song_path: The song.
         output: The file to write; its ending chooses the format.
-        seconds: How long the result shall be: more than 0, at most 24 h.
+        seconds: How long the result shall be, as in `musex.extend`: more than 0, at most 24 h.
         model: As in `musex.extend`.
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
@@ -90,7 +90,7 @@ def vary_file(
     source: SongFile,
     outputs: Sequence[str | Path],
     *,
-    seconds: float,
+    seconds: float | None,
     model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
@@ -107,8 +107,8 @@ def vary_file(
     that are `done` are there already as they would be written: they stay, and a plan among them is read. `on_written`
     is called with each other as soon as it is in its place.
     """
-    check_seconds(seconds)
     settings = Settings(**options)
+    check_length(seconds, settings)
     check_song(source.path)
     left = [path for path in map(Path, outputs) if path not in done]
     for output in left:
@@ -120,7 +120,8 @@ def vary_file(
     report("Reading", 0.0)
     song = source.song
     for output in left:
-        check_size(FORMATS[output.suffix.lower()], song, round(seconds * song.sample_rate), output)
+        frames = song.frames if seconds is None else round(seconds * song.sample_rate)
+        check_size(FORMATS[output.suffix.lower()], song, frames, output)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
         if plan_paths or len(outputs) > 1:
@@ -235,7 +236,7 @@ class _Maker:
 
     song: Song
     model: Model
-    seconds: float
+    seconds: float | None
     force: bool
     bitrate: str | None
     report: OnProgress

@@ -14,10 +14,11 @@ from musex.planning.arrangement import plan_turns
 from musex.planning.chain import Chain
 from musex.planning.course import ModelLike, Request
 from musex.planning.layers import plan_swaps
+from musex.planning.natural_loops import play_natural, with_intro
 from musex.planning.weights import SEARCH, SearchConfig
 from musex.plans import Beginning, Part, Plan, PlanModel, PlanSettings, PlanSong, Seam, Span
 from musex.seams.bounds import count_exceeded, seams_beyond
-from musex.settings import Options, Settings, check_seconds
+from musex.settings import Options, Settings, check_length
 from musex.system.progress import OnShare
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def plan_song(
     song: Song,
     model: ModelLike,
     *,
-    seconds: float,
+    seconds: float | None,
     unlike: Sequence[Plan] = (),
     on_progress: OnShare | None = None,
     weights: SearchConfig = SEARCH,
@@ -40,7 +41,7 @@ def plan_song(
     Args:
         song: the decoded song.
         model: predicts which place should come next.
-        seconds: requested duration, longer or shorter than the song.
+        seconds: requested duration, longer or shorter than the song; None for a loop as the song has it.
         unlike: other plans of this song, whose jumps shall be left aside where there are others.
         on_progress: called with the part of the output that is planned, 0 to 1.
         weights: what the search weighs.
@@ -98,17 +99,18 @@ class Planner:
         song: Song,
         model: ModelLike,
         *,
-        seconds: float,
+        seconds: float | None,
         settings: Settings,
         unlike: Sequence[Plan] = (),
         weights: SearchConfig = SEARCH,
     ) -> None:
         """Analyse the song, and predict nothing yet; arguments and errors as in `plan_song`."""
-        check_seconds(seconds)
-        self.seconds, target = seconds, round(seconds * song.sample_rate)
+        self.seconds = check_length(seconds, settings)
+        target = song.frames if seconds is None else round(seconds * song.sample_rate)
         self.request = Request(song, model, target, settings, weights.at(settings.novelty), unlike)
         self.chain, self.draft = Chain(self.request), Draft()
-        self.parts = self.draft.follow(self.chain.parts())
+        decided = self.chain.parts() if seconds is not None else play_natural(self.request)
+        self.parts = self.draft.follow(decided)
         if not self.request.as_it_is:
             self.request.check()
             self._tell_silence()
@@ -135,7 +137,7 @@ class Planner:
             report(self.done)
         report(1.0)
         plans, shunned = [self.drafted()], list[Seam]()
-        tries = 1 if self.request.as_it_is else self.request.weights.tries
+        tries = 1 if self.request.as_it_is or self.seconds is None else self.request.weights.tries
         while len(plans) < tries and (beyond := seams_beyond(plans[-1])):
             shunned += beyond
             logger.info(f"plan {len(plans)} has {len(beyond)} seams beyond the bounds: trying another")
@@ -152,7 +154,7 @@ class Planner:
         if settings.arrange != "off":
             turns = plan_turns(plan, self.request.song, mode=settings.arrange, seed=settings.seed)
             plan = replace(plan, turns=turns)
-        return plan
+        return with_intro(plan) if settings.intro else plan
 
     def drafted(self) -> Plan:
         """The plan, without layers and turns, of what is decided."""
