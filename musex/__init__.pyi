@@ -12,6 +12,8 @@ from .files import extend_file as extend_file
 from .files import render_file as render_file
 from .inspection import SongInfo as SongInfo
 from .inspection import info as info
+from .loop_files import tag_loop as tag_loop
+from .loop_files import write_loop_parts as write_loop_parts
 from .planning.natural_loops import Loop as Loop
 from .plans import Plan as Plan
 from .prediction.model import Prediction as Prediction

@@ -159,7 +159,7 @@ def stream_file(
     song_path: str | Path,
     handle: IO[bytes],
     *,
-    seconds: float,
+    seconds: float | None,
     suffix: str = ".wav",
     model: Model | WaveformModel | str | Path | None = None,
     bitrate: str | None = None,
@@ -180,7 +180,7 @@ def stream_file(
     if stems is not None:
         give_stems(song, read_stems(stems, song))
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
-    frames = round(seconds * song.sample_rate)
+    frames = round((seconds or song.seconds) * song.sample_rate)
     for note in pipe_song(handle, counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
         logger.warning(note)
 

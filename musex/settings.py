@@ -197,7 +197,7 @@ class Settings(Named):
         """The settings as JSON has them, for the plan."""
         lists = {"avoid": [list(stretch) for stretch in self.avoid], "arc": [list(p) for p in self.arc]}
         content = {**asdict(self), **lists, "mix": [[stem, [list(p) for p in levels]] for stem, levels in self.mix]}
-        unusual = (("voice", "whole"), ("arrange", "off"), ("mix", []), ("intro", False))
+        unusual: tuple[tuple[str, Any], ...] = (("voice", "whole"), ("arrange", "off"), ("mix", []), ("intro", False))
         for name, usual in unusual:  # older plans have none of them
             if content[name] == usual:
                 del content[name]

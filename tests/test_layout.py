@@ -27,6 +27,7 @@ ROOMS = (
     "extension",
     "files",
     "stem_files",
+    "loop_files",
     "versions",
     "batches",
     "playing",

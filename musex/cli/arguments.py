@@ -125,11 +125,16 @@ def usage_checked() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> float:
-    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none."""
+def parse_duration(minutes: str | None, seconds: str | None, to: str | None, *, natural: bool = False) -> float | None:
+    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none.
+
+    With `natural` none of them needs be given: an output that has a length by itself, None.
+    """
     given = [
         (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
     ]
+    if natural and not given:
+        return None
     if len(given) != 1:
         raise UsageError("give exactly one of --minutes, --seconds and --to: how long shall it last?")
     name, value = given[0]
@@ -141,6 +146,11 @@ def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> 
     if fault := find_fault(wanted):
         raise UsageError(f"--{name} {value} is no duration: {fault}")
     return wanted
+
+
+def length_facts(seconds: float | None) -> dict[str, str]:
+    """What the names of outputs may say of their length; nothing where they have it by themselves."""
+    return {} if seconds is None else {"minutes": f"{seconds / 60:g}", "seconds": f"{seconds:g}"}
 
 
 def parse_time(text: str) -> float:

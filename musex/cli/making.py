@@ -26,11 +26,13 @@ from musex.cli.arguments import (
     VerboseOption,
     choice_option,
     count_option,
+    length_facts,
     parse_bitrate,
     parse_duration,
     parse_settings,
     usage_checked,
 )
+from musex.cli.looping import check_form, extend_by_tags, extend_to_parts
 from musex.cli.terminal import (
     check_stdout,
     show_progress,
@@ -54,7 +56,10 @@ def extend(
         list[Path],
         typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
     ],
-    minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
+    minutes: Annotated[
+        str | None,
+        typer.Option("--minutes", "-m", metavar="M", help="How long it shall last; of a loop, without its --intro."),
+    ] = None,
     seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
     to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
     output: Annotated[
@@ -85,9 +90,25 @@ def extend(
     ending: Annotated[
         Ending,
         choice_option(
-            "--ending", Ending, help="How the output ends: as the song does, faded, cut, or back at its start."
+            "--ending",
+            Ending,
+            help="How the output ends: as the song does, faded, cut, or back at its start; loop "
+            "without a length is the song's best loop as it is.",
         ),
     ] = "outro",
+    intro: Annotated[
+        bool, typer.Option("--intro", help="With --ending loop: before the loop, the song from its beginning to there.")
+    ] = False,
+    loop_parts: Annotated[
+        bool,
+        typer.Option("--loop-parts", help="With --ending loop: OUTPUT-intro, OUTPUT-loop, OUTPUT-outro as files."),
+    ] = False,
+    tag_only: Annotated[
+        bool,
+        typer.Option(
+            "--tag-only", help="With --ending loop: a copy of the song's file with loop points, nothing encoded again."
+        ),
+    ] = False,
     keep_from: Annotated[
         str | None,
         typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
@@ -153,19 +174,19 @@ def extend(
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make songs last as long as you need: give --minutes, --seconds or --to.
+    """Make songs last as long as you need: give --minutes, --seconds or --to, or --ending loop alone.
 
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
     the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
-    wanted = parse_duration(minutes, seconds, to)
+    wanted = parse_duration(minutes, seconds, to, natural=ending == "loop")
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
     if json or (check and not quiet):
         check_stdout()
     quiet |= json  # its one object is all there is on stdout
-    chosen = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood}
+    chosen = {"seed": seed, "ending": ending, "intro": intro, "novelty": novelty, "mood": mood}
     chosen |= {"layers": layers, "arrange": arrange, "voice": voice}
     options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **chosen)
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
@@ -173,6 +194,8 @@ def extend(
 
     several = are_several(songs)
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
+    more = several or variations > 1 or report or output == STREAM or bool(plan or stems)
+    check_form(tag_only, loop_parts, wanted, several=more, suffix=suffix, **work)
     if several and stems is not None:
         raise UsageError("--stems is for one song: a folder has the stems of one")
     if output == STREAM:
@@ -183,24 +206,30 @@ def extend(
     into_folder = several or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
         raise UsageError("--format and --name are for where -o names no file")
-    facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
+    facts = {**length_facts(wanted), "seed": str(seed), "ending": ending}
     with usage_checked():
         check_naming(name, ending_of, facts)
         check_folders(songs, output, plan)
-        if report:
-            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
-
-            page_kbps(wanted)  # too long for a page
+        _check_page(wanted if report else None)
     tasks = find_tasks(
         songs, output, name=name, suffix=ending_of, facts=facts, variations=variations, plan=plan, pages=report
     )
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
     else:
-        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, **work)
+        extend_it = extend_to_parts if loop_parts else extend_by_tags if tag_only else _extend_one
+        extend_it(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, **work)
 
 
-def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
+def _check_page(seconds: float | None) -> None:
+    """Refuse a page that would be too long; raises MusexError."""
+    if seconds is not None:
+        from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
+
+        page_kbps(seconds)
+
+
+def _extend_one(task: Any, seconds: float | None, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
     """Extend one song, to one version or several; exit code 3 if a seam fails its check."""
     from musex.versions import make_versions
 
@@ -226,7 +255,7 @@ def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float)
     tell_result(dumps({"song": str(song), "outputs": outputs}, indent=1))
 
 
-def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
+def _stream(song: Path, seconds: float | None, quiet: bool, **options: Any) -> None:
     """Write sound to stdout as it is made."""
     from musex.files import stream_file
 
@@ -241,7 +270,7 @@ def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
 
 
 def _extend_several(
-    tasks: list[Any], seconds: float, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
+    tasks: list[Any], seconds: float | None, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
 ) -> None:
     """Extend every task's song, and tell of all at the end; exit code 1 if one failed, else 3 if a seam its check."""
     from musex.batches import extend_songs

@@ -192,6 +192,8 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
     made_of = format_count(plan.predictions, "prediction") if generative else format_count(len(plan.seams), "seam")
     if plan.turns:
         made_of += f", {format_count(len(plan.turns), 'turn')} of stems"
+    if plan.intro:
+        made_of += f", loops from {format_time(plan.intro / plan.song.sample_rate)}"
     if plan.tries > 1:
         made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
     typer.echo(
@@ -205,22 +207,16 @@ def show_seams(plan: Any, title: str = "") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from musex.seams.bounds import exceeded, format_measure, seams_beyond, shown_measures
+    from musex.cli.tables import add_measures, measure_cells
+    from musex.seams.bounds import seams_beyond, shown_measures
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     count = format_count(len(plan.seams), "seam")
     table.title = Text(f"{title}{count}, {len(seams_beyond(plan))} beyond the bounds", style="table.title")
-    measures = shown_measures(plan)
-    for measure in measures.values():
-        bound = f" ({measure.bound})" if measure.bound else ""
-        table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
+    measures = shown_measures(plan.seams)
+    add_measures(table, measures)
     rate = plan.song.sample_rate
     for number, seam in enumerate(plan.seams, start=1):
-        beyond = exceeded(seam)
-        cells = [
-            Text(format_measure(seam, name) + "!" * (name in beyond), style="red" if name in beyond else "")
-            for name in measures
-        ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
-        table.add_row(str(number), *times, *cells)
+        table.add_row(str(number), *times, *measure_cells(seam, measures))
     Console(width=None if is_terminal(sys.stdout) else 120, markup=False).print(table)

@@ -8,7 +8,7 @@ import binascii
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +59,31 @@ def build_comments(tags: Tags, *, pictures: bool, more: tuple[bytes, ...] = ()) 
     parts = [VENDOR, *comments]
     packed = [struct.pack("<I", len(part)) + part for part in parts]
     return packed[0] + struct.pack("<I", len(comments)) + b"".join(packed[1:])
+
+
+def replace_comments(data: bytes, names: re.Pattern[str], texts: Mapping[str, str]) -> bytes:
+    """The comments of a packet or block, byte for byte, with others in the place of those whose names match.
+
+    Raises:
+        DamagedTagsError: They are cut off.
+    """
+    try:
+        (vendor,) = struct.unpack_from("<I", data)
+        (count,) = struct.unpack_from("<I", data, 4 + vendor)
+        place, kept = 8 + vendor, list[bytes]()
+        for _ in range(count):
+            (size,) = struct.unpack_from("<I", data, place)
+            comment, place = data[place : place + 4 + size], place + 4 + size
+            if place > len(data):
+                raise DamagedTagsError("the tags are cut off")
+            if not names.fullmatch(comment[4:].partition(b"=")[0].decode(errors="replace")):
+                kept.append(comment)
+    except struct.error as error:
+        raise DamagedTagsError("the tags are cut off") from error
+    for name, text in texts.items():
+        comment = f"{name}={text}".encode()
+        kept.append(struct.pack("<I", len(comment)) + comment)
+    return data[: 4 + vendor] + struct.pack("<I", len(kept)) + b"".join(kept) + data[place:]
 
 
 def parse_picture(block: bytes) -> Picture:
@@ -237,12 +262,17 @@ def _packets(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _seal_page(file: BinaryIO, page: int) -> None:
-    """Write a page's checksum anew: a CRC of 32 bits like zlib's, but with the highest bit of each byte first."""
+    """Write a page's checksum anew."""
     file.seek(page)
-    head = bytearray(file.read(27))
+    head = file.read(27)
     lengths = file.read(head[26])
-    head[22:26] = bytes(4)
-    content = bytes(head) + lengths + file.read(sum(lengths))
+    sealed = seal_page(head + lengths + file.read(sum(lengths)))
+    file.seek(page)
+    file.write(sealed)
+
+
+def seal_page(page: bytes) -> bytes:
+    """A page with its checksum: a CRC of 32 bits like zlib's, but with the highest bit of each byte first."""
+    content = page[:22] + bytes(4) + page[26:]
     mirrored = zlib.crc32(content.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    file.seek(page + 22)
-    file.write(int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little"))
+    return page[:22] + int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little") + page[26:]
