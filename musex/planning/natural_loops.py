@@ -22,7 +22,7 @@ ALIGNED = 40  # jumps of each kind of limits that are aligned, at least
 ALIGNED_EACH = 4  # for each loop that is asked for
 APART_STEPS = 20  # between two places at which the same jump back is tried
 TRIES_EACH = 4  # places at which the same jump back is tried
-SAME_STEPS = 2.5  # two loops whose lengths differ by no more are the same where they overlap by more than half
+SAME_STEPS = 2.5  # two loops that overlap and whose lengths differ by no more are the same
 BESIDE_STEPS = 10  # two loops both of whose ends lie no further apart are the same
 
 
@@ -65,13 +65,13 @@ class Loop:
         return self.stop / self.sample_rate
 
     def is_like(self, start: int, stop: int, step: float) -> bool:
-        """Whether samples [start, stop) are the same loop: beside it, or it slid along by less than half.
+        """Whether samples [start, stop) are the same loop: beside it, or the same slid along.
 
         `step` is how many samples a step has.
         """
         shift, length = abs(start - self.start), stop - start
         beside = max(shift, abs(stop - self.stop)) <= BESIDE_STEPS * step
-        return beside or (abs(length - self.frames) <= SAME_STEPS * step and shift < 0.5 * max(length, self.frames))
+        return beside or (abs(length - self.frames) <= SAME_STEPS * step and shift < max(length, self.frames))
 
 
 def find_natural(request: Request, count: int) -> list[Loop]:

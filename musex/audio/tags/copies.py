@@ -73,7 +73,7 @@ def _new_id3(texts: Mapping[str, str]) -> bytes:
 
 
 def _copy_flac(file: BinaryIO, copy: BinaryIO, texts: Mapping[str, str]) -> None:
-    """Copy the blocks before the sound, padding shortened by what comments grow by, where there is as much."""
+    """Copy the blocks before the sound, padding shortened by what comments grow by where there is as much."""
     blocks, last = list[tuple[int, bytes]](), False
     copy.write(_exactly(file, 4))
     while not last:
@@ -90,8 +90,8 @@ def _copy_flac(file: BinaryIO, copy: BinaryIO, texts: Mapping[str, str]) -> None
             block = longer
         made.append((kind, block))
     for number, (kind, block) in enumerate(made):
-        if kind == PADDING and 0 < grown <= len(block):
-            block, grown = block[grown:], 0
+        if kind == PADDING and grown <= len(block):
+            block, grown = bytes(len(block) - grown), 0
         if len(block) > LARGEST_BLOCK:
             raise DamagedTagsError("a flac file holds 16 MB of them")
         copy.write(bytes((kind | 0x80 * (number == len(made) - 1),)) + len(block).to_bytes(3) + block)
