@@ -8,6 +8,7 @@ from .errors import MusexError as MusexError
 from .evaluation.comparison import evaluate as evaluate
 from .extension import Extension as Extension
 from .extension import extend as extend
+from .extension import find_loops as find_loops
 from .extension import plan as plan
 from .extension import predict as predict
 from .extension import separate as separate
@@ -15,6 +16,9 @@ from .files import extend_file as extend_file
 from .files import render_file as render_file
 from .inspection import SongInfo as SongInfo
 from .inspection import info as info
+from .loop_files import tag_loop as tag_loop
+from .loop_files import write_loop_parts as write_loop_parts
+from .planning.natural_loops import Loop as Loop
 from .plans import Plan as Plan
 from .prediction.model import Prediction as Prediction
 from .prediction.model import load_model as load_model

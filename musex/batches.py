@@ -19,7 +19,7 @@ from musex.audio.tags import read_tags
 from musex.errors import AudioError, MusexError, suggest
 from musex.plans import Plan
 from musex.prediction.model import WaveformModel, load_model
-from musex.settings import Options, Settings, check_seconds
+from musex.settings import Options, Settings, check_length
 from musex.system.ledgers import Origin, hash_settings, hash_song, is_done, read_ledger, remember
 from musex.system.progress import OnProgress
 from musex.system.side_files import LONGEST_NAME, name_beside, shorten
@@ -242,7 +242,7 @@ class _Work:
 def extend_songs(
     tasks: Sequence[Task],
     *,
-    seconds: float,
+    seconds: float | None,
     jobs: int = 1,
     model: str | Path | None = None,
     force: bool = False,
@@ -273,8 +273,9 @@ def extend_songs(
         MusexError: the duration, the settings or the model cannot be used for any song, or a process was ended from
             outside.
     """
-    check_seconds(seconds)
-    settings = Settings(**options).to_dict()
+    chosen = Settings(**options)
+    check_length(seconds, chosen)
+    settings = chosen.to_dict()
     loaded = load_model(model)
     planned = checked or any(len(task.files) > 1 for task in tasks)
     if isinstance(loaded, WaveformModel) and planned:

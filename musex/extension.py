@@ -1,8 +1,9 @@
 """The public verbs for songs in memory: extend, plan, predict. `musex.files` has those from file to file."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,7 +14,10 @@ from musex.audio.inputs import song_of
 from musex.audio.song import Samples, Song, to_segment
 from musex.config import FEATURES
 from musex.errors import ModelError, MusexError
+from musex.planning.course import Request
+from musex.planning.natural_loops import Loop, find_natural, no_loop
 from musex.planning.planner import plan_song
+from musex.planning.weights import SEARCH
 from musex.plans import Plan
 from musex.prediction.model import Model, Prediction, WaveformModel, load_model
 from musex.rendering.generative import continue_song
@@ -21,7 +25,7 @@ from musex.rendering.levels import level_plan, separate_for
 from musex.rendering.outputs import write_plan
 from musex.rendering.stitch import render
 from musex.separation.separated import stems_of
-from musex.settings import Options, Settings, StemName, check_seconds
+from musex.settings import Options, Settings, StemName, check_length
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.wording import format_count, format_time
 
@@ -92,7 +96,7 @@ class Extension:
 def extend(
     song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
     *,
-    seconds: float,
+    seconds: float | None = None,
     sample_rate: int | None = None,
     model: Model | WaveformModel | str | Path | None = None,
     on_progress: OnProgress | None = None,
@@ -102,7 +106,8 @@ def extend(
 
     Args:
         song: A file's path, a `Song`, a pydub segment, or an array (frames,) or (frames, channels) with its rate.
-        seconds: How long the result shall be: more than 0, at most 24 h.
+        seconds: How long the result shall be: more than 0, at most 24 h. Without it, for `ending="loop"` alone, it is
+            the song's best loop as it is, the first of `find_loops`.
         sample_rate: Hz; for arrays, and only for them.
         model: A loaded model, or the file or folder of one; without it the packaged model. After the end of the song
             a generative one, `paper` or `lstm`, plays what it predicts; see `musex.rendering.generative`.
@@ -112,8 +117,8 @@ def extend(
     Raises:
         MusexError: The song, the duration or the model cannot be used; the message says why.
     """
-    check_seconds(seconds)
     settings, tell = Settings(**options), on_progress or ignore_progress
+    check_length(seconds, settings)
     tell("Reading", 0.0)
     source = song_of(song, sample_rate)
     loaded = model_of(model)
@@ -136,7 +141,7 @@ def extend(
 def plan(
     song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
     *,
-    seconds: float,
+    seconds: float | None = None,
     sample_rate: int | None = None,
     model: Model | str | Path | None = None,
     on_progress: OnProgress | None = None,
@@ -147,8 +152,8 @@ def plan(
     Raises:
         MusexError: As `extend`; or the model is a generative one, which plans nothing.
     """
-    check_seconds(seconds)
     settings = Settings(**options)
+    check_length(seconds, settings)
     tell = on_progress or ignore_progress
     tell("Reading", 0.0)
     source, loaded = song_of(song, sample_rate), pointing(model)
@@ -185,6 +190,45 @@ def predict(
     step = int(end * FEATURES.steps_per_second)
     features = analyse_past(source, step)
     return loaded.predict_rows(loaded.listen(features), features)
+
+
+def find_loops(
+    song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
+    *,
+    count: int = 10,
+    sample_rate: int | None = None,
+    model: Model | str | Path | None = None,
+    on_progress: OnProgress | None = None,
+    **options: Unpack[Options],
+) -> list[Loop]:
+    """Find the best loops of a song: stretches whose end leads back to their beginning, best first.
+
+    No two are the same one slid along. The first is what `extend` makes with `ending="loop"` and no duration.
+
+    Args:
+        song: As in `extend`.
+        count: How many, at most: from 1 on.
+        sample_rate: As in `extend`.
+        model: As in `extend`, but none that is generative.
+        on_progress: As in `extend`.
+        options: Of those of `extend`, `keep_from`, `keep_to`, `avoid` and `voice` tell where loops may lie.
+
+    Raises:
+        MusexError: As `extend`; or the song has no loop.
+    """
+    number: Any = count
+    if isinstance(number, bool) or not isinstance(number, Integral) or int(number) < 1:
+        raise MusexError(f"`count={number!r}` is no number of loops: give a whole number from 1 on")
+    settings = replace(Settings(**options), ending="loop")
+    check_length(None, settings)
+    tell = on_progress or ignore_progress
+    tell("Reading", 0.0)
+    source, loaded = song_of(song, sample_rate), pointing(model)
+    tell("Looking for loops", 0.0)
+    loops = find_natural(Request(source, loaded, source.frames, settings, SEARCH), int(count))
+    if not loops:
+        raise no_loop(source.seconds)
+    return loops
 
 
 def separate(

@@ -29,7 +29,7 @@ from musex.rendering.stitch import BegunAnewError, check_plan, render
 from musex.rendering.streaming import is_streamed_alike, stream_plan, stream_song
 from musex.separation.separated import give_stems
 from musex.separation.stem_folders import read_stems
-from musex.settings import Options, Settings, check_seconds
+from musex.settings import Options, Settings, check_length
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import check_side_file, save_text
 
@@ -40,7 +40,7 @@ def extend_file(
     song_path: str | Path,
     output: str | Path,
     *,
-    seconds: float,
+    seconds: float | None = None,
     model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
@@ -57,7 +57,7 @@ def extend_file(
     Args:
         song_path: The song.
         output: The file to write; its ending chooses the format.
-        seconds: How long the result shall be: more than 0, at most 24 h.
+        seconds: How long the result shall be, as in `musex.extend`: more than 0, at most 24 h.
         model: As in `musex.extend`.
         force: Overwrite an existing output and plan.
         bitrate: For lossy formats, such as "256k", or a quality: "small", "good" or "best".
@@ -91,7 +91,7 @@ def vary_file(
     source: SongFile,
     outputs: Sequence[str | Path],
     *,
-    seconds: float,
+    seconds: float | None,
     model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
@@ -110,9 +110,9 @@ def vary_file(
     is called with each other as soon as it is in its place. With an `edit` its plan is changed, and `options` are its
     settings that are replaced.
     """
-    check_seconds(seconds)
     chosen: dict[str, Any] = {**(edit.settings if edit else {}), **options}
     settings = Settings(**chosen)
+    check_length(seconds, settings)
     check_song(source.path)
     left = [path for path in map(Path, outputs) if path not in done]
     for output in left:
@@ -124,7 +124,8 @@ def vary_file(
     report("Reading", 0.0)
     song = source.song
     for output in left:
-        check_size(FORMATS[output.suffix.lower()], song, round(seconds * song.sample_rate), output)
+        frames = song.frames if seconds is None else round(seconds * song.sample_rate)
+        check_size(FORMATS[output.suffix.lower()], song, frames, output)
     loaded = model_of(model)
     if isinstance(loaded, WaveformModel):
         if plan_paths or len(outputs) > 1:
@@ -164,7 +165,7 @@ def stream_file(
     song_path: str | Path,
     handle: IO[bytes],
     *,
-    seconds: float,
+    seconds: float | None,
     suffix: str = ".wav",
     model: Model | WaveformModel | str | Path | None = None,
     bitrate: str | None = None,
@@ -185,7 +186,7 @@ def stream_file(
     if stems is not None:
         give_stems(song, read_stems(stems, song))
     blocks = stream_song(song, model_of(model), seconds=seconds, **options)
-    frames = round(seconds * song.sample_rate)
+    frames = round((seconds or song.seconds) * song.sample_rate)
     for note in pipe_song(handle, counted(blocks, frames, report), song=song, suffix=suffix, bitrate=bitrate):
         logger.warning(note)
 
@@ -241,7 +242,7 @@ class _Maker:
 
     song: Song
     model: Model
-    seconds: float
+    seconds: float | None
     edit: Edit | None
     force: bool
     bitrate: str | None

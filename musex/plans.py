@@ -61,7 +61,7 @@ class PlanSettings(Settings):
     requested_seconds: float | None = None
 
     @classmethod
-    def of(cls, settings: Settings, seconds: float) -> "PlanSettings":
+    def of(cls, settings: Settings, seconds: float | None) -> "PlanSettings":
         """Settings with the duration that was requested."""
         return cls(**{**vars(settings), "requested_seconds": seconds})
 
@@ -168,6 +168,7 @@ class Plan:
     musex: str = ""  # the version that made it
     turns: tuple[Turn, ...] = ()
     gain_db: float = 0.0
+    intro: int = 0  # samples of the output before the loop, which begins where the closing crossfade ends
 
     @property
     def stream(self) -> int:
@@ -182,7 +183,8 @@ class Plan:
     @property
     def frames(self) -> int:
         """Length of the output in samples at the song's rate."""
-        return sum(span.frames for span in self.spans) + self.rest
+        tail = self.closing.fade // 2 if self.intro and self.closing else 0  # the crossfade's second half
+        return sum(span.frames for span in self.spans) + tail + self.rest
 
     @property
     def loops(self) -> bool:
@@ -198,6 +200,11 @@ class Plan:
     def closing(self) -> Seam | None:
         """The seam from a loop's end to its beginning."""
         return self.seams[-1] if self.seams and len(self.seams) == len(self.spans) else None
+
+    @property
+    def loop(self) -> tuple[int, int] | None:
+        """What of the output loops: its first sample, and how many it has; None if nothing shall."""
+        return (self.intro, self.frames - self.intro) if self.loops else None
 
     def parts(self) -> tuple[Beginning | Part, ...]:
         """What is played, part by part, as a chain decided it; a rest of silence may follow. Nothing without spans."""
@@ -247,7 +254,7 @@ class Plan:
             join["from"], join["to"] = join.pop("leave"), join.pop("enter")
         for turn in content["turns"]:
             turn["to"] = turn.pop("enter")
-        for name in ("turns", "gain_db"):  # a plan that leaves stems as they are is as it was before there were turns
+        for name in ("turns", "gain_db", "intro"):  # a plan without is as it was before there were any
             if not content[name]:
                 del content[name]
         return json.dumps(content, indent=1)
@@ -306,6 +313,7 @@ def _check_values(plan: Plan) -> None:
         or plan.song.sample_rate < 1
         or plan.predictions < 0
         or plan.tries < 1
+        or plan.intro < 0
     ):
         raise ValueError(f"{plan.seconds:g} s at {plan.song.sample_rate} Hz cannot be")
     if not LOWEST_DB <= plan.gain_db <= 0.0:

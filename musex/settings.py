@@ -52,11 +52,34 @@ def find_fault(seconds: float) -> str:
     return f"give more than 0, and {LONGEST_OUTPUT_SECONDS / 3600:g} h at most"
 
 
+def check_length(seconds: Any, settings: "Settings") -> float | None:
+    """As `check_seconds`; None is a loop as long as the song has it, where that is what the settings ask for.
+
+    Raises:
+        DurationError: The duration is none, or there is none and the ending needs one.
+        MusexError: There is none, and the settings are of what is played when, which is the song's own then.
+    """
+    if seconds is not None:
+        return check_seconds(seconds)
+    if settings.ending != "loop":
+        raise DurationError("how long shall it last? Give `seconds=`; only `ending='loop'` has a length of its own")
+    for name in ("novelty", "mood", "arc", "layers", "arrange"):
+        value = getattr(settings, name)
+        if value != getattr(Settings, name):
+            shown = value if isinstance(value, str) else ""
+            raise MusexError(
+                f"`{name}={shown}` is for outputs of a length: a loop without one is the song as it is; say how long "
+                "it shall last, or leave that out"
+            )
+    return None
+
+
 class Options(TypedDict, total=False):
     """The settings as keyword arguments of the public functions; `Settings` says what each means."""
 
     seed: int
     ending: Ending
+    intro: bool
     keep_from: float | None
     keep_to: float | None
     avoid: tuple[Stretch, ...]
@@ -82,6 +105,7 @@ class Settings(Named):
         seed: Fixes everything drawn at random: varies the choice among jumps that are about as good.
         ending: "outro" for the song's own ending, "fade" or "cut" at the duration, "loop" to run into the
             output's own beginning, which is then the loop's first sample rather than the song's.
+        intro: Whether the song from its beginning to the loop comes before the loop; the duration is the loop's alone.
         keep_from: Seconds of the song before which jumps neither leave nor enter; without it wherever it is usable.
         keep_to: Seconds of the song after which they do not; without it wherever it is usable.
         avoid: Stretches of the song that are never heard.
@@ -105,6 +129,7 @@ class Settings(Named):
 
     seed: int = 0
     ending: Ending = "outro"
+    intro: bool = False
     keep_from: float | None = None
     keep_to: float | None = None
     avoid: tuple[Stretch, ...] = ()
@@ -163,6 +188,19 @@ class Settings(Named):
             raise MusexError(f"the times of `arc=`, {listed} min, must be in order, each once, from 0 on")
         object.__setattr__(self, "mix", parse_levels(self.mix))
         check_mix(self.mix, loops=self.ending == "loop")
+        if self.intro:
+            self._check_intro()
+
+    def _check_intro(self) -> None:
+        """Refuse an intro beside what it does not go with; raises MusexError."""
+        if self.ending != "loop":
+            raise MusexError(f"`intro=True` is for loops, and `ending={self.ending!r}` is none: give `ending='loop'`")
+        if self.layers != "off" or self.arrange != "off":
+            raise MusexError("`intro=True` plays the song as it is: leave out `layers=` and `arrange=`")
+        if any(len(levels) > 1 for _, levels in self.mix):
+            raise MusexError(
+                "`intro=True` needs one level of each stem: `mix=` over time would jump as the loop begins"
+            )
 
     def _check_wishes(self) -> None:
         """Refuse what no path can follow; raises MusexError."""
@@ -201,7 +239,8 @@ class Settings(Named):
         """The settings as JSON has them, for the plan."""
         lists = {name: [list(pair) for pair in getattr(self, name)] for name in ("avoid", "arc", *WISHES)}
         content = {**asdict(self), **lists, "mix": [[stem, [list(p) for p in levels]] for stem, levels in self.mix]}
-        usual = {"voice": "whole", "arrange": "off", "mix": [], "nearest": False} | {name: [] for name in WISHES}
+        usual = {"voice": "whole", "arrange": "off", "mix": [], "nearest": False, "intro": False}
+        usual |= {name: [] for name in WISHES}
         for name, value in usual.items():  # older plans have none of them
             if content[name] == value:
                 del content[name]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,34 +15,24 @@ from musex.audio.formats import FORMATS
 from musex.audio.inputs import read_logged
 from musex.audio.reading import check_song
 from musex.audio.song import Samples, Song
-from musex.audio.writing import check_output, encode_song
+from musex.audio.writing import check_output
 from musex.errors import AudioError, MusexError
 from musex.planning.planner import describe_song
 from musex.plans import Plan, PlanModel, PlanSettings, Span, read_plan
 from musex.rendering.levels import FULL_SCALE, level_plan, to_db, with_mix
-from musex.rendering.outputs import counted, made_by, title_of
+from musex.rendering.outputs import Sound, made_by, title_of, write_together
 from musex.rendering.stems import changed_stems
 from musex.rendering.stitch import check_plan, render, render_stem
 from musex.separation.separated import check_stems, stems_of
 from musex.separation.stem_folders import read_stem, stem_of
 from musex.settings import STEMS, Settings
 from musex.system.progress import OnProgress, ignore_progress
-from musex.system.side_files import made_folder, name_beside, written_together
+from musex.system.side_files import made_folder, name_beside
 
 logger = logging.getLogger(__name__)
 
 MIX = "mix"  # what the file is called that has the stems as a mix has them
 MAKER = f"musex {__version__}"  # of stems, for their tags
-
-
-@dataclass(frozen=True)
-class _Sound:
-    """What goes into a file: blocks of it, the song in whose form and with whose tags, and what these say of it."""
-
-    blocks: Iterable[Samples]
-    song: Song
-    title: str | None
-    encoded_by: str
 
 
 def separate_file(
@@ -83,12 +73,12 @@ def separate_file(
         check_stems(song, settings.changes)
         if "voice" not in stems:
             logger.warning("nobody is heard to sing: there is no voice.wav")
-        sounds = [_Sound(_blocks(stem, song), song, f" ({name})", MAKER) for name, stem in stems.items()]
+        sounds = [Sound(_blocks(stem, song), song.frames, song, f" ({name})", MAKER) for name, stem in stems.items()]
         if mix:
             plan = level_plan(_as_it_is(song, settings), song, report)
-            sounds.append(_Sound(render(plan, song), song, f" ({MIX})", MAKER))
+            sounds.append(Sound(render(plan, song), song.frames, song, f" ({MIX})", MAKER))
         paths = [target / f"{name}.wav" for name in (*stems, *names[len(STEMS) :])]
-        _write_together(paths, sounds, frames=song.frames, force=force, report=report)
+        write_together(paths, sounds, frames=len(paths) * song.frames, force=force, report=report)
     return paths
 
 
@@ -142,13 +132,12 @@ def render_stems(
         report("Reading", 0.0)
         song = read_logged(found, stream=plan.song.stream)
         check_plan(plan, song)
-        _write_together(
+        write_together(
             outputs,
             (_play(plan, song, source, output.suffix.lower()) for source, output in zip(sources, outputs, strict=True)),
-            frames=plan.frames,
+            frames=len(outputs) * plan.frames,
             force=force,
             bitrate=bitrate,
-            loop_frames=plan.frames if plan.loops else None,
             report=report,
         )
     return plan, outputs
@@ -192,7 +181,7 @@ def _as_changed(plan: Plan, sources: Sequence[Path]) -> Plan:
     return plan if plan.changes_stems else replace(plan, gain_db=0.0)
 
 
-def _play(plan: Plan, song: Song, source: Path, suffix: str) -> _Sound:
+def _play(plan: Plan, song: Song, source: Path, suffix: str) -> Sound:
     """A plan played on a file of one stem or track; raises MusexError where it does not fit the song."""
     stem, floating = read_stem(source, song), FORMATS[suffix].codec == "pcm"
     stem = replace(stem, subtype="FLOAT" if floating else "PCM_24")
@@ -200,7 +189,8 @@ def _play(plan: Plan, song: Song, source: Path, suffix: str) -> _Sound:
     if FORMATS[suffix].lossless and not floating:
         blocks = _told_of_peaks(blocks, source)
     title = title_of(plan.song.frames, plan.frames, song.sample_rate, plan.settings.ending)
-    return _Sound(blocks, stem, title, made_by(plan.model.name, plan.model.sha256, plan.settings.seed))
+    maker = made_by(plan.model.name, plan.model.sha256, plan.settings.seed)
+    return Sound(blocks, plan.frames, stem, title, maker, plan.loop)
 
 
 def _told_of_peaks(blocks: Iterable[Samples], source: Path) -> Iterator[Samples]:
@@ -219,30 +209,3 @@ def _blocks(samples: Samples, song: Song) -> Iterator[Samples]:
     """Blocks of a second."""
     for start in range(0, len(samples), song.sample_rate):
         yield samples[start : start + song.sample_rate]
-
-
-def _write_together(
-    paths: Sequence[Path],
-    sounds: Iterable[_Sound],
-    *,
-    frames: int,
-    force: bool,
-    report: OnProgress,
-    bitrate: str | None = None,
-    loop_frames: int | None = None,
-) -> None:
-    """Write a sound of so many frames to each path, or none of them; the log tells what the user should know."""
-    with written_together(paths, AudioError, force=force) as waiting:
-        for number, (path, temporary, sound) in enumerate(zip(paths, waiting, sounds, strict=True)):
-            notes = encode_song(
-                temporary,
-                counted(sound.blocks, len(paths) * frames, report, done=number * frames),
-                song=sound.song,
-                name=path,
-                title_suffix=sound.title,
-                encoded_by=sound.encoded_by,
-                bitrate=bitrate,
-                loop_frames=loop_frames,
-            )
-            for note in notes:
-                logger.warning(f"{path.name}: {note}")

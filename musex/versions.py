@@ -42,7 +42,7 @@ def make_versions(
     song_path: Path,
     versions: Sequence[Version],
     *,
-    seconds: float,
+    seconds: float | None,
     model: Model | WaveformModel | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
@@ -79,7 +79,7 @@ def make_versions(
     if pages:
         from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
 
-        page_kbps(seconds)  # too long for a page: better said before the music is made
+        page_kbps(song.song.seconds if seconds is None else seconds)  # too long: better said before the music is made
     if plans and set(outputs) | set(plans) <= set(done):
         made = [read_plan(path) for path in plans]
     else:

@@ -304,7 +304,7 @@ def test_errors_speak_of_arguments(options: dict[str, Any], message: str) -> Non
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_401, "10", None, True])
 def test_what_is_not_a_duration(seconds: object, wav_path: Path) -> None:
-    with pytest.raises(DurationError, match="duration"):
+    with pytest.raises(DurationError, match=r"duration|how long"):
         musex.extend(wav_path, seconds=seconds)  # type: ignore[arg-type]
 
 

@@ -28,6 +28,7 @@ ROOMS = (
     "editing",
     "files",
     "stem_files",
+    "loop_files",
     "versions",
     "batches",
     "playing",

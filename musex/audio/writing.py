@@ -81,7 +81,7 @@ def write_song(
     title_suffix: str | None = None,
     encoded_by: str | None = None,
     bitrate: str | None = None,
-    loop_frames: int | None = None,
+    loop: tuple[int, int] | None = None,
     untouched: Callable[[], int] | None = None,
 ) -> list[str]:
     """Encode blocks as they come, with the tags and pictures of the song's file, and put the file in place at the end.
@@ -95,8 +95,8 @@ def write_song(
         encoded_by: What made the file, for the tag of that name.
         bitrate: For lossy formats, such as "256k", or a quality, "small", "good" or "best", which lets the rate vary
             where the format can; without it 192 kb/s or the song's own class above that (for two channels).
-        loop_frames: Frames of an output that is one loop: its loop points are written, as a `smpl` chunk in wav and as
-            the tags LOOPSTART and LOOPLENGTH in mp3, flac, ogg and opus.
+        loop: Of an output that loops: the first frame of its loop, and how many that has. Its loop points are written,
+            as a `smpl` chunk in wav and as the tags LOOPSTART and LOOPLENGTH in mp3, flac, ogg and opus.
         untouched: Says, once the blocks have ended, how many frames of the song they play from its beginning on as it
             is: chapters within them are kept.
 
@@ -117,7 +117,7 @@ def write_song(
             title_suffix=title_suffix,
             encoded_by=encoded_by,
             bitrate=bitrate,
-            loop_frames=loop_frames,
+            loop=loop,
             untouched=untouched,
         )
 
@@ -131,7 +131,7 @@ def encode_song(
     title_suffix: str | None = None,
     encoded_by: str | None = None,
     bitrate: str | None = None,
-    loop_frames: int | None = None,
+    loop: tuple[int, int] | None = None,
     untouched: Callable[[], int] | None = None,
 ) -> list[str]:
     """Encode blocks to a path that `written_whole` gives; errors call it `name`. Arguments as in `write_song`."""
@@ -139,20 +139,19 @@ def encode_song(
     source, notes = read_source(song.path, song.stream), list[str]()
     form = choose_format(suffix, song, source.codec, bitrate=bitrate, notes=notes)
     command, convert = _input_arguments(form, song, notes)
-    tagged_frames = None
-    if loop_frames is not None and suffix in LOOP_TAGGED:
-        tagged_frames = round(loop_frames * output_rate(form, song) / song.sample_rate)
-    output = prepare_output(
-        suffix, source, title_suffix=title_suffix, encoded_by=encoded_by, loop_frames=tagged_frames, notes=notes
-    )
+    tagged = None
+    if loop is not None and suffix in LOOP_TAGGED:
+        start, stop = (round(at * output_rate(form, song) / song.sample_rate) for at in (loop[0], sum(loop)))
+        tagged = (start, stop - start)
+    output = prepare_output(suffix, source, title_suffix=title_suffix, encoded_by=encoded_by, loop=tagged, notes=notes)
     command += output.arguments(temporary.parent)
     command += codec_arguments(suffix, form, song, source_rate=source.bit_rate, bitrate=bitrate, notes=notes)
     command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
     _encode(command, map(convert, _of_shape(blocks, song, form, name)), Path(name))
     seconds = untouched() / song.sample_rate if untouched is not None else 0.0
     notes += output.write(temporary, sample_rate=song.sample_rate, untouched_seconds=seconds)
-    if loop_frames is not None and suffix == ".wav":
-        mark_loop(temporary, loop_frames, song.sample_rate)
+    if loop is not None and suffix == ".wav":
+        mark_loop(temporary, loop, song.sample_rate)
     return notes
 
 

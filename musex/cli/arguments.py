@@ -125,15 +125,22 @@ def usage_checked() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def parse_duration(minutes: str | None, seconds: str | None, to: str | None, *, usual: float | None = None) -> float:
+def parse_duration(
+    minutes: str | None,
+    seconds: str | None,
+    to: str | None,
+    *,
+    usual: float | None = None,
+    natural: bool = False,
+) -> float | None:
     """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none.
 
-    `usual` is what is meant where none is given.
+    `usual` is what is meant where none is given; with `natural` it is the length that an output has by itself, None.
     """
     given = [
         (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
     ]
-    if not given and usual is not None:
+    if not given and (usual is not None or natural):
         return usual
     if len(given) != 1:
         raise UsageError("give exactly one of --minutes, --seconds and --to: how long shall it last?")
@@ -146,6 +153,11 @@ def parse_duration(minutes: str | None, seconds: str | None, to: str | None, *, 
     if fault := find_fault(wanted):
         raise UsageError(f"--{name} {value} is no duration: {fault}")
     return wanted
+
+
+def length_facts(seconds: float | None) -> dict[str, str]:
+    """What the names of outputs may say of their length; nothing where they have it by themselves."""
+    return {} if seconds is None else {"minutes": f"{seconds / 60:g}", "seconds": f"{seconds:g}"}
 
 
 def parse_time(text: str) -> float:

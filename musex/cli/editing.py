@@ -78,7 +78,15 @@ def given_settings(context: typer.Context, options: dict[str, Any]) -> dict[str,
 
 
 def show_planned(
-    song: Path, edit: Any, seconds: float, quiet: bool, json: bool, *, check: bool, model: Path | None, **options: Any
+    song: Path,
+    edit: Any,
+    seconds: float | None,
+    quiet: bool,
+    json: bool,
+    *,
+    check: bool,
+    model: Path | None,
+    **options: Any,
 ) -> None:
     """Plan without writing anything: a table of its seams, or its file's JSON on stdout."""
     from musex.audio.inputs import read_logged

@@ -26,12 +26,14 @@ from musex.cli.arguments import (
     VerboseOption,
     choice_option,
     count_option,
+    length_facts,
     parse_bitrate,
     parse_duration,
     parse_settings,
     usage_checked,
 )
 from musex.cli.editing import given_settings, read_edit, show_planned
+from musex.cli.looping import check_form, extend_by_tags, extend_to_parts
 from musex.cli.terminal import (
     check_seams,
     check_stdout,
@@ -57,7 +59,10 @@ def extend(
         list[Path],
         typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
     ],
-    minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
+    minutes: Annotated[
+        str | None,
+        typer.Option("--minutes", "-m", metavar="M", help="How long it shall last; of a loop, without its --intro."),
+    ] = None,
     seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
     to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
     output: Annotated[
@@ -88,9 +93,25 @@ def extend(
     ending: Annotated[
         Ending,
         choice_option(
-            "--ending", Ending, help="How the output ends: as the song does, faded, cut, or back at its start."
+            "--ending",
+            Ending,
+            help="How the output ends: as the song does, faded, cut, or back at its start; loop "
+            "without a length is the song's best loop as it is.",
         ),
     ] = "outro",
+    intro: Annotated[
+        bool, typer.Option("--intro", help="With --ending loop: before the loop, the song from its beginning to there.")
+    ] = False,
+    loop_parts: Annotated[
+        bool,
+        typer.Option("--loop-parts", help="With --ending loop: OUTPUT-intro, OUTPUT-loop, OUTPUT-outro as files."),
+    ] = False,
+    tag_only: Annotated[
+        bool,
+        typer.Option(
+            "--tag-only", help="With --ending loop: a copy of the song's file with loop points, nothing encoded again."
+        ),
+    ] = False,
     keep_from: Annotated[
         str | None,
         typer.Option(
@@ -215,13 +236,14 @@ def extend(
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make songs last as long as you need: give --minutes, --seconds or --to.
+    """Make songs last as long as you need: give --minutes, --seconds or --to, or --ending loop alone.
 
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
     the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
     edit = read_edit(from_plan, songs, lock=lock, reject=reject, take=take, variations=variations, model=model)
-    wanted = parse_duration(minutes, seconds, to, usual=edit and edit.plan.settings.requested_seconds)
+    usual, natural = (edit.plan.settings.requested_seconds, edit.plan.loops) if edit else (None, ending == "loop")
+    wanted = parse_duration(minutes, seconds, to, usual=usual, natural=natural)
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
@@ -229,35 +251,49 @@ def extend(
         check_stdout()
     quiet |= json  # its one object is all there is on stdout
     chosen: dict[str, Any] = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood, "nearest": nearest}
-    chosen |= {"layers": layers, "arrange": arrange, "voice": voice}
+    chosen |= {"layers": layers, "arrange": arrange, "voice": voice, "intro": intro}
     wishes: dict[str, list[str] | None] = {"must": must, "forbid": forbid, "require": require, "hits": hit}
     options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **wishes, **chosen)
-    if edit is not None:
-        options = given_settings(context, options)
-    from musex.batches import are_several
-
-    several, one = are_several(songs), songs[0]
+    options = options if edit is None else given_settings(context, options)
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
-    if several and stems is not None:
-        raise UsageError("--stems is for one song: a folder has the stems of one")
+    kept = {"variations": variations, "plan": plan, "pages": report}
+    alone = {"dry_run": dry_run, "check": check, "json": json, "stems": stems, "edit": edit}
+    several = _check_together(songs, output, **alone, **kept)
+    asked = {**work, **(edit.settings if edit else {}), **options}
+    more = several or edit is not None or output == STREAM or bool(variations > 1 or report or plan or stems)
+    check_form(tag_only, loop_parts, wanted, several=more, suffix=suffix, **asked)
     if dry_run:
-        if several or output is not None or plan is not None or report or variations > 1:
-            raise UsageError("--dry-run writes nothing, of one song: leave out -o, --plan, --report, --variations")
-        show_planned(one, edit, wanted, quiet, json, check=check, model=model, stream=stream, **options)
+        show_planned(songs[0], edit, wanted, quiet, json, check=check, model=model, stream=stream, **options)
         return
     if output == STREAM:
-        if several or check or report or json or plan is not None or variations > 1 or edit is not None:
-            raise UsageError("-o - streams one song, without --check, --from, --json, --plan, --report, --variations")
-        _stream(one, wanted, quiet, suffix=_ending(suffix) or ".wav", stems=stems, **work)
+        _stream(songs[0], wanted, quiet, suffix=_ending(suffix) or ".wav", stems=stems, **work)
         return
-    facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
-    tasks = _name_tasks(
-        songs, output, name=name, suffix=suffix, facts=facts, variations=variations, plan=plan, pages=report
-    )
+    facts = {**length_facts(wanted), "seed": str(seed), "ending": ending}
+    _check_page(wanted if report else None)
+    tasks = _name_tasks(songs, output, name=name, suffix=suffix, facts=facts, **kept)
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
+    elif loop_parts or tag_only:
+        (extend_to_parts if loop_parts else extend_by_tags)(
+            tasks[0], wanted, quiet, json, check=check, force=force, **work
+        )
     else:
         _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, edit=edit, **work)
+
+
+def _check_together(songs: list[Path], output: Path | None, **asked: Any) -> bool:
+    """Refuse what is asked for and does not go together; raises UsageError. Returns whether there are several songs."""
+    from musex.batches import are_several
+
+    several = are_several(songs)
+    beside = asked["pages"] or asked["plan"] is not None or asked["variations"] > 1
+    if several and asked["stems"] is not None:
+        raise UsageError("--stems is for one song: a folder has the stems of one")
+    if asked["dry_run"] and (several or beside or output is not None):
+        raise UsageError("--dry-run writes nothing, of one song: leave out -o, --plan, --report, --variations")
+    if output == STREAM and (several or beside or asked["check"] or asked["json"] or asked["edit"] is not None):
+        raise UsageError("-o - streams one song, without --check, --from, --json, --plan, --report, --variations")
+    return several
 
 
 def _ending(suffix: str | None) -> str | None:
@@ -277,14 +313,19 @@ def _name_tasks(
     with usage_checked():
         check_naming(name, _ending(suffix), facts)
         check_folders(songs, output, kept["plan"])
-        if kept["pages"]:
-            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
-
-            page_kbps(float(facts["seconds"]))  # too long for a page
     return find_tasks(songs, output, name=name, suffix=_ending(suffix), facts=facts, **kept)
 
 
-def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
+def _check_page(seconds: float | None) -> None:
+    """Refuse a page that would be too long; raises UsageError."""
+    if seconds is not None:
+        from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
+
+        with usage_checked():
+            page_kbps(seconds)
+
+
+def _extend_one(task: Any, seconds: float | None, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
     """Extend one song, to one version or several; exit code 3 if a seam fails its check."""
     from musex.versions import make_versions
 
@@ -310,7 +351,7 @@ def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float)
     tell_result(dumps({"song": str(song), "outputs": outputs}, indent=1))
 
 
-def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
+def _stream(song: Path, seconds: float | None, quiet: bool, **options: Any) -> None:
     """Write sound to stdout as it is made."""
     from musex.files import stream_file
 
@@ -325,7 +366,7 @@ def _stream(song: Path, seconds: float, quiet: bool, **options: Any) -> None:
 
 
 def _extend_several(
-    tasks: list[Any], seconds: float, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
+    tasks: list[Any], seconds: float | None, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
 ) -> None:
     """Extend every task's song, and tell of all at the end; exit code 1 if one failed, else 3 if a seam its check."""
     from musex.batches import extend_songs

@@ -1,17 +1,20 @@
 """The results of an evaluation as tables for the terminal."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Column, Table
+from rich.text import Text
 
 from musex.audio.formats import LOSSLESS_CODECS
 from musex.batches import Outcome
 from musex.config import TRANSITION_QUESTIONS
 from musex.inspection import SongInfo
+from musex.planning.natural_loops import Loop
 from musex.plans import Plan, Seam
-from musex.seams.bounds import MEASURES, exceeded
+from musex.seams.bounds import MEASURES, Measure, exceeded, format_measure, shown_measures
 from musex.system.wording import format_count, format_time
 
 TERMINAL_WIDTH = 80  # columns
@@ -238,6 +241,9 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
     rate = plan.song.sample_rate
     seams = [describe_seam(seam, rate) for seam in plan.seams]
     made: dict[str, Any] = {"output": str(path), "seconds": plan.seconds, "made_in_seconds": round(taken, 3)}
+    if plan.loop:
+        start, stop = plan.loop[0], sum(plan.loop)
+        made["loop"] = {"start": start, "stop": stop, "start_seconds": start / rate, "stop_seconds": stop / rate}
     if plan.turns:
         made["turns"] = [
             {
@@ -256,6 +262,61 @@ def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
         "settings": plan.settings.to_dict(),
         "model": asdict(plan.model),
     }
+
+
+def describe_loop(loop: Loop) -> dict[str, Any]:
+    """A loop of a song, for JSON: places in samples and in seconds, its end exclusive, and its seam's measures."""
+    seam = loop.seam
+    return {
+        "start": loop.start,
+        "stop": loop.stop,
+        "start_seconds": loop.start_seconds,
+        "stop_seconds": loop.stop_seconds,
+        "seconds": loop.seconds,
+        "fade": seam.fade / loop.sample_rate,
+        **{name: getattr(seam, name) for name in MEASURES},
+        "exceeds": list(exceeded(seam)),
+    }
+
+
+def describe_parts(plan: Plan, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Intro, loop and outro as files, for JSON, as `musex.loop_files.write_loop_parts` writes them."""
+    closing = plan.seams[-1]
+    frames = (plan.intro, plan.frames - plan.intro, plan.song.frames - closing.leave - closing.fade // 2)
+    return [
+        {"output": str(path), "frames": length, "seconds": length / plan.song.sample_rate}
+        for path, length in zip(paths, frames, strict=False)
+    ]
+
+
+def loop_table(loops: Sequence[Loop], title: str) -> Table:
+    """A row for each loop, best first: when and at which sample it begins and ends, and its seam's measures."""
+    count, measures = format_count(len(loops), "loop"), shown_measures(loop.seam for loop in loops)
+    table = Table("loop", box=None, title_justify="left", title=Text(f"{title}: {count}", style="table.title"))
+    for heading in ("start", "end", "length", "start, samples", "end, samples"):
+        table.add_column(heading, justify="right")
+    add_measures(table, measures)
+    for number, loop in enumerate(loops, start=1):
+        times = (format_time(place) for place in (loop.start_seconds, loop.stop_seconds, loop.seconds))
+        places = (str(loop.start), str(loop.stop))
+        table.add_row(str(number), *times, *places, *measure_cells(loop.seam, measures))
+    return table
+
+
+def add_measures(table: Table, measures: Mapping[str, Measure]) -> None:
+    """A column for each measure of seams, with its bound."""
+    for measure in measures.values():
+        bound = f" ({measure.bound})" if measure.bound else ""
+        table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
+
+
+def measure_cells(seam: Seam, measures: Mapping[str, Measure]) -> list[Text]:
+    """A seam's measures; what exceeds its bound in red."""
+    beyond = exceeded(seam)
+    return [
+        Text(format_measure(seam, name) + "!" * (name in beyond), style="red" if name in beyond else "")
+        for name in measures
+    ]
 
 
 def describe_outcome(outcome: Outcome) -> list[dict[str, Any]]:

@@ -194,6 +194,8 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
         made_of += f", {format_count(len(plan.turns), 'turn')} of stems"
     if plan.settings.nearest and plan.settings.requested_seconds:
         made_of += f", nearest to {format_time(plan.settings.requested_seconds)} that ends a phrase"
+    if plan.intro:
+        made_of += f", loops from {format_time(plan.intro / plan.song.sample_rate)}"
     if plan.tries > 1:
         made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
     typer.echo(
@@ -216,26 +218,20 @@ def list_seams(plan: Any, seams: list[tuple[str, Any]], title: str, notes: tuple
     from rich.table import Table
     from rich.text import Text
 
-    from musex.seams.bounds import exceeded, format_measure, shown_measures
+    from musex.cli.tables import add_measures, measure_cells
+    from musex.seams.bounds import shown_measures
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
     table.title = Text(title, style="table.title")
-    measures = shown_measures(plan)
-    for measure in measures.values():
-        bound = f" ({measure.bound})" if measure.bound else ""
-        table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
+    measures = shown_measures([seam for _, seam in seams])
+    add_measures(table, measures)
     heading, told = notes or ("", [""] * len(seams))
     if notes:
         table.add_column(heading)
     rate = plan.song.sample_rate
     for (name, seam), note in zip(seams, told, strict=True):
-        beyond = exceeded(seam)
-        cells = [
-            Text(format_measure(seam, measure) + "!" * (measure in beyond), style="red" if measure in beyond else "")
-            for measure in measures
-        ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
-        table.add_row(name, *times, *cells, *([note] if notes else []))
+        table.add_row(name, *times, *measure_cells(seam, measures), *([note] if notes else []))
     Console(width=None if is_terminal(sys.stdout) else 120, markup=False).print(table)
 
 

@@ -13,6 +13,7 @@ from musex.planning.chain import Chain
 from musex.planning.course import ModelLike, Request, courses
 from musex.planning.goals import Goal, Leg
 from musex.planning.measures import measure_plan
+from musex.planning.natural_loops import without_intro
 from musex.planning.path import Path
 from musex.planning.planner import plan_song
 from musex.planning.weights import SEARCH
@@ -106,7 +107,7 @@ def edit_plan(
         DurationError: no path leads from what stays to the duration.
         MusexError: the settings mean nothing.
     """
-    plan, lock, replaced, rate = edit.plan, edit.lock, dict(edit.replacing), song.sample_rate
+    plan, lock, replaced, rate = without_intro(edit.plan), edit.lock, dict(edit.replacing), song.sample_rate
     own = edit.settings
     settings = Settings(**own | changes)
     changed = {name for name, value in vars(settings).items() if value != own[name]}
@@ -124,12 +125,12 @@ def edit_plan(
     gone = {*edit.reject, *replaced}
     if "forbid" in changed:
         gone |= _forbidden(plan, Request(song, model, plan.frames, settings, SEARCH)) - {*(lock or ())}
-    if plan.closing and len(plan.seams) in gone:  # all of a loop hangs on where it closes
+    if plan.closing and (len(plan.seams) in gone or length is None):  # all of a loop hangs on where it closes
         return plan_song(song, model, **work)
     ended = length in (plan.settings.requested_seconds, plan.seconds)
     known = {(seam.leave, seam.enter) for seam in (*plan.seams, *replaced.values())}
     found: list[tuple[int, Plan]] = []
-    last = plan.frames if ended else round((length - LAST_SECONDS) * rate)
+    last = plan.frames if ended or length is None else round((length - LAST_SECONDS) * rate)
     for kept in _kept_seams(plan, lock, gone, last=last):
         goals = lay_goals(plan, kept | replaced, room=round(ROOM_SECONDS * rate), ended=ended)
         try:
@@ -143,10 +144,12 @@ def edit_plan(
     return min(found, key=lambda pair: pair[0])[1] if found else plan_song(song, model, **work)
 
 
-def _asked_seconds(plan: Plan) -> float:
-    """The duration that a plan is for: what was asked for, or was found near that."""
+def _asked_seconds(plan: Plan) -> float | None:
+    """The duration that a plan is for: what was asked for, or was found near that; None for the song's own loop."""
     asked = plan.settings.requested_seconds
-    return plan.seconds if plan.settings.nearest or asked is None else asked
+    return (
+        asked if plan.closing and asked is None else plan.seconds if plan.settings.nearest or asked is None else asked
+    )
 
 
 def seam_of(plan: Plan, number: int) -> Seam:
@@ -232,6 +235,7 @@ def find_alternatives(
     Raises:
         MusexError: there is no such seam, or it closes a loop.
     """
+    plan, shift = without_intro(plan), plan.frames - without_intro(plan).frames
     own, rate = seam_of(plan, number), song.sample_rate
     if plan.loops and number == len(plan.seams):
         raise MusexError(f"seam {number} closes the loop: others are other loops, which `musex loops` lists")
@@ -239,7 +243,7 @@ def find_alternatives(
     goals = lay_goals(plan, kept, room=round(ROOM_SECONDS * rate), ended=True)
     before, after = [one for one in goals if one.at <= own.at], [one for one in goals if one.at > own.at]
     settings = Settings(**Edit(plan).settings)
-    target, weights = round(_asked_seconds(plan) * rate), SEARCH.at(settings.novelty)
+    target, weights = round((_asked_seconds(plan) or plan.seconds) * rate), SEARCH.at(settings.novelty)
     request = Request(song, model, target, settings, weights, goals=goals, closing=plan.closing)
     past = Chain(request).follow_goals(before)
     assert past is not None  # the output's beginning is a goal
@@ -255,7 +259,7 @@ def find_alternatives(
             seam, cost = option
             if not any(_same(seam, one, request) for one in (own, *(other.seam for other in found))):
                 found.append(Alternative(seam, round(cost, 3), keeps=keeps))
-    return tuple(found)
+    return tuple(replace(one, seam=replace(one.seam, at=one.seam.at + shift)) for one in found)
 
 
 def _same(one: Seam, other: Seam, request: Request) -> bool:

@@ -16,11 +16,12 @@ from musex.planning.course import ModelLike, Request
 from musex.planning.goals import Goal, join_goals
 from musex.planning.layers import plan_swaps
 from musex.planning.lengths import NEAREST_SECONDS, nearest_target, phrase_end
+from musex.planning.natural_loops import play_natural, with_intro
 from musex.planning.weights import SEARCH, SearchConfig
 from musex.planning.wishes import find_unmet, place_goal, place_hits
 from musex.plans import Beginning, Part, Plan, PlanModel, PlanSettings, PlanSong, Seam, Span
 from musex.seams.bounds import count_exceeded, seams_beyond
-from musex.settings import Options, Settings, check_seconds
+from musex.settings import Options, Settings, check_length
 from musex.system.progress import OnShare
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def plan_song(
     song: Song,
     model: ModelLike,
     *,
-    seconds: float,
+    seconds: float | None,
     unlike: Sequence[Plan] = (),
     goals: tuple[Goal, ...] = (),
     closing: Seam | None = None,
@@ -45,7 +46,7 @@ def plan_song(
     Args:
         song: the decoded song.
         model: predicts which place should come next.
-        seconds: requested duration, longer or shorter than the song.
+        seconds: requested duration, longer or shorter than the song; None for a loop as the song has it.
         unlike: other plans of this song, whose jumps shall be left aside where there are others.
         goals: places that the output shall reach on time, and what is fixed after them.
         closing: of a loop, where that is fixed.
@@ -107,7 +108,7 @@ class Planner:
         song: Song,
         model: ModelLike,
         *,
-        seconds: float,
+        seconds: float | None,
         settings: Settings,
         unlike: Sequence[Plan] = (),
         goals: tuple[Goal, ...] = (),
@@ -118,13 +119,13 @@ class Planner:
 
         What is fixed beforehand are the `goals` and the `closing` seam of a loop; hit points are added to them.
         """
-        check_seconds(seconds)
-        self.seconds, target = seconds, round(seconds * song.sample_rate)
+        self.seconds = check_length(seconds, settings)
+        target = song.frames if seconds is None else round(seconds * song.sample_rate)
         request = Request(song, model, target, settings, weights.at(settings.novelty), unlike, goals, closing)
         if settings.hits:
             request = replace(request, goals=join_goals(goals, place_hits(request), song.sample_rate))
         self.asked = request.target  # samples
-        if settings.nearest and not request.as_it_is:
+        if settings.nearest and seconds is not None and not request.as_it_is:
             further = request.target + round(NEAREST_SECONDS * song.sample_rate)
             request = replace(request, target=nearest_target(request) if request.own_ending else further)
         self._ask(request)
@@ -136,7 +137,7 @@ class Planner:
         """Begin anew, with nothing decided."""
         self.request = request
         self.chain, self.draft = Chain(request), Draft()
-        self.parts = self.draft.follow(self.chain.parts())
+        self.parts = self.draft.follow(play_natural(request) if self.seconds is None else self.chain.parts())
 
     def _tell_silence(self) -> None:
         """Tell of silence that is left out, with the first of several plans."""
@@ -166,7 +167,7 @@ class Planner:
             for _ in self.parts:
                 pass
         plans, shunned = [self.drafted()], list[Seam]()
-        tries = 1 if self.request.as_it_is else self.request.weights.tries
+        tries = 1 if self.request.as_it_is or self.seconds is None else self.request.weights.tries
         while len(plans) < tries and (beyond := self._beyond(plans[-1])):
             shunned += beyond
             logger.info(f"plan {len(plans)} has {len(beyond)} seams beyond the bounds: trying another")
@@ -183,7 +184,7 @@ class Planner:
         if settings.arrange != "off":
             turns = plan_turns(plan, self.request.song, mode=settings.arrange, seed=settings.seed)
             plan = replace(plan, turns=turns)
-        return plan
+        return with_intro(plan) if settings.intro else plan
 
     def _end_phrase(self) -> None:
         """Leave out what was decided beyond the phrase that ends nearest to what was asked for."""

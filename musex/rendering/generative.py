@@ -38,7 +38,7 @@ ANY = Settings()
 
 
 def continue_song(
-    song: Song, model: WaveformModel, *, seconds: float, settings: Settings = ANY
+    song: Song, model: WaveformModel, *, seconds: float | None, settings: Settings = ANY
 ) -> tuple[Plan, Iterator[Samples]]:
     """Play a song, and after its end what the model predicts, prediction after prediction, for `seconds`, to ±0.1 s.
 
@@ -50,8 +50,10 @@ def continue_song(
         float32 blocks (frames, channels) of about a second, predicted as they are taken, in constant memory.
 
     Raises:
-        MusexError: the settings choose among the song's places.
+        MusexError: the settings choose among the song's places, or there is no duration.
     """
+    if seconds is None:
+        raise MusexError(f"{model.name} predicts the waveform itself: it finds no loops; give `seconds=`")
     ending = settings.ending
     if settings != Settings(seed=settings.seed, ending=ending):
         raise MusexError(

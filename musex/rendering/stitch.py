@@ -36,15 +36,18 @@ def check_plan(plan: Plan, song: Song) -> None:
     if not plan.spans or len(plan.seams) != len(plan.spans) - (not plan.loops):
         wanted = "as many seams are" if plan.loops else "one seam fewer is"
         raise MusexError(f"the plan has {len(plan.spans)} spans and {len(plan.seams)} seams: {wanted} needed")
+    if plan.intro and not plan.loops:
+        raise MusexError(f"the plan's intro of {plan.intro} samples fits no output but a loop")
     at = 0
-    following = [*plan.spans[1:], plan.spans[0]]
+    begin = plan.spans[0].start + (plan.intro - plan.seams[-1].fade // 2 if plan.intro else 0)
+    following = [*(span.start for span in plan.spans[1:]), begin]
     for span, seam, after in zip(plan.spans, plan.seams, following, strict=False):
         at += span.frames
         half = seam.fade // 2
         inside = half <= min(seam.leave, seam.enter) and max(seam.leave, seam.enter) + half <= frames
         if not inside or seam.fade < 0 or seam.at != at or seam.leave != span.stop:
             raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span before it or the song")
-        if seam.enter != after.start:
+        if seam.enter != after:
             raise MusexError(f"the plan's seam at output sample {seam.at} does not fit the span after it")
     for span, (first, second) in zip(plan.spans, pairwise(_halves(plan)), strict=True):
         if not 0 <= span.start <= span.stop <= frames or first + second > span.frames:
@@ -63,9 +66,9 @@ def check_plan(plan: Plan, song: Song) -> None:
 
 
 def _halves(plan: Plan) -> list[int]:
-    """How far the crossfade reaches into both spans at each seam, and at the output's ends."""
+    """How far the crossfade reaches into both spans at each seam, and at the output's ends; an intro counts as one."""
     halves = [seam.fade // 2 for seam in plan.seams]
-    return [halves[-1], *halves] if plan.closing else [0, *halves, 0]
+    return [plan.intro or halves[-1], *halves] if plan.closing else [0, *halves, 0]
 
 
 def pieces(samples: Array, parts: Iterable[Beginning | Part], *, like: Array | None = None) -> Iterator[Array]:
@@ -94,12 +97,12 @@ def pieces(samples: Array, parts: Iterable[Beginning | Part], *, like: Array | N
 
 
 def plan_pieces(plan: Plan, samples: Array, *, like: Array | None = None) -> Iterator[Array]:
-    """The sound of a whole plan; a loop begins amid its last seam's crossfade, and ends there.
+    """The sound of a whole plan; a loop without an intro begins amid its last seam's crossfade, and ends there.
 
     `like` as in `pieces`.
     """
     beginning, *parts = plan.parts()
-    if closing := plan.closing:
+    if (closing := plan.closing) and not plan.intro:
         half = closing.fade // 2
         beginning = Beginning(beginning.start + half, beginning.stop)
         yield crossfade(samples, closing, like=like)[half:]

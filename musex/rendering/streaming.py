@@ -14,13 +14,13 @@ from musex.rendering.generative import continue_song
 from musex.rendering.levels import level_plan, separate_for
 from musex.rendering.stitch import BegunAnewError, fade_lengths, pieces, play, render, to_length
 from musex.seams.bounds import exceeded
-from musex.settings import Options, Settings, check_seconds
+from musex.settings import Options, Settings, check_length
 
 logger = logging.getLogger(__name__)
 
 
 def stream_song(
-    song: Song, model: ModelLike | WaveformModel, *, seconds: float, **options: Unpack[Options]
+    song: Song, model: ModelLike | WaveformModel, *, seconds: float | None, **options: Unpack[Options]
 ) -> Iterator[Samples]:
     """Play a song for `seconds` as `musex.extend` does, without planning all of it first.
 
@@ -33,8 +33,8 @@ def stream_song(
         MusexError: as `plan_song`, at the first block; or the ending is "loop", whose beginning depends on its end, or
             layers are "on", which are planned over the whole output ("auto" leaves them out).
     """
-    check_seconds(seconds)
     settings = Settings(**options)
+    check_length(seconds, settings)
     if settings.ending == "loop":
         raise MusexError("a loop cannot be streamed: its beginning depends on its end; write it to a file")
     if settings.layers == "on":

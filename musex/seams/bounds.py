@@ -1,5 +1,6 @@
 """Whether the seams of a plan keep to the bounds within which they are hard to hear."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from musex.plans import Plan, Seam
@@ -58,9 +59,9 @@ MEASURES = {  # by their names in `Seam`
 }
 
 
-def shown_measures(plan: Plan) -> dict[str, Measure]:
-    """The measures that say something of a plan: nothing of a voice where nobody sings."""
-    told = any(seam.voice is not None for seam in plan.seams)
+def shown_measures(seams: Iterable[Seam]) -> dict[str, Measure]:
+    """The measures that say something of seams: nothing of a voice where nobody sings."""
+    told = any(seam.voice is not None for seam in seams)
     return {name: measure for name, measure in MEASURES.items() if told or name != "voice"}
 
 

@@ -146,7 +146,7 @@ def report(
         turns=describe_turns(plan),
         charts=_charts(plan, analysis, steps),
         times=[(f"{100 * tick / plan.seconds:.2f}", format_time(tick)[:-2]) for tick in _ticks(plan.seconds, 5)],
-        measures=shown_measures(plan).values(),
+        measures=shown_measures(plan.seams).values(),
         seams=_seam_rows(plan),
         passes=passes(plan),
         song_picture=_spectrogram(analysis.columns.log_mel),
@@ -346,7 +346,7 @@ def _chart(name: str, *curves: Array, low: str, high: str, bounds: tuple[float, 
 
 def _seam_rows(plan: Plan) -> list[dict[str, Any]]:
     """The rows of the table of seams: what exceeds its bound, times, and measures with whether they do."""
-    rate, rows, measures = plan.song.sample_rate, [], shown_measures(plan)
+    rate, rows, measures = plan.song.sample_rate, [], shown_measures(plan.seams)
     for seam in plan.seams:
         beyond = exceeded(seam)
         units = {name: measure.unit if getattr(seam, name) is not None else "" for name, measure in measures.items()}

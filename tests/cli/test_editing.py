@@ -20,9 +20,19 @@ def song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("song.mp3")
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what somebody has made who now wants to change it."""
+    folder = tmp_path_factory.mktemp("planned")
+    output, plan = folder / "long.wav", folder / "plan.json"
+    assert run(["extend", str(GROOVE), "--minutes", "3", "-o", str(output), "--plan", str(plan), "-q"]) == 0
+    return folder
+
+
 @pytest.fixture
-def plan(song: Path) -> Plan:
-    assert run(["extend", str(song), "--minutes", "3", "-o", "long.wav", "--plan", "plan.json", "-q"]) == 0
+def plan(song: Path, planned: Path) -> Plan:
+    for name in ("long.wav", "plan.json"):
+        shutil.copy(planned / name, name)
     return read_plan("plan.json")
 
 
@@ -42,12 +52,12 @@ def test_a_plan_is_changed_and_written(song: Path, plan: Plan, capsys: pytest.Ca
     assert edited.settings.forbid
     assert Path("long.wav").read_bytes() == before
     assert Path("other.wav").read_bytes() != before
-    assert run(["render", "b.json", "-o", "again.wav", "-q"]) == 0
+    assert run(["render", "b.json", "--song", "song.mp3", "-o", "again.wav", "-q"]) == 0
     assert Path("again.wav").read_bytes() == Path("other.wav").read_bytes()
 
 
 def test_alternatives_are_listed_and_taken(song: Path, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["seams", "plan.json", "2", "--json"]) == 0
+    assert run(["seams", "plan.json", "2", "--song", "song.mp3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["number"] == 2
     assert 2 <= len(told["alternatives"]) <= 10

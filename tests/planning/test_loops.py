@@ -86,9 +86,10 @@ def test_a_chunk_is_appended_and_counted(magic: bytes, tmp_path: Path) -> None:
     path = tmp_path / "some.wav"
     inside = b"WAVE" + (b"ds64" + struct.pack("<IQQQI", 28, 0, 5, 0, 0) if magic == b"RF64" else b"")
     path.write_bytes(magic + struct.pack("<I", 0) + inside + b"data" + struct.pack("<I", 5) + b"12345")
-    mark_loop(path, 5, 8000)
+    mark_loop(path, (2, 3), 8000)
     content = path.read_bytes()
     size = struct.unpack_from("<Q", content, 20)[0] if magic == b"RF64" else struct.unpack_from("<I", content, 4)[0]
     assert size == len(content) - 8
     assert content[-68:-60] == b"smpl" + struct.pack("<I", 60)
     assert content[-69:-68] == b"\0"
+    assert struct.unpack("<6I", content[-24:])[2:4] == (2, 4)

@@ -6,7 +6,7 @@ https://id3.org/id3v2.4.0-structure, id3v2.4.0-frames, id3v2.3.0 and id3v2-chapt
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from musex.audio.tags.items import Chapter, DamagedTagsError, Item, Pairs, Picture, Tags, numbered, take_number
@@ -14,6 +14,7 @@ from musex.audio.tags.names import ID3_FRAMES, NAMES_OF_ID3, genre_of, name_of, 
 
 HEADER = 10  # bytes, of the tag and of each frame from version 2.3 on
 LARGEST = 2**28 - 1 - HEADER  # bytes of a tag
+USUAL_PADDING = 2_048  # bytes that are left for tags to grow, where they must be moved anyway
 _MOST_BYTES = 64_000_000  # of a frame that was compressed
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _NO_OFFSET = b"\xff" * 8  # chapters say their bytes' places, or this
@@ -86,6 +87,41 @@ def build_id3(tags: Tags, room: int = 0) -> bytes:
     if size > LARGEST:
         raise DamagedTagsError(f"tags of {size / 1e6:.0f} MB do not fit into ID3's 256 MB")
     return b"ID3" + bytes((version, 0, 0)) + _to_syncsafe(size) + body.ljust(size, b"\0")
+
+
+def replace_texts(data: bytes, names: re.Pattern[str], texts: Mapping[str, str]) -> bytes:
+    """The same tag, its frames byte for byte, with other texts in the place of those whose own names match.
+
+    Raises:
+        DamagedTagsError: It is damaged, or compressed.
+    """
+    version, flags = data[3], data[5]
+    size = _syncsafe(data[6:10])
+    body, kept = data[HEADER : HEADER + size], list[bytes]()
+    if flags & 0x80 and version < 4:
+        body = body.replace(b"\xff\x00", b"\xff")
+    if flags & 0x40 and version == 2:
+        raise DamagedTagsError("the ID3 tag is compressed")
+    if flags & 0x40 and len(body) >= 4:  # an extended header, which tells of the tag as it was
+        body = body[_syncsafe(body[:4]) if version == 4 else 4 + int.from_bytes(body[:4]) :]
+    head, place = 6 if version == 2 else HEADER, 0
+    while place + head <= len(body) and body[place]:
+        end = place + head + _frame_size(body, place, version)
+        frame, place = body[place:end], end
+        if not re.match(rb"[A-Z][A-Z0-9]{2}", frame) or end > len(body):
+            raise DamagedTagsError("the ID3 tag is damaged")
+        packed = version > 2 and frame[9]  # compressed or encrypted, which says nothing of loops
+        described = "" if packed or frame[:3] != b"TXX" else _described(frame[head + 1 :], frame[head])[0]
+        if not names.fullmatch(described):
+            kept.append(frame)
+    for name, text in texts.items():
+        content = b"\0" + name.encode() + b"\0" + text.encode()
+        new = b"TXX" + len(content).to_bytes(3) + content
+        kept.append(new if version == 2 else _frame("TXXX", content, version))
+    body = b"".join(kept)
+    size = size if len(body) <= size else len(body) + USUAL_PADDING
+    flags = flags & 0x80 if version == 4 else 0
+    return data[:5] + bytes((flags,)) + _to_syncsafe(size) + body.ljust(size, b"\0")
 
 
 def parse_id3v1(data: bytes) -> Tags:

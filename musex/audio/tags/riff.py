@@ -160,10 +160,14 @@ def _parse_chunk(name: bytes, content: bytes) -> Item:
     return Item(tuple((field, text) for field, text in texts.items() if text), "chunk", key, content)
 
 
-def mark_loop(path: Path, frames: int, sample_rate: int) -> None:
-    """Append a `smpl` chunk to a WAV file (RF64 too): the whole of it is one loop, for ever."""
-    if frames > MOST_LOOP_FRAMES:
+def mark_loop(path: Path, loop: tuple[int, int], sample_rate: int) -> None:
+    """Append a `smpl` chunk to a WAV file (RF64 too): it loops, for ever, from a frame on for so many frames.
+
+    The chunk names the loop's first frame and its last, which is played, too.
+    """
+    start, frames = loop
+    if start + frames > MOST_LOOP_FRAMES:
         return
     period = round(1e9 / sample_rate)
     sampler = struct.pack("<9I", 0, 0, period, 60, 0, 0, 0, 1, 0)  # middle C, one loop
-    append_chunk(path, b"smpl", sampler + struct.pack("<6I", 0, 0, 0, frames - 1, 0, 0))  # forward, all of it, endless
+    append_chunk(path, b"smpl", sampler + struct.pack("<6I", 0, 0, start, start + frames - 1, 0, 0))  # forward, endless

@@ -84,7 +84,7 @@ def prepare_output(
     *,
     title_suffix: str | None,
     encoded_by: str | None,
-    loop_frames: int | None,
+    loop: tuple[int, int] | None,
     notes: list[str],
 ) -> Output:
     """The tags of a file of this format, and what is said in it of its making.
@@ -94,15 +94,15 @@ def prepare_output(
         source: What is taken over from the song's file.
         title_suffix: Appended to the title, where the song has one.
         encoded_by: What made the file.
-        loop_frames: Where the file is one loop: its frames, for the tags LOOPSTART and LOOPLENGTH.
+        loop: Where the file loops: the first frame and how many, for the tags LOOPSTART and LOOPLENGTH.
         notes: What is left out is added to them.
     """
     notes += source.tags.notes
     own = list[tuple[str, str]]()
     if encoded_by is not None:
         own.append(("ENCODER" if suffix == ".m4a" else "ENCODEDBY", encoded_by))
-    if loop_frames is not None:
-        own += [("LOOPSTART", "0"), ("LOOPLENGTH", str(loop_frames))]
+    if loop is not None:
+        own += [("LOOPSTART", str(loop[0])), ("LOOPLENGTH", str(loop[1]))]
     tags = source.tags.retitled(title_suffix) if title_suffix else source.tags
     tags = replace(tags.with_pairs(*own), pictures=_fitting_pictures(suffix, tags.pictures, notes))
     output = Output(suffix, tags)

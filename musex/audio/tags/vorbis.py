@@ -8,7 +8,7 @@ import binascii
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ VENDOR = b"ffmpeg"  # whose encoders made the samples
 STREAMINFO, PADDING, COMMENTS, PICTURE = 0, 1, 4, 6  # kinds of FLAC's metadata blocks
 LARGEST_BLOCK = 2**24 - 1  # bytes of one of them
 LARGEST_PACKET = 2**28  # bytes of comments in an Ogg file that are read
+FEW_BYTES = 120  # of comments that loop points may follow
 _CHAPTERS = re.compile(r"CHAPTER\d+(NAME|URL)?", re.IGNORECASE)
 _KEY, _NOT_IN_KEYS = re.compile(r"[ -<>-}]+"), re.compile(r"[^ -<>-}]")
 _OF_THE_FILE = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"  # which ffmpeg writes among FLAC's comments
@@ -56,9 +57,54 @@ def build_comments(tags: Tags, *, pictures: bool, more: tuple[bytes, ...] = ()) 
         blocks = [base64.b64encode(build_picture(picture)) for picture in tags.pictures]
         comments += [b"METADATA_BLOCK_PICTURE=" + block for block in blocks]
     comments += more
-    parts = [VENDOR, *comments]
-    packed = [struct.pack("<I", len(part)) + part for part in parts]
-    return packed[0] + struct.pack("<I", len(comments)) + b"".join(packed[1:])
+    return _packed(VENDOR) + struct.pack("<I", len(comments)) + b"".join(map(_packed, _loops_first(comments)))
+
+
+def _packed(text: bytes) -> bytes:
+    return struct.pack("<I", len(text)) + text
+
+
+def _loops_first(comments: list[bytes]) -> list[bytes]:
+    """Loop points where RPG Maker MV finds them, which reads 255 bytes of the packet: first, or last of few.
+
+    It reads on after a number while there are digits, and the length of the comment that follows may begin with one.
+    """
+    loops = [comment for comment in comments if comment.startswith((b"LOOPSTART=", b"LOOPLENGTH="))]
+    if not loops:
+        return comments
+    others = [comment for comment in comments if comment not in loops]
+    names = [comment.partition(b"=")[0].upper() for comment in others]
+    next_ones = [
+        number
+        for number, (comment, name) in enumerate(zip(others, names, strict=True))
+        if len(comment) % 256 not in b"0123456789" and (number == 0 or names.count(name) == 1)
+    ]
+    if next_ones:
+        return [*loops, others.pop(next_ones[0]), *others]
+    return [*others, *loops] if sum(map(len, others)) < FEW_BYTES else [*loops, *others]
+
+
+def replace_comments(data: bytes, names: re.Pattern[str], texts: Mapping[str, str]) -> bytes:
+    """The comments of a packet or block, byte for byte, with others in the place of those whose names match.
+
+    Raises:
+        DamagedTagsError: They are cut off.
+    """
+    try:
+        (vendor,) = struct.unpack_from("<I", data)
+        (count,) = struct.unpack_from("<I", data, 4 + vendor)
+        place, kept = 8 + vendor, list[bytes]()
+        for _ in range(count):
+            (size,) = struct.unpack_from("<I", data, place)
+            comment, place = data[place + 4 : place + 4 + size], place + 4 + size
+            if place > len(data):
+                raise DamagedTagsError("the tags are cut off")
+            if not names.fullmatch(comment.partition(b"=")[0].decode(errors="replace")):
+                kept.append(comment)
+    except struct.error as error:
+        raise DamagedTagsError("the tags are cut off") from error
+    kept += [f"{name}={text}".encode() for name, text in texts.items()]
+    return data[: 4 + vendor] + struct.pack("<I", len(kept)) + b"".join(map(_packed, _loops_first(kept))) + data[place:]
 
 
 def parse_picture(block: bytes) -> Picture:
@@ -237,12 +283,17 @@ def _packets(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _seal_page(file: BinaryIO, page: int) -> None:
-    """Write a page's checksum anew: a CRC of 32 bits like zlib's, but with the highest bit of each byte first."""
+    """Write a page's checksum anew."""
     file.seek(page)
-    head = bytearray(file.read(27))
+    head = file.read(27)
     lengths = file.read(head[26])
-    head[22:26] = bytes(4)
-    content = bytes(head) + lengths + file.read(sum(lengths))
+    sealed = seal_page(head + lengths + file.read(sum(lengths)))
+    file.seek(page)
+    file.write(sealed)
+
+
+def seal_page(page: bytes) -> bytes:
+    """A page with its checksum: a CRC of 32 bits like zlib's, but with the highest bit of each byte first."""
+    content = page[:22] + bytes(4) + page[26:]
     mirrored = zlib.crc32(content.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    file.seek(page + 22)
-    file.write(int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little"))
+    return page[:22] + int(f"{mirrored:032b}"[::-1], 2).to_bytes(4, "little") + page[26:]
