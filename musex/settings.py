@@ -62,7 +62,9 @@ def check_length(seconds: Any, settings: "Settings") -> float | None:
     if seconds is not None:
         return check_seconds(seconds)
     if settings.ending != "loop":
-        raise DurationError("how long shall it last? Give `seconds=`; only `ending='loop'` has a length of its own")
+        raise DurationError(
+            "no duration is given: how long shall it last? Give `seconds=`; only `ending='loop'` has one of its own"
+        )
     for name in ("novelty", "mood", "arc", "layers", "arrange"):
         value = getattr(settings, name)
         if value != getattr(Settings, name):

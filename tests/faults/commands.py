@@ -66,6 +66,7 @@ COMMANDS = (
         ("made/out-1.mp3", "made/out-2.mp3"),
         100.0,
     ),
+    _forced("extend", "song.wav", "--ending", "loop", "--tag-only", "-o", "made/out.wav", seconds=SONG_SECONDS),
     Command(("extend", "song.wav", "--seconds", "400", "-o", "-"), ()),
     _batch(1, "mp3"),
     _batch(2, "flac"),
