@@ -6,6 +6,7 @@ from .editing import edit as edit
 from .editing import move_seam as move_seam
 from .errors import MusexError as MusexError
 from .evaluation.comparison import evaluate as evaluate
+from .exports.formats import export_plan as export_plan
 from .extension import Extension as Extension
 from .extension import extend as extend
 from .extension import plan as plan

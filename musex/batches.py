@@ -87,6 +87,7 @@ def find_tasks(
     variations: int = 1,
     plan: Path | None = None,
     pages: bool = False,
+    exports: Sequence[Path] = (),
 ) -> list[Task]:
     """The songs among `inputs`, files and folders (searched to their depths), and where their outputs go.
 
@@ -101,6 +102,7 @@ def find_tasks(
         variations: How many versions of each song, numbered if there are several.
         plan: Where plans are kept: a folder, which gets the sub-folders of the inputs; or for one song the file.
         pages: Whether each output gets a page beside it.
+        exports: Where the cuts of one song go, as `musex.export_plan` writes them.
 
     Returns:
         A task for each song; those of songs that would become the same file say so as their `problem`.
@@ -119,7 +121,7 @@ def find_tasks(
             target = parent / _name_file(song, name, suffix, facts or {})
         if kept is not None and (several or kept.is_dir()):
             kept = kept / folder / name_beside(target, ".json").name
-        tasks.append(Task(song, name_versions(target, count=variations, plan=kept, page=pages)))
+        tasks.append(Task(song, name_versions(target, count=variations, plan=kept, page=pages, exports=exports)))
     made = {version.output for task in tasks for version in task.versions if version.output != task.song}
     if several:
         tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs

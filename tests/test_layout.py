@@ -23,6 +23,7 @@ ROOMS = (
     "planning",
     "rendering",
     "views",
+    "exports",
     "inspection",
     "extension",
     "editing",

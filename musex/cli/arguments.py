@@ -79,6 +79,18 @@ CheckOption = Annotated[
 ReportOption = Annotated[
     bool, typer.Option("--report", help="Make a page to listen on beside the output: OUTPUT-report.html.")
 ]
+ExportOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--export",
+        metavar="FILE",
+        help="Hand the cuts over, beats as markers: .otio, .fcpxml, .edl, .rpp (Reaper), .txt (Audacity) or .csv; "
+        "may be given again.",
+    ),
+]
+LikeOption = Annotated[
+    Path | None, typer.Option("--like", metavar="CLIP", help="As long as this file, a video or a song.")
+]
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
@@ -125,18 +137,26 @@ def usage_checked() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def parse_duration(minutes: str | None, seconds: str | None, to: str | None, *, usual: float | None = None) -> float:
-    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none.
+def parse_duration(
+    minutes: str | None,
+    seconds: str | None,
+    to: str | None,
+    like: Path | None = None,
+    *,
+    usual: float | None = None,
+) -> float:
+    """Seconds asked for by exactly one of the four options; raises UsageError otherwise, or if they are none.
 
     `usual` is what is meant where none is given.
     """
-    given = [
-        (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
-    ]
-    if not given and usual is not None:
+    options = (("minutes", minutes), ("seconds", seconds), ("to", to))
+    given = [(name, value) for name, value in options if value is not None]
+    if not given and like is None and usual is not None:
         return usual
-    if len(given) != 1:
-        raise UsageError("give exactly one of --minutes, --seconds and --to: how long shall it last?")
+    if len(given) + (like is not None) != 1:
+        raise UsageError("give exactly one of --minutes, --seconds, --to and --like: how long shall it last?")
+    if like is not None:
+        return _seconds_like(like)
     name, value = given[0]
     try:
         wanted = parse_time(value) if name == "to" else float(value) * (60.0 if name == "minutes" else 1.0)
@@ -146,6 +166,16 @@ def parse_duration(minutes: str | None, seconds: str | None, to: str | None, *, 
     if fault := find_fault(wanted):
         raise UsageError(f"--{name} {value} is no duration: {fault}")
     return wanted
+
+
+def _seconds_like(clip: Path) -> float:
+    """How long a file lasts; raises UsageError if nothing may last as long."""
+    from musex.audio.lengths import measure_seconds  # NumPy with it, which help need not wait for
+
+    seconds = measure_seconds(clip)
+    if fault := find_fault(seconds):
+        raise UsageError(f"--like {clip} lasts {seconds:g} s, which is no duration: {fault}")
+    return seconds
 
 
 def parse_time(text: str) -> float:

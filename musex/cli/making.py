@@ -11,8 +11,10 @@ import typer
 from musex.cli.arguments import (
     BitrateOption,
     CheckOption,
+    ExportOption,
     ForceOption,
     JsonOption,
+    LikeOption,
     MixOption,
     ModelOption,
     NoveltyOption,
@@ -60,6 +62,7 @@ def extend(
     minutes: Annotated[str | None, typer.Option("--minutes", "-m", metavar="M", help="How long it shall last.")] = None,
     seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
     to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
+    like: LikeOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -209,19 +212,20 @@ def extend(
         ),
     ] = None,
     report: ReportOption = False,
+    export: ExportOption = None,
     bitrate: BitrateOption = None,
     quality: QualityOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make songs last as long as you need: give --minutes, --seconds or --to.
+    """Make songs last as long as you need: give --minutes, --seconds, --to or --like.
 
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
     the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
     edit = read_edit(from_plan, songs, lock=lock, reject=reject, take=take, variations=variations, model=model)
-    wanted = parse_duration(minutes, seconds, to, usual=edit and edit.plan.settings.requested_seconds)
+    wanted = parse_duration(minutes, seconds, to, like, usual=edit and edit.plan.settings.requested_seconds)
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
@@ -232,8 +236,7 @@ def extend(
     chosen |= {"layers": layers, "arrange": arrange, "voice": voice}
     wishes: dict[str, list[str] | None] = {"must": must, "forbid": forbid, "require": require, "hits": hit}
     options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **wishes, **chosen)
-    if edit is not None:
-        options = given_settings(context, options)
+    options = options if edit is None else given_settings(context, options)
     from musex.batches import are_several
 
     several, one = are_several(songs), songs[0]
@@ -241,19 +244,22 @@ def extend(
     if several and stems is not None:
         raise UsageError("--stems is for one song: a folder has the stems of one")
     if dry_run:
-        if several or output is not None or plan is not None or report or variations > 1:
-            raise UsageError("--dry-run writes nothing, of one song: leave out -o, --plan, --report, --variations")
+        if several or output is not None or plan is not None or report or export or variations > 1:
+            raise UsageError(
+                "--dry-run writes nothing, of one song: leave out -o, --export, --plan, --report, --variations"
+            )
         show_planned(one, edit, wanted, quiet, json, check=check, model=model, stream=stream, **options)
         return
     if output == STREAM:
-        if several or check or report or json or plan is not None or variations > 1 or edit is not None:
-            raise UsageError("-o - streams one song, without --check, --from, --json, --plan, --report, --variations")
+        if several or check or report or json or plan is not None or export or variations > 1 or edit is not None:
+            raise UsageError(
+                "-o - streams one song: no --check, --export, --from, --json, --plan, --report, --variations"
+            )
         _stream(one, wanted, quiet, suffix=_ending(suffix) or ".wav", stems=stems, **work)
         return
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
-    tasks = _name_tasks(
-        songs, output, name=name, suffix=suffix, facts=facts, variations=variations, plan=plan, pages=report
-    )
+    kept = {"variations": variations, "plan": plan, "pages": report, "exports": export or ()}
+    tasks = _name_tasks(songs, output, name=name, suffix=suffix, facts=facts, **kept)
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
     else:
@@ -271,17 +277,28 @@ def _name_tasks(
     """What is to be made of which song, see `musex.batches.find_tasks`; raises UsageError for impossible names."""
     from musex.batches import are_several, check_folders, check_naming, find_tasks
 
+    if are_several(songs) and kept["exports"]:
+        raise UsageError("--export is for one song: a file has the cuts of one")
     into_folder = are_several(songs) or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != DEFAULT_NAME):
         raise UsageError("--format and --name are for where -o names no file")
     with usage_checked():
         check_naming(name, _ending(suffix), facts)
         check_folders(songs, output, kept["plan"])
-        if kept["pages"]:
-            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
-
-            page_kbps(float(facts["seconds"]))  # too long for a page
+        _check_views(float(facts["seconds"]) if kept["pages"] else None, kept["exports"])
     return find_tasks(songs, output, name=name, suffix=_ending(suffix), facts=facts, **kept)
+
+
+def _check_views(page_seconds: float | None, export: list[Path] | None) -> None:
+    """Refuse a page of so many seconds that would be too long, and formats that cuts cannot be exported to."""
+    if page_seconds is not None:
+        from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
+
+        page_kbps(page_seconds)
+    if export:
+        from musex.exports.formats import check_formats
+
+        check_formats(export)
 
 
 def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
@@ -370,6 +387,7 @@ def render(
             "--stems", metavar="FILES", help="Play the plan on the song's own stems or tracks, each to a file in -o."
         ),
     ] = None,
+    export: ExportOption = None,
     force: ForceOption = False,
     check: CheckOption = False,
     bitrate: BitrateOption = None,
@@ -378,15 +396,21 @@ def render(
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Render a plan again, without predicting anything; with --stems the same cuts on files that add up to the song."""
+    """Render a plan again, without predicting anything; with --stems the same cuts on files that add up to the song.
+
+    With --export and without -o nothing is rendered: the plan's cuts are all that is written.
+    """
     bitrate = parse_bitrate(bitrate, quality)
     levels = parse_settings(None, None, None, arc=None, mix=mix)["mix"] if mix is not None else None
     if files and not stems:
         raise UsageError(f"{files[0]} is one file too many: name the song by --song, stems or tracks by --stems")
-    if stems and check:
-        raise UsageError("--check is for the song's own rendering: leave out --stems")
+    if stems and (check or export):
+        raise UsageError(f"--{'check' if check else 'export'} is for the song's own rendering: leave out --stems")
     if verbose:
         tell_everything()
+    if export and output is None:
+        _export(plan, song, export, force, quiet, rendered=check or json or mix is not None)
+        return
     quiet |= json
     began = time.monotonic()
     work: dict[str, Any] = {"song_path": song, "force": force, "bitrate": bitrate, "mix": levels}
@@ -398,7 +422,10 @@ def render(
         else:
             from musex.files import render_file
 
-            made, target = render_file(plan, output, measured=check, on_progress=on_progress, **work)
+            _check_views(None, export)
+            made, target = render_file(
+                plan, output, measured=check, exports=export or (), on_progress=on_progress, **work
+            )
             targets = [target]
     taken = time.monotonic() - began
     if json:
@@ -407,6 +434,20 @@ def render(
         summarise(made, path, taken)
     if check:
         check_seams([made], quiet)
+
+
+def _export(plan: Path, song: Path | None, paths: list[Path], force: bool, quiet: bool, *, rendered: bool) -> None:
+    """Write a plan's cuts alone, and tell where; UsageError if something is asked for that needs a rendering."""
+    if rendered:
+        raise UsageError("--check, --json and --mix are for what is rendered: name the file to write by -o")
+    from musex.exports.formats import check_formats, export_file
+
+    with usage_checked():
+        check_formats(paths)
+    with show_progress(quiet) as on_progress:
+        export_file(plan, paths, song_path=song, force=force, on_progress=on_progress)
+    for path in paths if not quiet else ():
+        typer.echo(str(path))
 
 
 def stems(
