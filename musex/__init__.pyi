@@ -16,6 +16,9 @@ from .files import extend_file as extend_file
 from .files import render_file as render_file
 from .inspection import SongInfo as SongInfo
 from .inspection import info as info
+from .mixing import Mix as Mix
+from .mixing import mix_files as mix_files
+from .mixing import stream_mix as stream_mix
 from .plans import Plan as Plan
 from .prediction.model import Prediction as Prediction
 from .prediction.model import load_model as load_model

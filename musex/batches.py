@@ -114,7 +114,7 @@ def find_tasks(
     check_folders(inputs, output, plan)
     several = are_several(inputs)
     tasks = []
-    for song, folder in _find_songs(inputs).items():
+    for song, folder in find_songs(inputs).items():
         target, kept = output, plan
         if target is None or several or target.is_dir():
             parent = song.parent if target is None else target / folder
@@ -161,7 +161,7 @@ def check_folders(inputs: Sequence[Path], output: Path | None, plan: Path | None
             raise AudioError(f"{target} is a file: name a folder for the {what} of several songs")
 
 
-def _find_songs(inputs: Sequence[Path]) -> dict[Path, Path]:
+def find_songs(inputs: Sequence[Path]) -> dict[Path, Path]:
     """Songs, and where each lies in the folder among the inputs that it was found in."""
     songs: dict[Path, Path] = {}
     for entry in inputs:

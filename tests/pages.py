@@ -72,7 +72,7 @@ def follow(arguments: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Non
         command += ["--epochs", "2" if "--resume" in arguments else "1"]
         if "--resume" not in arguments:
             shutil.rmtree(arguments[arguments.index("-o") + 1], ignore_errors=True)
-    elif arguments[0] in ("extend", "render", "stems", "report", "spectrogram", "evaluate"):
+    elif arguments[0] in ("extend", "mix", "render", "stems", "report", "spectrogram", "evaluate"):
         command += ["--force"]
     assert run(command) in ((0, 3) if "--check" in arguments else (0,))  # 3: a seam of so short a song fails its check
     assert "error" not in capfd.readouterr().err

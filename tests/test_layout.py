@@ -31,6 +31,8 @@ ROOMS = (
     "stem_files",
     "versions",
     "batches",
+    "mixes",
+    "mixing",
     "playing",
     "diagnosis",
     "training",

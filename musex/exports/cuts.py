@@ -19,7 +19,7 @@ from musex.errors import MusexError
 from musex.plans import Plan, Seam
 from musex.prediction.beat_network import BeatNetwork
 from musex.rendering.stitch import check_plan, plan_fades
-from musex.system.wording import format_count
+from musex.system.wording import format_count, plain_line
 
 SAME_BEAT = 0.5  # of the usual interval: beats on both sides of a seam that are nearer than this are one
 
@@ -115,8 +115,7 @@ class CutList:
     @property
     def title(self) -> str:
         """The song's name, in characters that any format can hold."""
-        name = self.path.stem.encode("utf-8", "replace").decode("utf-8")
-        return "".join(character if character.isprintable() else " " for character in name)
+        return plain_line(self.path.stem)
 
     def seconds(self, frames: int) -> float:
         """Seconds of so many samples."""
