@@ -21,9 +21,8 @@ from musex.analysis.loudness import level, step_powers
 from musex.audio.ffmpeg import ffmpeg
 from musex.cli.app import run
 from musex.errors import AudioError, MusexError
-from musex.mixes import player
 from musex.mixes.player import Mixer
-from musex.mixes.songs import choose_form, listen
+from musex.mixes.songs import choose_form, listen, load_song
 from musex.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -186,7 +185,7 @@ def test_songs_come_round_where_they_do_not_last(tmp_path: Path, wav_path: Path,
 
 def test_without_a_duration_songs_go_round_until_nobody_listens(wav_path: Path, made: Made) -> None:
     songs = [listen(path) for path in (wav_path, made.songs[0])]
-    mixer = Mixer(songs, choose_form(songs), musex.load_model(), Settings(voice="off"))  # type: ignore[arg-type]
+    mixer = Mixer(songs, choose_form(songs), musex.load_model(), Settings(voice="off"))
     for block in mixer.blocks():
         assert block.ndim == 2
         if len(mixer.played) == 4:
@@ -282,13 +281,13 @@ def test_one_song_is_no_mix(wav_path: Path, tmp_path: Path) -> None:
 def test_a_song_that_changes_meanwhile_ends_it_and_leaves_nothing(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, calls = player.load_song, list[Path]()
+    load, calls = load_song, list[Path]()
 
     def load_later(song: Any, form: Any) -> Any:
         calls.append(song.path)
         return load(song if len(calls) == 1 else replace(song, frames=song.frames + 1), form)
 
-    monkeypatch.setattr(player, "load_song", load_later)
+    monkeypatch.setattr("musex.mixes.player.load_song", load_later)
     (tmp_path / "mix.cue").write_text("kept")
     with pytest.raises(AudioError, match="has changed since"):
         musex.mix_files(made.songs[:2], tmp_path / "mix.wav", seconds=40, force=True)

@@ -37,6 +37,17 @@ def step_powers(samples: Array, sample_rate: int) -> Array:
     return powers
 
 
+def step_peaks(samples: Array, sample_rate: int) -> Array:
+    """The largest sample of each step of 100 ms, float32 (steps,); arguments as in `step_powers`."""
+    frames = round(STEP_SECONDS * sample_rate)
+    count = len(samples) // frames
+    peaks = np.zeros(count, np.float32)
+    for step in range(count):
+        part = samples[step * frames : (step + 1) * frames]
+        peaks[step] = max(float(part.max()), -float(part.min()))
+    return peaks
+
+
 def _weights(frames: int, sample_rate: int) -> Array:
     """What each line of a spectrum counts, so that their sum is the mean square."""
     lines = np.minimum(np.fft.rfftfreq(frames, 1.0 / sample_rate), 0.4999 * _FILTER_RATE)

@@ -29,6 +29,8 @@ AT_BAR = 1.0  # leaving after four bars of a section that goes on
 SKIPPED = 0.3  # each second of the next song's beginning that is left out
 OFF_SHARE = 0.1  # each second by which a song plays longer or shorter than its share
 AT_SEAM = 6.0  # leaving where a seam is heard as well
+BROKEN_BAR = 4.0  # leaving after a bar that is longer or shorter than bars are
+REGULAR = 0.1  # of a bar, by which others may be longer or shorter
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,19 @@ class Stretch:
     def powers_in(self, form: MixForm, start: int, stop: int) -> Array:
         """Power of each step between two samples of the plan."""
         powers = self.song.powers_in(form)
-        times = np.arange(max(start, 0), max(stop, start + 1), round(STEP_SECONDS * form.sample_rate))
-        steps = (self.places(times) / STEP_SECONDS + 0.5).astype(np.int64)
-        return np.asarray(powers[np.clip(steps, 0, len(powers) - 1)])
+        return np.asarray(powers[self._steps(start, stop, 0.5)])
+
+    def peaks(self, start: int, stop: int) -> Array:
+        """What no sample exceeds in each step between two samples of the plan."""
+        peaks = self.song.peaks
+        return np.asarray(np.maximum(peaks[self._steps(start, stop, 0.0)], peaks[self._steps(start, stop, 1.0)]))
+
+    def _steps(self, start: int, stop: int, ahead: float) -> Array:
+        """Which step of the song is heard in each step between two samples of the plan, rounded up by `ahead`."""
+        hop = round(STEP_SECONDS * self.plan.song.sample_rate)
+        times = np.arange(max(start, 0), max(stop, start + 1), hop)
+        steps = (self.places(times) / STEP_SECONDS + ahead).astype(np.int64)
+        return np.asarray(np.clip(steps, 0, len(self.song.powers) - 1))
 
     def downbeats(self) -> tuple[Array, Array]:
         """Samples of the plan at which bars begin, int64, and which bar of the song each is."""
@@ -137,13 +149,16 @@ def _leaves(one: Stretch, form: MixForm, share: int) -> Iterator[tuple[int, floa
     latest = plan.frames - plan.rest - round(0.1 * rate)  # before its own fade
     times, bars = one.downbeats()
     near = (np.abs(times - share) <= window) & (times <= latest)
-    times, bars = times[near], bars[near]
+    lengths = np.diff(times, prepend=0)
+    broken = np.abs(lengths - np.median(lengths)) > REGULAR * np.median(lengths) if len(times) else near
+    times, bars, broken = times[near], bars[near], broken[near]
     if not len(times):
         times = np.arange(share - window, min(share + window, latest), rate // 2)
-        times, bars = (times if len(times) else np.array([min(share, latest)])), np.full(max(len(times), 1), -1)
+        times = times if len(times) else np.array([min(share, latest)])
+        bars, broken = np.full(len(times), -1), np.zeros(len(times), bool)
     seams = np.array([seam.at for seam in plan.seams], np.int64)
-    for time, bar in zip(times.tolist(), bars.tolist(), strict=True):
-        price = OFF_SHARE * abs(time - share) / rate + _phrase_price(one.song, bar)
+    for time, bar, is_broken in zip(times.tolist(), bars.tolist(), broken.tolist(), strict=True):
+        price = OFF_SHARE * abs(time - share) / rate + _phrase_price(one.song, bar) + BROKEN_BAR * is_broken
         if len(seams) and int(np.abs(seams - time).min()) < NEAR_SEAM * rate:
             price += AT_SEAM
         yield time, price

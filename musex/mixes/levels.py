@@ -36,12 +36,12 @@ class Gain:
 def find_target(songs: Sequence[MixSong], form: MixForm) -> float:
     """LUFS to which songs are matched: as loud as the loudest of them, or as none of them exceeds full scale."""
     levels = [song.loudness_in(form) for song in songs]
-    return min(max(levels), *(level + room_of(song) for level, song in zip(levels, songs, strict=True)))
+    return min(max(levels), *(level + room_of(song.peaks) for level, song in zip(levels, songs, strict=True)))
 
 
-def room_of(song: MixSong) -> float:
-    """dB by which a song can be made louder."""
-    return -20.0 * float(np.log10(max(song.peak, 1e-5))) - HEADROOM_DB
+def room_of(peaks: Array) -> float:
+    """dB by which what has these peaks can be made louder."""
+    return -20.0 * float(np.log10(max(float(peaks.max(initial=0.0)), 1e-5))) - HEADROOM_DB
 
 
 def share_step(step: float, room: float, other_room: float) -> tuple[float, float]:

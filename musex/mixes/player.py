@@ -12,7 +12,7 @@ from musex.analysis.loudness import STEP_SECONDS, level, loudness
 from musex.audio.song import Samples, Song
 from musex.errors import DurationError
 from musex.mixes.joins import Join, Stretch, find_join
-from musex.mixes.levels import HEARD_SECONDS, MOST_LED_DB, Gain, find_target, room_of, share_step
+from musex.mixes.levels import BACK_SECONDS, HEARD_SECONDS, MOST_LED_DB, Gain, find_target, room_of, share_step
 from musex.mixes.shares import LONGEST_ENDLESS, count_rounds, share_out
 from musex.mixes.songs import MixForm, MixSong, load_song
 from musex.planning.course import ModelLike
@@ -98,6 +98,20 @@ class Turn:
         seconds = first / rate + STEP_SECONDS * np.arange(len(powers))
         return np.asarray(powers * 10.0 ** (self.gain.at(seconds, length) / 10.0))
 
+    @property
+    def room(self) -> float:
+        """dB by which all of it can be made louder than it is."""
+        peaks = self.stretch.peaks(self.lead, self.lead + self.frames)
+        gains = self.gain.at(STEP_SECONDS * np.arange(len(peaks)), self.frames / self.stretch.plan.song.sample_rate)
+        return room_of(peaks * 10.0 ** (gains / 20.0))
+
+    @property
+    def opening_room(self) -> float:
+        """The same of its beginning, as far as that may be led."""
+        rate = self.stretch.plan.song.sample_rate
+        led = min(self.frames, round((HEARD_SECONDS + BACK_SECONDS) * rate))
+        return room_of(self.stretch.peaks(self.lead, self.lead + led)) - self.gain.level
+
     def begins_at(self, form: MixForm) -> float:
         """Level of its beginning."""
         return level(self.powers(form, 0.0, HEARD_SECONDS))
@@ -179,33 +193,35 @@ class Mixer:
         if self.frames is not None and number + 1 == self.turns:
             plan = self._plan(song, number, (lead + self.frames - gone) / rate, ("outro", "fade", "cut"))
             whole = Turn(Stretch(known, plan, skipped / rate), song, lead, plan.frames - lead, Gain(0.0))
-            return replace(whole, gain=Gain(self._gain(known, whole.powers(self.form))))
+            return self._matched(whole)
         share = lead + self._share(number, gone)
         plan = self._plan(song, number, share / rate + PLANNED_BEYOND, ("cut",))
         stretch, other = Stretch(known, plan, skipped / rate), self.song(number + 1)
-        usual = [self._gain(each, each.powers_in(self.form)) for each in (known, other)]
-        following = find_join(stretch, other, self.form, share=share, gains=(usual[0], usual[1]))
-        turn = Turn(stretch, song, lead, following.leave - lead, Gain(0.0), following)
-        own = self._gain(known, turn.powers(self.form))
-        step = following.level_db + usual[0] - own
-        closing, _ = share_step(step, room_of(known) - own, room_of(other) - usual[1])
-        return replace(turn, gain=Gain(own, closing=closing))
+        gains = self.target - known.loudness_in(self.form), self.target - other.loudness_in(self.form)
+        following = find_join(stretch, other, self.form, share=share, gains=gains)
+        turn = self._matched(Turn(stretch, song, lead, following.leave - lead, Gain(0.0), following))
+        step = following.level_db + gains[0] - turn.gain.level
+        closing, _ = share_step(step, turn.room, room_of(other.peaks) - gains[1])
+        return replace(turn, gain=replace(turn.gain, closing=closing))
 
     def _led(self, turn: Turn, left_at: float | None) -> Turn:
         """The turn, led at its beginning towards the level at which the song before was left.
 
         All of it is then made as loud as the others again.
         """
-        song = turn.stretch.song
         for _ in range(LEADINGS):
-            gain = turn.gain
-            own = self._gain(song, turn.powers(self.form) * 10.0 ** (-gain.level / 10.0))
-            turn = replace(turn, gain=replace(gain, level=own))
+            turn = self._matched(turn)
             if left_at is not None:
-                step, room = left_at - turn.begins_at(self.form) + gain.opening, max(room_of(song) - own, 0.0)
-                opening = float(np.clip(step, -MOST_LED_DB, min(MOST_LED_DB, room)))
+                step = left_at - turn.begins_at(self.form) + turn.gain.opening
+                opening = float(np.clip(step, -MOST_LED_DB, min(MOST_LED_DB, max(turn.opening_room, 0.0))))
                 turn = replace(turn, gain=replace(turn.gain, opening=opening))
-        return turn
+        return self._matched(turn)
+
+    def _matched(self, turn: Turn) -> Turn:
+        """The turn as loud as the others, as far as it has room."""
+        own = loudness(turn.powers(self.form))
+        more = min(self.target - own, turn.room) if np.isfinite(own) else 0.0
+        return replace(turn, gain=replace(turn.gain, level=turn.gain.level + more))
 
     def _share(self, number: int, gone: int) -> int:
         """Samples that a song shall play in its turn."""
@@ -224,11 +240,6 @@ class Mixer:
             except DurationError as error:
                 logger.info(f"{song.path} cannot be played for {seconds:.1f} s with the ending {ending}: {error}")
         return plan_song(song, self.model, seconds=song.seconds, **options | {"ending": endings[-1]})
-
-    def _gain(self, song: MixSong, powers: Array) -> float:
-        """The gain that makes what has these powers as loud as the other songs, as far as the song has room."""
-        own = loudness(powers)
-        return min(self.target - own, room_of(song)) if np.isfinite(own) else 0.0
 
     def _describe(self, turn: Turn, join: Join | None, gone: int, left_at: float) -> MixedSong:
         rate, stretch, info = self.form.sample_rate, turn.stretch, turn.stretch.song.info

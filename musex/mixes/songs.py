@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from musex.analysis.loudness import loudness, step_powers
+from musex.analysis.loudness import loudness, step_peaks, step_powers
 from musex.audio.reading import read_song
 from musex.audio.song import Samples, Song
 from musex.audio.streams import channels_of
@@ -52,7 +52,7 @@ class MixSong:
         artist: By its tags, or empty.
         layout: Of its channels, as in `Song`.
         frames: Of its file, at its own rate.
-        peak: Its largest sample, full scale at 1.
+        peaks: The largest sample of each of its steps, full scale at 1.
         powers: Of its steps; see `musex.analysis.loudness`.
         stereo_powers: The same of what it is as two channels.
     """
@@ -62,7 +62,7 @@ class MixSong:
     artist: str
     layout: str
     frames: int
-    peak: float
+    peaks: Array
     powers: Array
     stereo_powers: Array
 
@@ -101,7 +101,7 @@ def listen(path: Path) -> MixSong:
         artist=plain_line(tags.get("ARTIST", "")),
         layout=song.layout,
         frames=song.frames,
-        peak=float(np.abs(song.samples).max()),
+        peaks=step_peaks(song.samples, song.sample_rate),
         powers=powers,
         stereo_powers=stereo,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musex.analysis.loudness import level, loudness, step_powers
+from musex.analysis.loudness import level, loudness, step_peaks, step_powers
 from musex.audio.ffmpeg import ffmpeg
 
 
@@ -28,6 +28,12 @@ def test_pauses_do_not_count_in_loudness_but_in_a_level() -> None:
     powers = step_powers(np.concatenate([tone, 0 * tone]), 44_100)
     assert loudness(powers) == pytest.approx(loudness(step_powers(tone, 44_100)), abs=0.1)
     assert level(powers) == pytest.approx(loudness(step_powers(tone, 44_100)) - 3.01, abs=0.05)
+
+
+def test_peaks_are_those_of_each_step() -> None:
+    samples = np.zeros((44_100, 2), np.float32)
+    samples[10, 0], samples[4_410, 1], samples[44_099, 0] = 0.5, -0.75, 0.25
+    np.testing.assert_array_equal(step_peaks(samples, 44_100), [0.5, 0.75, *[0.0] * 7, 0.25])
 
 
 def test_silence_has_no_loudness() -> None:

@@ -40,7 +40,7 @@ def song_of(
         jumps=0.5,
     )
     powers = np.full(1800, 0.01)
-    return MixSong(info, name, "", "", 180 * rate, 0.5, powers, powers)
+    return MixSong(info, name, "", "", 180 * rate, np.full(1800, 0.5), powers, powers)
 
 
 SECONDS = st.floats(20.0, 1500.0)
