@@ -51,6 +51,7 @@ from musex.settings import Arrange, Ending, Layers, Settings, Voice
 
 STREAM = Path("-")
 DEFAULT_NAME = "{stem}-extended"
+NOT_STREAMED = "--check, --from, --export, --json, --plan, --report, --variations"
 
 
 def extend(
@@ -252,9 +253,7 @@ def extend(
         return
     if output == STREAM:
         if several or check or report or json or plan is not None or export or variations > 1 or edit is not None:
-            raise UsageError(
-                "-o - streams one song: no --check, --export, --from, --json, --plan, --report, --variations"
-            )
+            raise UsageError(f"-o - streams one song, without {NOT_STREAMED}")
         _stream(one, wanted, quiet, suffix=_ending(suffix) or ".wav", stems=stems, **work)
         return
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}

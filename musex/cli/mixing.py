@@ -85,7 +85,7 @@ def mix(
         raise UsageError(f"--format is for a stream, -o -: the ending of {output} says its format")
     if json and output == STREAM:
         raise UsageError("-o - and --json both write to stdout: name a file, or leave out --json")
-    chosen = {"seed": seed, "novelty": novelty, "mood": mood, "voice": voice}
+    chosen: dict[str, Any] = {"seed": seed, "novelty": novelty, "mood": mood, "voice": voice}
     parse_settings(None, None, None, arc=None, mix=None, **chosen)
     if verbose:
         tell_everything()

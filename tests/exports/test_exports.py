@@ -267,7 +267,7 @@ def test_variations_have_cuts_of_their_own(made: Path, tmp_path: Path) -> None:
         (["--export", "cuts.csv", "--export", "cuts.csv"], 1, "cuts.csv is used twice"),
         (["--export", "long.rpp", "--plan", "long.rpp"], 1, "long.rpp is used twice"),
         (["--export", "there.csv"], 1, "there.csv exists already"),
-        (["--export", "cuts.csv", "-o", "-"], 2, "-o - streams one song: no --check, --export"),
+        (["--export", "cuts.csv", "-o", "-"], 2, "-o - streams one song, without --check, --from, --export"),
         (["--export", "cuts.csv", "other.wav"], 2, "--export is for one song"),
     ],
 )
