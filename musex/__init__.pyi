@@ -6,6 +6,7 @@ from .editing import edit as edit
 from .editing import move_seam as move_seam
 from .errors import MusexError as MusexError
 from .evaluation.comparison import evaluate as evaluate
+from .exports.formats import export_plan as export_plan
 from .extension import Extension as Extension
 from .extension import extend as extend
 from .extension import find_loops as find_loops
@@ -18,6 +19,9 @@ from .inspection import SongInfo as SongInfo
 from .inspection import info as info
 from .loop_files import tag_loop as tag_loop
 from .loop_files import write_loop_parts as write_loop_parts
+from .mixing import Mix as Mix
+from .mixing import mix_files as mix_files
+from .mixing import stream_mix as stream_mix
 from .planning.natural_loops import Loop as Loop
 from .plans import Plan as Plan
 from .prediction.model import Prediction as Prediction

@@ -87,6 +87,7 @@ def find_tasks(
     variations: int = 1,
     plan: Path | None = None,
     pages: bool = False,
+    exports: Sequence[Path] = (),
 ) -> list[Task]:
     """The songs among `inputs`, files and folders (searched to their depths), and where their outputs go.
 
@@ -101,6 +102,7 @@ def find_tasks(
         variations: How many versions of each song, numbered if there are several.
         plan: Where plans are kept: a folder, which gets the sub-folders of the inputs; or for one song the file.
         pages: Whether each output gets a page beside it.
+        exports: Where the cuts of one song go, as `musex.export_plan` writes them.
 
     Returns:
         A task for each song; those of songs that would become the same file say so as their `problem`.
@@ -112,14 +114,14 @@ def find_tasks(
     check_folders(inputs, output, plan)
     several = are_several(inputs)
     tasks = []
-    for song, folder in _find_songs(inputs).items():
+    for song, folder in find_songs(inputs).items():
         target, kept = output, plan
         if target is None or several or target.is_dir():
             parent = song.parent if target is None else target / folder
             target = parent / _name_file(song, name, suffix, facts or {})
         if kept is not None and (several or kept.is_dir()):
             kept = kept / folder / name_beside(target, ".json").name
-        tasks.append(Task(song, name_versions(target, count=variations, plan=kept, page=pages)))
+        tasks.append(Task(song, name_versions(target, count=variations, plan=kept, page=pages, exports=exports)))
     made = {version.output for task in tasks for version in task.versions if version.output != task.song}
     if several:
         tasks = [task for task in tasks if task.song not in made]  # outputs of an earlier time, beside their songs
@@ -159,7 +161,7 @@ def check_folders(inputs: Sequence[Path], output: Path | None, plan: Path | None
             raise AudioError(f"{target} is a file: name a folder for the {what} of several songs")
 
 
-def _find_songs(inputs: Sequence[Path]) -> dict[Path, Path]:
+def find_songs(inputs: Sequence[Path]) -> dict[Path, Path]:
     """Songs, and where each lies in the folder among the inputs that it was found in."""
     songs: dict[Path, Path] = {}
     for entry in inputs:

@@ -15,6 +15,7 @@ from musex.audio.reading import check_song
 from musex.audio.song import Samples, Song
 from musex.audio.writing import check_output, pipe_song
 from musex.errors import MusexError
+from musex.exports.formats import check_exports, save_exports
 from musex.extension import model_of
 from musex.planning.edits import Edit, edit_plan
 from musex.planning.measures import measure_plan
@@ -200,6 +201,7 @@ def render_file(
     bitrate: str | None = None,
     mix: Any = None,
     measured: bool = False,
+    exports: Sequence[str | Path] = (),
     on_progress: OnProgress | None = None,
 ) -> tuple[Plan, Path]:
     """Render a plan file again; returns the plan and the file written.
@@ -212,6 +214,7 @@ def render_file(
         bitrate: As in `extend_file`.
         mix: As in `musex.extend`, in place of the plan's own.
         measured: Return the plan with the measures that its seams have in the song, not with those it tells.
+        exports: Where its cuts go, too, as `musex.export_plan` writes them.
         on_progress: As in `extend_file`.
 
     Raises:
@@ -221,6 +224,7 @@ def render_file(
     found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     target = Path(output) if output is not None else default_output(found)
     check_output(target, found, force, bitrate=bitrate)
+    check_exports(exports, force, found, target, plan_path)
     report = on_progress or ignore_progress
     report("Reading", 0.0)
     song = read_logged(found, stream=plan.song.stream)
@@ -229,6 +233,8 @@ def render_file(
     if mix is not None:
         plan = level_plan(plan, song, report)
     _write_plan(plan, render(plan, song), song, target, force=force, bitrate=bitrate, report=report)
+    if exports:
+        save_exports(plan, song, exports, report, force=force)
     return measure_plan(plan, song, load_model()) if measured else plan, target
 
 

@@ -15,6 +15,7 @@ Ending = Literal["outro", "fade", "cut", "loop"]
 Layers = Literal["off", "auto", "on"]
 Voice = Literal["whole", "off"]
 Arrange = Literal["off", "subtle", "bold"]
+Order = Literal["given", "flow"]  # of the songs of a mix
 Mood = Literal["calm", "bright", "intense", "dark"]
 StemName = Literal["voice", "drums", "bass", "rest"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)

@@ -7,6 +7,8 @@ from typing import Unpack
 
 from musex.audio.file_names import default_page, number_path
 from musex.audio.inputs import SongFile
+from musex.exports.formats import check_exports, save_exports
+from musex.extension import pointing
 from musex.files import vary_file
 from musex.planning.edits import Edit
 from musex.plans import Plan, read_plan
@@ -18,24 +20,31 @@ from musex.system.side_files import check_side_file
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a song: where its output goes, and its plan and its page, where they are kept."""
+    """A version of a song: where its output goes, its plan and its page, where they are kept, and its cuts."""
 
     output: Path
     plan: Path | None = None
     page: Path | None = None
+    exports: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written of it."""
-        return tuple(path for path in (self.output, self.plan, self.page) if path is not None)
+        return tuple(path for path in (self.output, self.plan, self.page, *self.exports) if path is not None)
 
 
-def name_versions(output: Path, *, count: int = 1, plan: Path | None = None, page: bool = False) -> tuple[Version, ...]:
+def name_versions(
+    output: Path, *, count: int = 1, plan: Path | None = None, page: bool = False, exports: Sequence[Path] = ()
+) -> tuple[Version, ...]:
     """As many versions, numbered from 1 where there are several; with plans, and with a page beside each output."""
     if count == 1:
-        return (Version(output, plan, default_page(output) if page else None),)
-    names = [(number_path(output, number), plan and number_path(plan, number)) for number in range(1, count + 1)]
-    return tuple(version for own, kept in names for version in name_versions(own, plan=kept, page=page))
+        return (Version(output, plan, default_page(output) if page else None, tuple(exports)),)
+    versions: list[Version] = []
+    for number in range(1, count + 1):
+        cuts = [number_path(path, number) for path in exports]
+        kept = plan and number_path(plan, number)
+        versions += name_versions(number_path(output, number), plan=kept, page=page, exports=cuts)
+    return tuple(versions)
 
 
 def make_versions(
@@ -54,7 +63,7 @@ def make_versions(
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> list[Plan]:
-    """Write versions of a song as `musex.files.vary_file` does, and the pages that are asked for; returns their plans.
+    """Write versions of a song as `musex.files.vary_file` does, and what is asked for besides; returns their plans.
 
     Args:
         song_path: The song.
@@ -80,6 +89,9 @@ def make_versions(
         from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
 
         page_kbps(song.song.seconds if seconds is None else seconds)  # too long: better said before the music is made
+    if exports := [path for version in versions for path in version.exports]:
+        check_exports(exports, force, song_path, *outputs, *plans, *pages)
+        model = pointing(model)
     if plans and set(outputs) | set(plans) <= set(done):
         made = [read_plan(path) for path in plans]
     else:
@@ -103,4 +115,7 @@ def make_versions(
 
         paged = [plan for plan, version in zip(made, versions, strict=True) if version.page in pages]
         save_reports(paged, song, pages, on_progress, force=force, on_written=on_written)
+    for plan, version in zip(made, versions, strict=True):
+        if version.exports:
+            save_exports(plan, song.song, version.exports, on_progress, force=force, on_written=on_written)
     return made

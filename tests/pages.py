@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from musex.audio.ffmpeg import ffmpeg
 from musex.audio.reading import read_song
 from musex.audio.writing import write_song
 from musex.cli.app import run
@@ -58,6 +60,8 @@ def _write_files(folder: Path, make_song: Callable[..., np.ndarray]) -> None:
     for number, name in enumerate(sorted({*held, *(f"album-{n}" for n in range(4))})):
         (folder / "music" / name).mkdir(parents=True)
         soundfile.write(folder / "music" / name / "track.wav", make_song(33.0, 22_050, 1, seed=number), 22_050)
+    clip = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=25", "-frames:v", "1500", str(folder / "clip.mp4")]
+    subprocess.run([ffmpeg(), "-loglevel", "error", *clip], check=True)
     (folder / "models").symlink_to(ROOT / "models")
 
 
@@ -68,7 +72,7 @@ def follow(arguments: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> Non
         command += ["--epochs", "2" if "--resume" in arguments else "1"]
         if "--resume" not in arguments:
             shutil.rmtree(arguments[arguments.index("-o") + 1], ignore_errors=True)
-    elif arguments[0] in ("extend", "render", "stems", "report", "spectrogram", "evaluate"):
+    elif arguments[0] in ("extend", "mix", "render", "stems", "report", "spectrogram", "evaluate"):
         command += ["--force"]
     assert run(command) in ((0, 3) if "--check" in arguments else (0,))  # 3: a seam of so short a song fails its check
     assert "error" not in capfd.readouterr().err

@@ -91,6 +91,12 @@ def holding_layout(layout: str, layouts: tuple[str, ...]) -> str | None:
     )
 
 
+def channels_of(layout: str, count: int) -> list[str]:
+    """The names of a layout's channels, such as "FL", in their order; without a layout as ffmpeg takes so many."""
+    usual = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+    return _CHANNELS.get(layout or usual[count - 1], layout).split("+")
+
+
 def _layout_of(description: str) -> str:
     """The layout in a line such as "aac (LC), 44100 Hz, 4 channels (FL+FR+LFE+BC), fltp, 130 kb/s"."""
     match = re.search(r"\d+ Hz, ([^,]+)", description)

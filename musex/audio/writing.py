@@ -8,9 +8,11 @@ import os
 import stat
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +35,7 @@ from musex.audio.formats import (
 )
 from musex.audio.song import Samples, Song
 from musex.audio.tags import prepare_output, read_source
+from musex.audio.tags.items import Chapter
 from musex.audio.tags.riff import mark_loop
 from musex.errors import AudioError, suggest
 from musex.system.processes import running, tell_stop
@@ -133,10 +136,16 @@ def encode_song(
     bitrate: str | None = None,
     loop: tuple[int, int] | None = None,
     untouched: Callable[[], int] | None = None,
+    chapters: Callable[[], Sequence[Chapter]] | None = None,
 ) -> list[str]:
-    """Encode blocks to a path that `written_whole` gives; errors call it `name`. Arguments as in `write_song`."""
+    """Encode blocks to a path that `written_whole` gives; errors call it `name`. Arguments as in `write_song`.
+
+    `chapters` are asked for before the blocks, for the room that they take, and again after them, with their times.
+    """
     suffix = temporary.suffix.lower()
     source, notes = read_source(song.path, song.stream), list[str]()
+    if chapters is not None:
+        source = replace(source, tags=replace(source.tags, chapters=tuple(chapters())))
     form = choose_format(suffix, song, source.codec, bitrate=bitrate, notes=notes)
     command, convert = _input_arguments(form, song, notes)
     tagged = None
@@ -149,6 +158,8 @@ def encode_song(
     command += ["-fflags", "+bitexact", "-f", form.muxer, "-n", f"file:{temporary}"]
     _encode(command, map(convert, _of_shape(blocks, song, form, name)), Path(name))
     seconds = untouched() / song.sample_rate if untouched is not None else 0.0
+    if chapters is not None:
+        output, seconds = output.with_chapters(chapters()), inf
     notes += output.write(temporary, sample_rate=song.sample_rate, untouched_seconds=seconds)
     if loop is not None and suffix == ".wav":
         mark_loop(temporary, loop, song.sample_rate)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from musex import __version__
-from musex.cli import editing, facts, learning, looping, making, pictures
+from musex.cli import editing, facts, learning, looping, making, mixing, pictures
 from musex.cli.arguments import UsageError
 from musex.cli.terminal import check_stdout, in_options, one_line, tell_error, tell_result
 from musex.errors import MusexError
@@ -27,6 +27,7 @@ for command in (
     making.extend,
     looping.loops,
     making.render,
+    mixing.mix,
     editing.seams,
     making.stems,
     making.report,

@@ -79,6 +79,18 @@ CheckOption = Annotated[
 ReportOption = Annotated[
     bool, typer.Option("--report", help="Make a page to listen on beside the output: OUTPUT-report.html.")
 ]
+ExportOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--export",
+        metavar="FILE",
+        help="Hand the cuts over, beats as markers: .otio, .fcpxml, .edl, .rpp (Reaper), .txt (Audacity) or .csv; "
+        "may be given again.",
+    ),
+]
+LikeOption = Annotated[
+    Path | None, typer.Option("--like", metavar="CLIP", help="As long as this file, a video or a song.")
+]
 BitrateOption = Annotated[
     str | None, typer.Option("--bitrate", metavar="RATE", help="For lossy formats, such as 256k.")
 ]
@@ -129,21 +141,23 @@ def parse_duration(
     minutes: str | None,
     seconds: str | None,
     to: str | None,
+    like: Path | None = None,
     *,
     usual: float | None = None,
     natural: bool = False,
 ) -> float | None:
-    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none.
+    """Seconds asked for by exactly one of the four options; raises UsageError otherwise, or if they are none.
 
     `usual` is what is meant where none is given; with `natural` it is the length that an output has by itself, None.
     """
-    given = [
-        (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
-    ]
-    if not given and (usual is not None or natural):
+    options = (("minutes", minutes), ("seconds", seconds), ("to", to))
+    given = [(name, value) for name, value in options if value is not None]
+    if not given and like is None and (usual is not None or natural):
         return usual
-    if len(given) != 1:
-        raise UsageError("give exactly one of --minutes, --seconds and --to: how long shall it last?")
+    if len(given) + (like is not None) != 1:
+        raise UsageError("give exactly one of --minutes, --seconds, --to and --like: how long shall it last?")
+    if like is not None:
+        return _seconds_like(like)
     name, value = given[0]
     try:
         wanted = parse_time(value) if name == "to" else float(value) * (60.0 if name == "minutes" else 1.0)
@@ -158,6 +172,16 @@ def parse_duration(
 def length_facts(seconds: float | None) -> dict[str, str]:
     """What the names of outputs may say of their length; nothing where they have it by themselves."""
     return {} if seconds is None else {"minutes": f"{seconds / 60:g}", "seconds": f"{seconds:g}"}
+
+
+def _seconds_like(clip: Path) -> float:
+    """How long a file lasts; raises UsageError if nothing may last as long."""
+    from musex.audio.lengths import measure_seconds  # NumPy with it, which help need not wait for
+
+    seconds = measure_seconds(clip)
+    if fault := find_fault(seconds):
+        raise UsageError(f"--like {clip} lasts {seconds:g} s, which is no duration: {fault}")
+    return seconds
 
 
 def parse_time(text: str) -> float:

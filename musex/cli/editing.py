@@ -70,6 +70,13 @@ def _alternative(song: Path, plan: Any, number: int, place: int, model: Path | N
     return found[place - 1].seam
 
 
+def usual_seconds(edit: Any, ending: str, repeats: int | None) -> tuple[float | None, bool]:
+    """The duration that is meant where none is given, and whether there need be none at all."""
+    if repeats is not None:
+        return None, True
+    return (edit.plan.settings.requested_seconds, edit.plan.loops) if edit else (None, ending == "loop")
+
+
 def given_settings(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
     """Those of the settings that were given on the command line."""
     default = "DEFAULT"

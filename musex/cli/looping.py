@@ -19,7 +19,7 @@ from musex.cli.arguments import (
     usage_checked,
 )
 from musex.cli.terminal import check_stdout, show_progress, show_seams, show_tables, tell_result, tell_speed
-from musex.settings import Settings, Voice, check_length
+from musex.settings import Settings, Voice, check_length, find_fault
 from musex.system.wording import format_time
 
 
@@ -147,3 +147,25 @@ def extend_by_tags(task: Any, seconds: float | None, quiet: bool, json: bool, *,
             show_tables([loop_table([loop], str(task.song))])
         if exceeded(loop.seam):
             raise typer.Exit(3)
+
+
+def repeated_seconds(songs: list[Path], repeats: int, given: float | None, **work: Any) -> float:
+    """How long a song is whose best loop is played so often, and with --ending loop that loop alone.
+
+    Raises UsageError for several songs, or where a duration is `given`, too.
+    """
+    from musex.audio.inputs import read_logged
+    from musex.batches import are_several
+    from musex.extension import find_loops
+
+    if given is not None:
+        raise UsageError("--repeats and a duration are both given: give one of them")
+    if are_several(songs):
+        raise UsageError("--repeats is for one song: each has a loop of its own")
+    song = read_logged(songs[0], stream=work["stream"])
+    where = {name: work[name] for name in ("keep_from", "keep_to", "avoid", "voice", "forbid")}
+    best = find_loops(song, count=1, model=work["model"], **where)[0]
+    seconds = repeats * best.seconds if work["ending"] == "loop" else song.seconds + (repeats - 1) * best.seconds
+    if fault := find_fault(seconds):
+        raise UsageError(f"--repeats {repeats} of {format_time(best.seconds)} is no duration: {fault}")
+    return seconds

@@ -11,8 +11,10 @@ import typer
 from musex.cli.arguments import (
     BitrateOption,
     CheckOption,
+    ExportOption,
     ForceOption,
     JsonOption,
+    LikeOption,
     MixOption,
     ModelOption,
     NoveltyOption,
@@ -32,8 +34,8 @@ from musex.cli.arguments import (
     parse_settings,
     usage_checked,
 )
-from musex.cli.editing import given_settings, read_edit, show_planned
-from musex.cli.looping import check_form, extend_by_tags, extend_to_parts
+from musex.cli.editing import given_settings, read_edit, show_planned, usual_seconds
+from musex.cli.looping import check_form, extend_by_tags, extend_to_parts, repeated_seconds
 from musex.cli.terminal import (
     check_seams,
     check_stdout,
@@ -51,6 +53,7 @@ from musex.settings import Arrange, Ending, Layers, Settings, Voice
 
 STREAM = Path("-")
 DEFAULT_NAME = "{stem}-extended"
+NOT_STREAMED = "--check, --from, --export, --json, --plan, --report, --variations"
 
 
 def extend(
@@ -65,6 +68,11 @@ def extend(
     ] = None,
     seconds: Annotated[str | None, typer.Option("--seconds", "-s", metavar="S", help="The same in seconds.")] = None,
     to: Annotated[str | None, typer.Option("--to", "-t", metavar="H:MM:SS", help="The same as a time.")] = None,
+    like: LikeOption = None,
+    repeats: Annotated[
+        int | None,
+        count_option("--repeats", least=1, help="As long as the song with its best loop N times, or that alone."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -230,20 +238,21 @@ def extend(
         ),
     ] = None,
     report: ReportOption = False,
+    export: ExportOption = None,
     bitrate: BitrateOption = None,
     quality: QualityOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make songs last as long as you need: give --minutes, --seconds or --to, or --ending loop alone.
+    """Make songs last as long as you need: give --minutes, --seconds, --to, --like, --repeats or just --ending loop.
 
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
     the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
     edit = read_edit(from_plan, songs, lock=lock, reject=reject, take=take, variations=variations, model=model)
-    usual, natural = (edit.plan.settings.requested_seconds, edit.plan.loops) if edit else (None, ending == "loop")
-    wanted = parse_duration(minutes, seconds, to, usual=usual, natural=natural)
+    usual, natural = usual_seconds(edit, ending, repeats)
+    wanted = parse_duration(minutes, seconds, to, like, usual=usual, natural=natural)
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
@@ -256,12 +265,12 @@ def extend(
     options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **wishes, **chosen)
     options = options if edit is None else given_settings(context, options)
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
-    kept = {"variations": variations, "plan": plan, "pages": report}
-    alone = {"dry_run": dry_run, "check": check, "json": json, "stems": stems, "edit": edit}
-    several = _check_together(songs, output, **alone, **kept)
+    kept = {"variations": variations, "plan": plan, "pages": report, "exports": export or ()}
+    beside = {"dry_run": dry_run, "check": check, "json": json, "stems": stems, "edit": edit}
+    several, bare = _check_together(songs, output, **beside, **kept)
     asked = {**work, **(edit.settings if edit else {}), **options}
-    more = several or edit is not None or output == STREAM or bool(variations > 1 or report or plan or stems)
-    check_form(tag_only, loop_parts, wanted, several=more, suffix=suffix, **asked)
+    wanted = wanted if repeats is None else repeated_seconds(songs, repeats, wanted, **asked)
+    check_form(tag_only, loop_parts, wanted, several=not bare, suffix=suffix, **asked)
     if dry_run:
         show_planned(songs[0], edit, wanted, quiet, json, check=check, model=model, stream=stream, **options)
         return
@@ -269,31 +278,36 @@ def extend(
         _stream(songs[0], wanted, quiet, suffix=_ending(suffix) or ".wav", stems=stems, **work)
         return
     facts = {**length_facts(wanted), "seed": str(seed), "ending": ending}
-    _check_page(wanted if report else None)
+    _check_views(wanted if report else None, export)
     tasks = _name_tasks(songs, output, name=name, suffix=suffix, facts=facts, **kept)
+    work |= {"check": check, "force": force}
     if several:
-        _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
+        _extend_several(tasks, wanted, quiet, json, jobs=jobs, **work)
     elif loop_parts or tag_only:
-        (extend_to_parts if loop_parts else extend_by_tags)(
-            tasks[0], wanted, quiet, json, check=check, force=force, **work
-        )
+        extend_loop = extend_to_parts if loop_parts else extend_by_tags
+        extend_loop(tasks[0], wanted, quiet, json, **work)
     else:
-        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, edit=edit, **work)
+        _extend_one(tasks[0], wanted, quiet, json, stems=stems, edit=edit, **work)
 
 
-def _check_together(songs: list[Path], output: Path | None, **asked: Any) -> bool:
-    """Refuse what is asked for and does not go together; raises UsageError. Returns whether there are several songs."""
+def _check_together(songs: list[Path], output: Path | None, **asked: Any) -> tuple[bool, bool]:
+    """Whether there are several songs, and whether one output of one song is all that is asked for.
+
+    Raises UsageError for what does not go together.
+    """
     from musex.batches import are_several
 
-    several = are_several(songs)
-    beside = asked["pages"] or asked["plan"] is not None or asked["variations"] > 1
+    several, edited = are_several(songs), asked["edit"] is not None
+    more = bool(asked["pages"] or asked["plan"] or asked["exports"]) or asked["variations"] > 1
     if several and asked["stems"] is not None:
         raise UsageError("--stems is for one song: a folder has the stems of one")
-    if asked["dry_run"] and (several or beside or output is not None):
-        raise UsageError("--dry-run writes nothing, of one song: leave out -o, --plan, --report, --variations")
-    if output == STREAM and (several or beside or asked["check"] or asked["json"] or asked["edit"] is not None):
-        raise UsageError("-o - streams one song, without --check, --from, --json, --plan, --report, --variations")
-    return several
+    if asked["dry_run"] and (several or more or output is not None):
+        raise UsageError(
+            "--dry-run writes nothing, of one song: leave out -o, --export, --plan, --report, --variations"
+        )
+    if output == STREAM and (several or more or edited or asked["check"] or asked["json"]):
+        raise UsageError(f"-o - streams one song, without {NOT_STREAMED}")
+    return several, not (several or more or edited or output == STREAM or asked["stems"])
 
 
 def _ending(suffix: str | None) -> str | None:
@@ -307,6 +321,8 @@ def _name_tasks(
     """What is to be made of which song, see `musex.batches.find_tasks`; raises UsageError for impossible names."""
     from musex.batches import are_several, check_folders, check_naming, find_tasks
 
+    if are_several(songs) and kept["exports"]:
+        raise UsageError("--export is for one song: a file has the cuts of one")
     into_folder = are_several(songs) or (output is not None and output.is_dir())
     if output is not None and not into_folder and (suffix is not None or name != DEFAULT_NAME):
         raise UsageError("--format and --name are for where -o names no file")
@@ -316,13 +332,17 @@ def _name_tasks(
     return find_tasks(songs, output, name=name, suffix=_ending(suffix), facts=facts, **kept)
 
 
-def _check_page(seconds: float | None) -> None:
-    """Refuse a page that would be too long; raises UsageError."""
-    if seconds is not None:
-        from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
+def _check_views(page_seconds: float | None, export: list[Path] | None) -> None:
+    """Refuse a page of so many seconds that would be too long, and formats that cuts cannot be exported to."""
+    with usage_checked():
+        if page_seconds is not None:
+            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
 
-        with usage_checked():
-            page_kbps(seconds)
+            page_kbps(page_seconds)
+        if export:
+            from musex.exports.formats import check_formats
+
+            check_formats(export)
 
 
 def _extend_one(task: Any, seconds: float | None, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
@@ -411,6 +431,7 @@ def render(
             "--stems", metavar="FILES", help="Play the plan on the song's own stems or tracks, each to a file in -o."
         ),
     ] = None,
+    export: ExportOption = None,
     force: ForceOption = False,
     check: CheckOption = False,
     bitrate: BitrateOption = None,
@@ -419,15 +440,21 @@ def render(
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Render a plan again, without predicting anything; with --stems the same cuts on files that add up to the song."""
+    """Render a plan again, without predicting anything; with --stems the same cuts on files that add up to the song.
+
+    With --export and without -o nothing is rendered: the plan's cuts are all that is written.
+    """
     bitrate = parse_bitrate(bitrate, quality)
     levels = parse_settings(None, None, None, arc=None, mix=mix)["mix"] if mix is not None else None
     if files and not stems:
         raise UsageError(f"{files[0]} is one file too many: name the song by --song, stems or tracks by --stems")
-    if stems and check:
-        raise UsageError("--check is for the song's own rendering: leave out --stems")
+    if stems and (check or export):
+        raise UsageError(f"--{'check' if check else 'export'} is for the song's own rendering: leave out --stems")
     if verbose:
         tell_everything()
+    if export and output is None:
+        _export(plan, song, export, force, quiet, rendered=check or json or mix is not None)
+        return
     quiet |= json
     began = time.monotonic()
     work: dict[str, Any] = {"song_path": song, "force": force, "bitrate": bitrate, "mix": levels}
@@ -439,7 +466,10 @@ def render(
         else:
             from musex.files import render_file
 
-            made, target = render_file(plan, output, measured=check, on_progress=on_progress, **work)
+            _check_views(None, export)
+            made, target = render_file(
+                plan, output, measured=check, exports=export or (), on_progress=on_progress, **work
+            )
             targets = [target]
     taken = time.monotonic() - began
     if json:
@@ -448,6 +478,20 @@ def render(
         summarise(made, path, taken)
     if check:
         check_seams([made], quiet)
+
+
+def _export(plan: Path, song: Path | None, paths: list[Path], force: bool, quiet: bool, *, rendered: bool) -> None:
+    """Write a plan's cuts alone, and tell where; UsageError if something is asked for that needs a rendering."""
+    if rendered:
+        raise UsageError("--check, --json and --mix are for what is rendered: name the file to write by -o")
+    from musex.exports.formats import check_formats, export_file
+
+    with usage_checked():
+        check_formats(paths)
+    with show_progress(quiet) as on_progress:
+        export_file(plan, paths, song_path=song, force=force, on_progress=on_progress)
+    for path in paths if not quiet else ():
+        typer.echo(str(path))
 
 
 def stems(

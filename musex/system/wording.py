@@ -13,3 +13,9 @@ def format_time(seconds: float) -> str:
 def format_count(number: int, name: str) -> str:
     """ "1 seam", "2 seams"."""
     return f"{number} {name}" + "s" * (number != 1)
+
+
+def plain_line(text: str) -> str:
+    """A text in one line of characters that any format can hold: no control characters, no bytes that are no text."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -124,9 +124,9 @@ def test_a_copy_is_tagged(song: Path, capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("extend", "give exactly one of --minutes, --seconds and --to"),
-        ("extend --ending fade", "give exactly one of --minutes, --seconds and --to"),
-        ("extend --ending loop --seconds 9 --minutes 1", "give exactly one of --minutes, --seconds and --to"),
+        ("extend", "give exactly one of --minutes, --seconds, --to and --like"),
+        ("extend --ending fade", "give exactly one of --minutes, --seconds, --to and --like"),
+        ("extend --ending loop --seconds 9 --minutes 1", "give exactly one of --minutes, --seconds, --to and --like"),
         ("extend --ending loop --mood calm", "--mood calm is for outputs of a length"),
         ("extend --ending loop --arrange bold", "--arrange bold is for outputs of a length"),
         ("extend --ending loop --name {minutes}", "it may hold {stem}, {seed}, {ending}"),
@@ -188,3 +188,21 @@ def test_bad_songs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "words.mp3").write_text("not music\n" * 100)
     assert run(["loops", str(tmp_path / name)]) == 1
     assert_one_error_line(capsys.readouterr().err)
+
+
+def test_repeats_are_as_long_as_the_best_loop_so_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    groove = Path(__file__).parent.parent.parent / "examples" / "groove.mp3"  # whose bars are heard
+    assert run(["loops", str(groove), "-n", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    loop, song = told["loops"][0]["seconds"], told["frames"] / told["sample_rate"]
+    for ending, seconds in (("outro", song + 2 * loop), ("loop", 3 * loop)):
+        command = ["extend", str(groove), "--repeats", "3", "--ending", ending, "--dry-run", "--json"]
+        assert run(command) == 0
+        assert json.loads(capsys.readouterr().out)["seconds"] == pytest.approx(seconds, abs=0.1)
+    assert run(["extend", str(groove), "--repeats", "3", "--minutes", "2"]) == 2
+    assert "both given" in capsys.readouterr().err
+    assert run(["extend", str(groove), str(groove), "--repeats", "3"]) == 2
+    assert "of its own" in capsys.readouterr().err

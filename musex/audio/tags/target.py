@@ -6,12 +6,13 @@ take, where a file has its tags before its samples, and they are put there when 
 
 import logging
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from musex.audio.ffmpeg import ask_ffmpeg
 from musex.audio.tags.id3 import HEADER, build_id3, tag_bytes
-from musex.audio.tags.items import DamagedTagsError, Picture, Tags
+from musex.audio.tags.items import Chapter, DamagedTagsError, Picture, Tags
 from musex.audio.tags.mp4 import PICTURES, write_mp4
 from musex.audio.tags.riff import write_aiff, write_wav
 from musex.audio.tags.source import Source
@@ -45,6 +46,10 @@ class Output:
             room = max(len(build_flac(self.tags)), USUAL_PADDING)
             bare += ["-metadata_header_padding", str(room)]
         return bare
+
+    def with_chapters(self, chapters: Sequence[Chapter]) -> "Output":
+        """With other chapters, no more and with no longer titles than those that room was left for."""
+        return replace(self, tags=replace(self.tags, chapters=tuple(chapters)))
 
     def write(self, path: Path, *, sample_rate: int, untouched_seconds: float) -> list[str]:
         """Put the tags into the encoded file; chapters only where the song plays as it is, from its beginning on.
