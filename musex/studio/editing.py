@@ -137,7 +137,7 @@ def leave_out(session: "Session", number: int) -> None:
     plan = session.plan
     seam = find_seam(plan, number)
     forbidden = (*plan.settings.forbid, (seam.leave / plan.song.sample_rate, None))
-    _edit(session, reject=(number,), forbid=forbidden)
+    _edit(session, forbid=forbidden)
 
 
 def move(session: "Session", number: int, by: str, steps: int) -> None:
@@ -145,7 +145,7 @@ def move(session: "Session", number: int, by: str, steps: int) -> None:
     plan, seconds = session.plan, beat_seconds(session, by)
     find_seam(plan, number)
     moved = musex.move_seam(session.song, plan, number, steps * seconds)
-    _edit(session, replace={number: moved})
+    _edit(session, replacing={number: moved})
 
 
 def beat_seconds(session: "Session", by: str) -> float:
@@ -169,7 +169,7 @@ def use_alternative(session: "Session", number: int, index: int) -> None:
     found = session.alternatives(number)
     if not 0 <= index < len(found):
         raise MusexError(f"there is no alternative {index + 1}: seam {number} has {len(found)}")
-    _edit(session, replace={number: found[index].seam})
+    _edit(session, replacing={number: found[index].seam})
 
 
 def make_versions(session: "Session") -> None:

@@ -54,6 +54,8 @@ class Session:
         self.draft: tuple[str, float] | None = None  # the sound of a plan that is being made, and its seconds
         self.peaks = song_peaks(song)
         self._submit, self._ticket, self._count = submit, 0, 0
+        self._mine: int | None = None  # the ticket of what is being done
+        self._given_up = False  # what was begun last
         self._sounds: dict[str, Sound] = {}
         self._sound_ids: dict[str, str] = {}  # by what a plan says
         self._described: tuple[Step, SongInfo | None, dict[str, Any]] | None = None
@@ -155,6 +157,10 @@ class Session:
             self._ticket += 1
         return self._submit(partial(self._run, work, self._ticket if instead else None))
 
+    def submit_nothing(self) -> "Future[None]":
+        """Done once all is done that was begun before."""
+        return self._submit(lambda: None)
+
     def give_up(self) -> None:
         """Do no more of what was begun."""
         self._ticket += 1
@@ -165,8 +171,9 @@ class Session:
         try:
             if ticket is None or ticket == self._ticket:
                 work()
+            self._given_up = False
         except SupersededError:
-            pass
+            self._given_up = True
         except MusexError as error:
             self.failure = str(error)
             raise
@@ -203,6 +210,9 @@ class Session:
         self._set(self.history.add(step))
 
     def undo(self) -> None:
+        """Go back a step; where one was still being made, it is given up, and that is all."""
+        if self._given_up:
+            return
         self._set(self.history.undo())
 
     def redo(self) -> None:

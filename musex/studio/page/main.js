@@ -95,7 +95,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const onControl = event.target.closest("button, summary, a, label, [type=checkbox], [type=radio]");
-  const moves = event.target.matches("[type=radio], [type=range], .wide, pre");
+  const moves = event.target.matches("[type=radio], [type=range], .wide, .picture, pre");
   const single = {
     n: () => seams.step(1), p: () => seams.step(-1), r: seams.reject, l: seams.lock, x: seams.none, a: seams.find,
     "[": () => seams.move("beat", -1), "]": () => seams.move("beat", 1),

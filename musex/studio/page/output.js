@@ -81,7 +81,7 @@ const decorate = () => {
   }
   const bars = plan.bars.length > wave.clientWidth / 3 ? plan.bars.filter((_, number) => number % 4 === 0) : plan.bars;
   places.append(shape("path", {
-    d: bars.map((at) => `M${at.toFixed(2)} 92V100`).join(""), stroke: colour("--soft"), "stroke-width": "1",
+    d: bars.map((at) => `M${at.toFixed(2)} 81V87`).join(""), stroke: colour("--soft"), "stroke-width": "1",
     "vector-effect": "non-scaling-stroke", opacity: "0.7",
   }));
   wrapper.prepend(places);
