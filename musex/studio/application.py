@@ -171,7 +171,7 @@ class Application:
         found: list[Any] = []
         await _until_done(session.begin(lambda: found.extend(session.alternatives(number)), instead=False))
         listed = [
-            describe_seam(each.seam, number, session.plan) | {"cost": each.cost, "keeps": bool(each.keeps)}
+            describe_seam(each.seam, number, session.plan) | {"keeps": each.keeps}
             for each in found
         ]
         return JSONResponse(listed)

@@ -21,10 +21,10 @@ const show = (news) => {
   state = news;
   find("undo").disabled = !state.undo;
   find("redo").disabled = !state.redo;
-  output.show(state);
-  versions.show(state);
   if (state.draft) player.change(`sounds/${state.draft.sound}.wav`, state.draft.seconds);
   else if (state.sound) player.change(`sounds/${state.sound}.wav`, state.plan.seconds);
+  output.show(state); // once there is a sound, which the waveform takes as its own
+  versions.show(state);
   if (!state.plan) { if (state.failure) say(state.failure); return; }
   find("told").textContent = `${tenths(song.seconds)} of music made ${state.plan.told}`;
   seams.show(state.plan);
