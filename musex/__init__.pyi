@@ -1,5 +1,9 @@
 from .audio.reading import read_song as read_song
 from .audio.song import Song as Song
+from .editing import Alternative as Alternative
+from .editing import alternatives as alternatives
+from .editing import edit as edit
+from .editing import move_seam as move_seam
 from .errors import MusexError as MusexError
 from .evaluation.comparison import evaluate as evaluate
 from .extension import Extension as Extension

@@ -16,6 +16,7 @@ from musex.audio.song import Samples, Song
 from musex.audio.writing import check_output, pipe_song
 from musex.errors import MusexError
 from musex.extension import model_of
+from musex.planning.edits import Edit, edit_plan
 from musex.planning.measures import measure_plan
 from musex.planning.planner import Planner
 from musex.plans import Plan, read_plan
@@ -96,6 +97,7 @@ def vary_file(
     bitrate: str | None = None,
     plan_paths: Sequence[str | Path] = (),
     stems: str | Path | None = None,
+    edit: Edit | None = None,
     done: Collection[Path] = (),
     on_written: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -105,10 +107,12 @@ def vary_file(
 
     The seed rises by one from each to the next, and each leaves aside the jumps of those before it. Outputs and plans
     that are `done` are there already as they would be written: they stay, and a plan among them is read. `on_written`
-    is called with each other as soon as it is in its place.
+    is called with each other as soon as it is in its place. With an `edit` its plan is changed, and `options` are its
+    settings that are replaced.
     """
     check_seconds(seconds)
-    settings = Settings(**options)
+    chosen: dict[str, Any] = {**(edit.settings if edit else {}), **options}
+    settings = Settings(**chosen)
     check_song(source.path)
     left = [path for path in map(Path, outputs) if path not in done]
     for output in left:
@@ -132,7 +136,9 @@ def vary_file(
     if stems is not None:
         give_stems(song, read_stems(stems, song))
     separate_for(settings.changes, song, report, always=settings.arrange != "off")
-    maker = _Maker(song, loaded, seconds, force, bitrate, report, on_written or _ignore_file)
+    if edit is not None:
+        check_plan(edit.plan, song)
+    maker = _Maker(song, loaded, seconds, edit, force, bitrate, report, on_written or _ignore_file)
     plans: list[Plan] = []
     for number, output in enumerate(map(Path, outputs)):
         began = time.monotonic()
@@ -236,6 +242,7 @@ class _Maker:
     song: Song
     model: Model
     seconds: float
+    edit: Edit | None
     force: bool
     bitrate: str | None
     report: OnProgress
@@ -245,6 +252,16 @@ class _Maker:
         """Plan a version and write it, at the same time where it can be streamed; it is only planned without output."""
         song, model = self.song, self.model
         self.report("Predicting", 0.0)
+        if self.edit is not None:
+            made = edit_plan(
+                song,
+                model,
+                self.edit,
+                seconds=self.seconds,
+                on_progress=partial(self.report, "Predicting"),
+                **vars(settings),
+            )
+            return self.finish(made, output)
         planner = Planner(song, model, seconds=self.seconds, settings=settings, unlike=unlike)
         if output is not None and is_streamed_alike(planner):
             try:
@@ -263,7 +280,11 @@ class _Maker:
                 return planner.drafted()
             except BegunAnewError:
                 logger.info("what was written is no longer planned: planning first")
-        plan = level_plan(planner.finish(partial(self.report, "Predicting")), song, self.report)
+        return self.finish(planner.finish(partial(self.report, "Predicting")), output)
+
+    def finish(self, plan: Plan, output: Path | None) -> Plan:
+        """Find a plan's gain and render it, if there is an output; the plan."""
+        plan = level_plan(plan, self.song, self.report)
         if output is not None:
             self.render(plan, output)
         return plan

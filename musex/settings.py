@@ -28,8 +28,11 @@ MOODS: dict[str, tuple[float, float]] = dict(
 )
 MoodPoints = tuple[tuple[float, Mood], ...]  # seconds of the output, and the mood asked for then
 Stretch = tuple[float, float]  # of the song, from and to, in seconds
+JumpEnds = tuple[float | None, float | None]  # where a jump leaves and enters, in seconds of the song; None: anywhere
+Hit = tuple[float | Literal["peak"], float]  # a place of the song, and when in the output it is heard, in seconds
 Levels = tuple[tuple[float, float | None], ...]  # seconds of the output, and a stem's level then in dB; None: silent
 Mix = tuple[tuple[StemName, Levels], ...]
+WISHES = ("must", "forbid", "require", "hits")  # which places and jumps of the song are heard, by hand
 LOWEST_DB, HIGHEST_DB = -60.0, 12.0  # of a stem's level, by choice
 
 
@@ -57,6 +60,11 @@ class Options(TypedDict, total=False):
     keep_from: float | None
     keep_to: float | None
     avoid: tuple[Stretch, ...]
+    must: tuple[Stretch, ...]
+    forbid: tuple[JumpEnds, ...]
+    require: tuple[JumpEnds, ...]
+    hits: tuple[Hit, ...]
+    nearest: bool
     novelty: float
     mood: Mood | None
     arc: MoodPoints
@@ -77,6 +85,11 @@ class Settings(Named):
         keep_from: Seconds of the song before which jumps neither leave nor enter; without it wherever it is usable.
         keep_to: Seconds of the song after which they do not; without it wherever it is usable.
         avoid: Stretches of the song that are never heard.
+        must: Stretches of the song that are heard without a cut.
+        forbid: Jumps that are not taken, by where they leave and enter, to a bar; None for anywhere.
+        require: Jumps that are taken, told in the same way.
+        hits: Places of the song and when in the output they are heard, within 0.05 s; "peak" for the song's climax.
+        nearest: Whether the output lasts as long as a phrase ends nearest to the duration, within 8 s, instead.
         novelty: 0 as the song goes, with few jumps, to 1, with many.
         mood: "calm", "bright", "intense" or "dark": which places of the song are played more.
         arc: The same for some times of the output, as (seconds, mood) in order; between them it changes evenly.
@@ -95,6 +108,11 @@ class Settings(Named):
     keep_from: float | None = None
     keep_to: float | None = None
     avoid: tuple[Stretch, ...] = ()
+    must: tuple[Stretch, ...] = ()
+    forbid: tuple[JumpEnds, ...] = ()
+    require: tuple[JumpEnds, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    nearest: bool = False
     novelty: float = 0.5
     mood: Mood | None = None
     arc: MoodPoints = ()
@@ -105,7 +123,7 @@ class Settings(Named):
 
     def __post_init__(self) -> None:
         """Refuse what means nothing for any song; raises MusexError. Lists become tuples."""
-        for name in ("avoid", "arc"):
+        for name in ("avoid", "arc", *WISHES):
             object.__setattr__(self, name, tuple(map(tuple, getattr(self, name))))
         choices = {"ending": ENDINGS, "layers": LAYERS, "voice": VOICES, "arrange": ARRANGES}
         for name, words in choices.items():
@@ -131,6 +149,7 @@ class Settings(Named):
                 raise MusexError(
                     f"there is nothing to avoid from {start:g} s to {stop:g} s: it must end after it starts"
                 )
+        self._check_wishes()
         if self.mood is not None and self.arc:
             raise MusexError(f"`mood={self.mood!r}` and `arc=` are both given: give one of them")
         for _, mood in self.moods:
@@ -145,6 +164,29 @@ class Settings(Named):
         object.__setattr__(self, "mix", parse_levels(self.mix))
         check_mix(self.mix, loops=self.ending == "loop")
 
+    def _check_wishes(self) -> None:
+        """Refuse what no path can follow; raises MusexError."""
+        for start, stop in self.must:
+            if not 0.0 <= start < stop < math.inf:
+                raise MusexError(f"nothing must be heard from {start:g} s to {stop:g} s: it must end after it starts")
+        for name in ("forbid", "require"):
+            for ends in getattr(self, name):
+                told = ">".join("" if end is None else f"{end:g}" for end in ends)
+                if ends == (None, None) or any(end is not None and not 0.0 <= end < math.inf for end in ends):
+                    raise MusexError(f"`{name}={told}` is no jump: say where it leaves, or where it enters, or both")
+        times = [seconds for _, seconds in self.hits]
+        for place, seconds in self.hits:
+            known = place == "peak" if isinstance(place, str) else 0.0 <= place < math.inf
+            if not known or not 0.0 <= seconds < math.inf:
+                raise MusexError(f'`hits=` has {place}@{seconds:g}: give a place of the song, or "peak", and a time')
+        if any(b <= a for a, b in pairwise(times)):
+            listed = ", ".join(f"{seconds:g}" for seconds in times)
+            raise MusexError(f"the times of `hits=`, {listed} s, must be in order, each once")
+        if self.ending == "loop" and (self.hits or self.must or self.require):
+            raise MusexError(
+                "a loop begins where it closes best: `hits=`, `must=` and `require=` are for other endings than loop"
+            )
+
     @property
     def changes(self) -> dict[StemName, Levels]:
         """The stems that the mix changes, and their levels; nothing where all are as they are in the song."""
@@ -157,10 +199,11 @@ class Settings(Named):
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, for the plan."""
-        lists = {"avoid": [list(stretch) for stretch in self.avoid], "arc": [list(p) for p in self.arc]}
+        lists = {name: [list(pair) for pair in getattr(self, name)] for name in ("avoid", "arc", *WISHES)}
         content = {**asdict(self), **lists, "mix": [[stem, [list(p) for p in levels]] for stem, levels in self.mix]}
-        for name, usual in (("voice", "whole"), ("arrange", "off"), ("mix", [])):  # older plans have none of them
-            if content[name] == usual:
+        usual = {"voice": "whole", "arrange": "off", "mix": [], "nearest": False} | {name: [] for name in WISHES}
+        for name, value in usual.items():  # older plans have none of them
+            if content[name] == value:
                 del content[name]
         return content
 

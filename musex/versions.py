@@ -8,6 +8,7 @@ from typing import Unpack
 from musex.audio.file_names import default_page, number_path
 from musex.audio.inputs import SongFile
 from musex.files import vary_file
+from musex.planning.edits import Edit
 from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel
 from musex.settings import Options
@@ -47,6 +48,7 @@ def make_versions(
     bitrate: str | None = None,
     stream: int | None = None,
     stems: Path | None = None,
+    edit: Edit | None = None,
     done: Collection[Path] = (),
     on_written: Callable[[Path], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -63,6 +65,7 @@ def make_versions(
         bitrate: As in `extend_file`.
         stream: As in `extend_file`.
         stems: As in `extend_file`.
+        edit: As in `musex.files.vary_file`.
         done: Files that are there already as they would be written; they stay, and plans among them are read.
         on_written: Called with each file as soon as it is in its place.
         on_progress: As in `extend_file`.
@@ -89,6 +92,7 @@ def make_versions(
             bitrate=bitrate,
             plan_paths=plans,
             stems=stems,
+            edit=edit,
             done=done,
             on_written=on_written,
             on_progress=on_progress,

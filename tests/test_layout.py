@@ -25,6 +25,7 @@ ROOMS = (
     "views",
     "inspection",
     "extension",
+    "editing",
     "files",
     "stem_files",
     "versions",

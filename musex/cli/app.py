@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from musex import __version__
-from musex.cli import facts, learning, making, pictures
+from musex.cli import editing, facts, learning, making, pictures
 from musex.cli import studio as studios
 from musex.cli.arguments import UsageError
 from musex.cli.terminal import check_stdout, in_options, one_line, tell_error, tell_result
@@ -27,6 +27,7 @@ app = typer.Typer(
 for command in (
     making.extend,
     making.render,
+    editing.seams,
     making.stems,
     making.report,
     making.play,

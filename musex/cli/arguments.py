@@ -11,7 +11,7 @@ import typer
 
 from musex.config import Quality
 from musex.errors import MusexError, suggest
-from musex.settings import Levels, Mix, Settings, find_fault
+from musex.settings import Hit, JumpEnds, Levels, Mix, Settings, find_fault
 
 
 class UsageError(MusexError):
@@ -125,11 +125,16 @@ def usage_checked() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def parse_duration(minutes: str | None, seconds: str | None, to: str | None) -> float:
-    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none."""
+def parse_duration(minutes: str | None, seconds: str | None, to: str | None, *, usual: float | None = None) -> float:
+    """Seconds asked for by exactly one of the three options; raises UsageError otherwise, or if they are none.
+
+    `usual` is what is meant where none is given.
+    """
     given = [
         (name, value) for name, value in (("minutes", minutes), ("seconds", seconds), ("to", to)) if value is not None
     ]
+    if not given and usual is not None:
+        return usual
     if len(given) != 1:
         raise UsageError("give exactly one of --minutes, --seconds and --to: how long shall it last?")
     name, value = given[0]
@@ -157,6 +162,31 @@ def parse_stretch(text: str) -> tuple[float, float]:
     if not dash:
         raise UsageError(f"{text} is not a stretch of the song: give its start and end, such as 0:40-0:52")
     return parse_time(start), parse_time(stop)
+
+
+def parse_jump(text: str) -> JumpEnds:
+    """Seconds of "A>B", of which one may be left out, as `parse_time` takes them; raises UsageError if it is none."""
+    leave, arrow, enter = (part.strip() for part in text.partition(">"))
+    if not arrow or not (leave or enter):
+        raise UsageError(f"{text} is no jump: give where it leaves and enters, such as 1:30>0:45, 1:30> or >0:45")
+    return parse_time(leave) if leave else None, parse_time(enter) if enter else None
+
+
+def parse_hit(text: str) -> Hit:
+    """Seconds of song and output of "PLACE@TIME", where the place may be "peak"; raises UsageError if it is none."""
+    place, at, time = (part.strip() for part in text.partition("@"))
+    if not at:
+        raise UsageError(f"{text} is no hit: give a place of the song and when it is heard, such as 1:32@0:45")
+    return "peak" if place == "peak" else parse_time(place), parse_time(time)
+
+
+def parse_numbers(texts: list[str] | None, option: str) -> tuple[int, ...]:
+    """Whole numbers of "1,3", given once or more often; raises UsageError if they are none."""
+    words = [word.strip() for text in texts or () for word in text.split(",")]
+    for word in words:
+        if not re.fullmatch(r"\d{1,9}", word, re.ASCII):
+            raise UsageError(f"{option} {word} names no seam: give numbers of seams from 1 on, such as 1,3")
+    return tuple(dict.fromkeys(int(word) for word in words))
 
 
 def parse_arc(text: str) -> tuple[tuple[float, str], ...]:
@@ -199,11 +229,19 @@ def parse_settings(
     *,
     arc: str | None,
     mix: str | None,
+    must: list[str] | None = None,
+    forbid: list[str] | None = None,
+    require: list[str] | None = None,
+    hits: list[str] | None = None,
     **others: Any,
 ) -> dict[str, Any]:
     """The settings as keyword arguments of the public functions; raises UsageError where they mean nothing."""
     options = {
         **others,
+        "must": tuple(parse_stretch(text) for text in must or ()),
+        "forbid": tuple(parse_jump(text) for text in forbid or ()),
+        "require": tuple(parse_jump(text) for text in require or ()),
+        "hits": tuple(sorted((parse_hit(text) for text in hits or ()), key=lambda hit: hit[1])),
         "keep_from": None if keep_from is None else parse_time(keep_from),
         "keep_to": None if keep_to is None else parse_time(keep_to),
         "avoid": tuple(parse_stretch(text) for text in avoid or ()),

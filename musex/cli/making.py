@@ -31,7 +31,9 @@ from musex.cli.arguments import (
     parse_settings,
     usage_checked,
 )
+from musex.cli.editing import given_settings, read_edit, show_planned
 from musex.cli.terminal import (
+    check_seams,
     check_stdout,
     show_progress,
     show_seams,
@@ -42,14 +44,15 @@ from musex.cli.terminal import (
     tell_everything,
     tell_result,
 )
-from musex.config import GENERATIVE
 from musex.errors import MusexError
 from musex.settings import Arrange, Ending, Layers, Settings, Voice
 
 STREAM = Path("-")
+DEFAULT_NAME = "{stem}-extended"
 
 
 def extend(
+    context: typer.Context,
     songs: Annotated[
         list[Path],
         typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
@@ -79,7 +82,7 @@ def extend(
             help="What outputs are called where -o names no file; may hold {stem}, {minutes}, {seconds}, {seed} and "
             "{ending}.",
         ),
-    ] = "{stem}-extended",
+    ] = DEFAULT_NAME,
     jobs: Annotated[int, count_option("--jobs", "-j", least=1, help="Songs extended at a time.")] = 1,
     seed: SeedOption = 0,
     ending: Annotated[
@@ -90,13 +93,72 @@ def extend(
     ] = "outro",
     keep_from: Annotated[
         str | None,
-        typer.Option("--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."),
+        typer.Option(
+            "--jumps-from", "--keep-from", metavar="TIME", help="Jump only within the song after this, such as 1:30."
+        ),
     ] = None,
-    keep_to: Annotated[str | None, typer.Option("--keep-to", metavar="TIME", help="… and before this.")] = None,
+    keep_to: Annotated[
+        str | None, typer.Option("--jumps-to", "--keep-to", metavar="TIME", help="… and before this.")
+    ] = None,
     avoid: Annotated[
         list[str] | None,
         typer.Option("--avoid", metavar="A-B", help="Never play this, such as 0:40-0:52; may be given again."),
     ] = None,
+    must: Annotated[
+        list[str] | None,
+        typer.Option("--must", metavar="A-B", help="Play this without a cut, such as 2:00-2:20; may be given again."),
+    ] = None,
+    hit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hit",
+            metavar="PLACE@TIME",
+            help="Play this place of the song at this time of the output, such as 1:32@0:45; peak@0:45 for its climax; "
+            "may be given again.",
+        ),
+    ] = None,
+    forbid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--forbid",
+            metavar="A>B",
+            help='Take no jump, to a bar, from this place of the song to that: "1:30>0:45", "1:30>" or ">0:45"; may be '
+            "given again.",
+        ),
+    ] = None,
+    require: Annotated[
+        list[str] | None, typer.Option("--require", metavar="A>B", help="Take such a jump; may be given again.")
+    ] = None,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Last as long as a phrase ends nearest to that, within 8 s.")
+    ] = False,
+    from_plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PLAN",
+            help="Change this plan of the song: what is not rejected stays, and settings where no others are given.",
+        ),
+    ] = None,
+    lock: Annotated[
+        list[str] | None,
+        typer.Option("--lock", metavar="N,…", help="With --from: these seams stay, and all others are planned anew."),
+    ] = None,
+    reject: Annotated[
+        list[str] | None,
+        typer.Option("--reject", metavar="N,…", help="With --from: not these jumps, to a bar."),
+    ] = None,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--take",
+            metavar="N:K",
+            help="With --from: the K-th alternative that `musex seams PLAN N` lists in place of seam N.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, with --json as its file would be, and write nothing.")
+    ] = False,
     novelty: NoveltyOption = 0.5,
     mood: Annotated[
         str | None, typer.Option("--mood", metavar="MOOD", help="What to play more of: calm, bright, intense or dark.")
@@ -158,46 +220,68 @@ def extend(
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
     the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
-    wanted = parse_duration(minutes, seconds, to)
+    edit = read_edit(from_plan, songs, lock=lock, reject=reject, take=take, variations=variations, model=model)
+    wanted = parse_duration(minutes, seconds, to, usual=edit and edit.plan.settings.requested_seconds)
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()
     if json or (check and not quiet):
         check_stdout()
     quiet |= json  # its one object is all there is on stdout
-    chosen = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood}
+    chosen: dict[str, Any] = {"seed": seed, "ending": ending, "novelty": novelty, "mood": mood, "nearest": nearest}
     chosen |= {"layers": layers, "arrange": arrange, "voice": voice}
-    options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **chosen)
-    ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
-    from musex.batches import are_several, check_folders, check_naming, find_tasks
+    wishes: dict[str, list[str] | None] = {"must": must, "forbid": forbid, "require": require, "hits": hit}
+    options = parse_settings(keep_from, keep_to, avoid, arc=arc, mix=mix, **wishes, **chosen)
+    if edit is not None:
+        options = given_settings(context, options)
+    from musex.batches import are_several
 
-    several = are_several(songs)
+    several, one = are_several(songs), songs[0]
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
     if several and stems is not None:
         raise UsageError("--stems is for one song: a folder has the stems of one")
-    if output == STREAM:
-        if several or check or report or json or plan is not None or variations > 1:
-            raise UsageError("-o - streams one song, without --check, --json, --plan, --report, --variations")
-        _stream(songs[0], wanted, quiet, suffix=ending_of or ".wav", stems=stems, **work)
+    if dry_run:
+        if several or output is not None or plan is not None or report or variations > 1:
+            raise UsageError("--dry-run writes nothing, of one song: leave out -o, --plan, --report, --variations")
+        show_planned(one, edit, wanted, quiet, json, check=check, model=model, stream=stream, **options)
         return
-    into_folder = several or (output is not None and output.is_dir())
-    if output is not None and not into_folder and (suffix is not None or name != "{stem}-extended"):
-        raise UsageError("--format and --name are for where -o names no file")
+    if output == STREAM:
+        if several or check or report or json or plan is not None or variations > 1 or edit is not None:
+            raise UsageError("-o - streams one song, without --check, --from, --json, --plan, --report, --variations")
+        _stream(one, wanted, quiet, suffix=_ending(suffix) or ".wav", stems=stems, **work)
+        return
     facts = {"minutes": f"{wanted / 60:g}", "seconds": f"{wanted:g}", "seed": str(seed), "ending": ending}
-    with usage_checked():
-        check_naming(name, ending_of, facts)
-        check_folders(songs, output, plan)
-        if report:
-            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
-
-            page_kbps(wanted)  # too long for a page
-    tasks = find_tasks(
-        songs, output, name=name, suffix=ending_of, facts=facts, variations=variations, plan=plan, pages=report
+    tasks = _name_tasks(
+        songs, output, name=name, suffix=suffix, facts=facts, variations=variations, plan=plan, pages=report
     )
     if several:
         _extend_several(tasks, wanted, quiet, json, jobs=jobs, check=check, force=force, **work)
     else:
-        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, **work)
+        _extend_one(tasks[0], wanted, quiet, json, check=check, force=force, stems=stems, edit=edit, **work)
+
+
+def _ending(suffix: str | None) -> str | None:
+    """The ending of files of a format that is named as mp3 or .mp3."""
+    return None if suffix is None else f".{suffix.lower().lstrip('.')}"
+
+
+def _name_tasks(
+    songs: list[Path], output: Path | None, *, name: str, suffix: str | None, facts: dict[str, str], **kept: Any
+) -> list[Any]:
+    """What is to be made of which song, see `musex.batches.find_tasks`; raises UsageError for impossible names."""
+    from musex.batches import are_several, check_folders, check_naming, find_tasks
+
+    into_folder = are_several(songs) or (output is not None and output.is_dir())
+    if output is not None and not into_folder and (suffix is not None or name != DEFAULT_NAME):
+        raise UsageError("--format and --name are for where -o names no file")
+    with usage_checked():
+        check_naming(name, _ending(suffix), facts)
+        check_folders(songs, output, kept["plan"])
+        if kept["pages"]:
+            from musex.views.reports import page_kbps  # with what draws pages, which takes time to import
+
+            page_kbps(float(facts["seconds"]))  # too long for a page
+    return find_tasks(songs, output, name=name, suffix=_ending(suffix), facts=facts, **kept)
 
 
 def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bool, **work: Any) -> None:
@@ -215,7 +299,7 @@ def _extend_one(task: Any, seconds: float, quiet: bool, json: bool, *, check: bo
         if not quiet:
             summarise(one, path, taken / len(made))
     if check:
-        _check(made, quiet)
+        check_seams(made, quiet)
 
 
 def _tell_outputs(song: Path, paths: list[Path], plans: list[Any], taken: float) -> None:
@@ -322,7 +406,7 @@ def render(
     for path in targets if not quiet else ():
         summarise(made, path, taken)
     if check:
-        _check([made], quiet)
+        check_seams([made], quiet)
 
 
 def stems(
@@ -370,20 +454,6 @@ def report(
         page = report_file(plan, output, song_path=song, force=force, on_progress=on_progress)
     if not quiet:
         typer.echo(str(page))
-
-
-def _check(plans: list[Any], quiet: bool) -> None:
-    """Show the seams of plans, and exit with 3 if any exceeds its bounds."""
-    from musex.seams.bounds import passes
-
-    for plan in plans:
-        if plan.model.name in GENERATIVE:
-            raise MusexError(f"{plan.model.name} predicts the waveform itself: there are no seams to check")
-        if not quiet:
-            check_stdout()
-            show_seams(plan)
-    if not all(passes(plan) for plan in plans):
-        raise typer.Exit(3)
 
 
 def play(

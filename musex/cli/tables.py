@@ -10,7 +10,7 @@ from musex.audio.formats import LOSSLESS_CODECS
 from musex.batches import Outcome
 from musex.config import TRANSITION_QUESTIONS
 from musex.inspection import SongInfo
-from musex.plans import Plan
+from musex.plans import Plan, Seam
 from musex.seams.bounds import MEASURES, exceeded
 from musex.system.wording import format_count, format_time
 
@@ -221,20 +221,22 @@ def info_table(facts: SongInfo) -> Table:
     return table
 
 
+def describe_seam(seam: Seam, rate: int) -> dict[str, Any]:
+    """A seam, for JSON: times in seconds, its measures and the bounds that it exceeds."""
+    return {
+        "at": seam.at / rate,
+        "from": seam.leave / rate,
+        "to": seam.enter / rate,
+        "fade": seam.fade / rate,
+        **{name: getattr(seam, name) for name in MEASURES},
+        "exceeds": list(exceeded(seam)),
+    }
+
+
 def describe_output(plan: Plan, path: Path, taken: float) -> dict[str, Any]:
     """What was made, for JSON: times in seconds, each seam with its measures and the bounds it exceeds."""
     rate = plan.song.sample_rate
-    seams = [
-        {
-            "at": seam.at / rate,
-            "from": seam.leave / rate,
-            "to": seam.enter / rate,
-            "fade": seam.fade / rate,
-            **{name: getattr(seam, name) for name in MEASURES},
-            "exceeds": list(exceeded(seam)),
-        }
-        for seam in plan.seams
-    ]
+    seams = [describe_seam(seam, rate) for seam in plan.seams]
     made: dict[str, Any] = {"output": str(path), "seconds": plan.seconds, "made_in_seconds": round(taken, 3)}
     if plan.turns:
         made["turns"] = [

@@ -192,6 +192,8 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
     made_of = format_count(plan.predictions, "prediction") if generative else format_count(len(plan.seams), "seam")
     if plan.turns:
         made_of += f", {format_count(len(plan.turns), 'turn')} of stems"
+    if plan.settings.nearest and plan.settings.requested_seconds:
+        made_of += f", nearest to {format_time(plan.settings.requested_seconds)} that ends a phrase"
     if plan.tries > 1:
         made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
     typer.echo(
@@ -201,26 +203,51 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
 
 def show_seams(plan: Any, title: str = "") -> None:
     """A row for each seam: when it is heard, and its measures beside their bounds; what exceeds them in red."""
+    from musex.seams.bounds import seams_beyond
+
+    count = format_count(len(plan.seams), "seam")
+    title = f"{title}{count}, {len(seams_beyond(plan))} beyond the bounds"
+    list_seams(plan, [(str(number), seam) for number, seam in enumerate(plan.seams, start=1)], title)
+
+
+def list_seams(plan: Any, seams: list[tuple[str, Any]], title: str, notes: tuple[str, list[str]] | None = None) -> None:
+    """A row for each of some seams by what they are called, with a last column of notes under a heading."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from musex.seams.bounds import exceeded, format_measure, seams_beyond, shown_measures
+    from musex.seams.bounds import exceeded, format_measure, shown_measures
 
     table = Table("seam", "at", "from", "to", box=None, title_justify="left")
-    count = format_count(len(plan.seams), "seam")
-    table.title = Text(f"{title}{count}, {len(seams_beyond(plan))} beyond the bounds", style="table.title")
+    table.title = Text(title, style="table.title")
     measures = shown_measures(plan)
     for measure in measures.values():
         bound = f" ({measure.bound})" if measure.bound else ""
         table.add_column(f"{measure.title}{measure.unit}{bound}", justify="right")
+    heading, told = notes or ("", [""] * len(seams))
+    if notes:
+        table.add_column(heading)
     rate = plan.song.sample_rate
-    for number, seam in enumerate(plan.seams, start=1):
+    for (name, seam), note in zip(seams, told, strict=True):
         beyond = exceeded(seam)
         cells = [
-            Text(format_measure(seam, name) + "!" * (name in beyond), style="red" if name in beyond else "")
-            for name in measures
+            Text(format_measure(seam, measure) + "!" * (measure in beyond), style="red" if measure in beyond else "")
+            for measure in measures
         ]
         times = (format_time(place / rate) for place in (seam.at, seam.leave, seam.enter))
-        table.add_row(str(number), *times, *cells)
+        table.add_row(name, *times, *cells, *([note] if notes else []))
     Console(width=None if is_terminal(sys.stdout) else 120, markup=False).print(table)
+
+
+def check_seams(plans: list[Any], quiet: bool) -> None:
+    """Show the seams of plans, and exit with 3 if any exceeds its bounds."""
+    from musex.seams.bounds import passes
+
+    for plan in plans:
+        if plan.model.name in GENERATIVE:
+            raise MusexError(f"{plan.model.name} predicts the waveform itself: there are no seams to check")
+        if not quiet:
+            check_stdout()
+            show_seams(plan)
+    if not all(passes(plan) for plan in plans):
+        raise typer.Exit(3)

@@ -12,11 +12,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from musex.errors import DurationError
-from musex.planning.course import Course, Request, courses
+from musex.planning.course import Request, courses, lay_courses
+from musex.planning.goals import Goal, Leg
 from musex.planning.outlook import Outlook, look_ahead, look_back
 from musex.planning.path import Path
 from musex.plans import Beginning, Part, Seam
+from musex.system.wording import format_time
 
 APART_STEPS = 150  # around what is being played, which the pointer does not see: as in its training
 
@@ -42,23 +46,62 @@ class Chain:
 
     def horizons(self, *, shunned: Sequence[Seam] = ()) -> Iterator[Sequence[Beginning | Part]]:
         """The same parts, those of each horizon together: after each, a path may be steered."""
-        song = self.request.song
+        song, past = self.request.song, None
         if self.request.as_it_is:
             yield Beginning(0, song.frames), Part(0, song.frames)
             return
-        for course in courses(self.request, shunned):
-            path = self.path = Path(course)
-            self.predictions = 0
-            yield (Beginning(course.start, course.stop),)
+        self.predictions = 0
+        for goal in self.request.goals:
+            begun = () if past else (Beginning(self._start(goal), self.request.stop),)
+            past, parts = self._reach(goal, past, shunned)
+            yield *begun, *parts
+            if goal.last:
+                yield _closing(self.request.closing, past.played)
+                return
+        for course in courses(self.request, _leg(past), shunned):
+            path = self.path = Path(course, past)
+            if past is None:
+                self.predictions = 0
+                yield (Beginning(course.start, course.stop),)
+            kept: list[Beginning | Part] = []
             while path.left > 0:
                 parts = path.follow(self._look(path))
                 if path.astray:
                     break
-                yield parts
+                if past is None:
+                    yield parts
+                else:  # another course may have to go on from there
+                    kept += parts
             if path.arrived:
-                yield _close(course, path.played)
+                yield *kept, *_closing(course.closing, path.played)
                 return
         raise unreachable(self.request)
+
+    def follow_goals(self, goals: Sequence[Goal]) -> Path | None:
+        """The path that has reached goals one after another; None without any."""
+        past = None
+        for goal in goals:
+            past, _ = self._reach(goal, past, ())
+        return past
+
+    def _start(self, goal: Goal) -> int:
+        """The sample of the song with which an output begins that has a first goal."""
+        return goal.place if goal.at == 0 else self.request.sample(self.request.material.start)
+
+    def _reach(self, goal: Goal, past: Path | None, shunned: Sequence[Seam]) -> tuple[Path, list[Part]]:
+        """What leads to a goal and is fixed from there on, as a path that has played it, and its parts."""
+        made, leg = self.predictions, replace(_leg(past), goal=goal)
+        if past is None:
+            leg = replace(leg, start=self._start(goal))
+        for course in courses(self.request, leg, shunned):
+            path, parts = Path(course, past), list[Part]()
+            self.path, self.predictions = path, made
+            while path.left > 0 and not path.astray:
+                parts += path.follow(self._look(path))
+            if path.arrived:
+                parts += [path.jump(seam) for seam in goal.seams]
+                return path, [*parts, path.play_on(goal.hold)]
+        raise unreachable_goal(self.request, leg, goal)
 
     def _look(self, path: Path) -> Outlook:
         """What may come next: as a prediction says where a jump tempts at all, else as the past does alone."""
@@ -78,9 +121,14 @@ class Chain:
         return self.model.listen(self.request.analysis.features)
 
 
-def _close(course: Course, played: int) -> tuple[Part, ...]:
+def _leg(past: Path | None) -> Leg:
+    """What is left to be planned after a path."""
+    return Leg(past.position, past.played) if past else Leg()
+
+
+def _closing(seam: Seam | None, played: int) -> tuple[Part, ...]:
     """What ends a loop: the seam from its end to its beginning; nothing for other outputs."""
-    return (Part(course.stop, course.stop, replace(course.closing, at=played)),) if course.closing else ()
+    return (Part(seam.leave, seam.leave, replace(seam, at=played)),) if seam else ()
 
 
 def unreachable(request: Request) -> DurationError:
@@ -97,3 +145,20 @@ def unreachable(request: Request) -> DurationError:
             "ending than loop"
         )
     return DurationError(f"{cannot} with its own start and ending; ask for a longer duration")
+
+
+def unreachable_goal(request: Request, leg: Leg, goal: Goal) -> DurationError:
+    """Why a place of the song cannot be heard at a time of the output, and when it could be."""
+    times = []
+    for course in lay_courses(request, leg):
+        late = np.arange(-course.debt_steps - request.analysis.steps, request.analysis.steps)  # steps
+        found = np.isfinite(course.to_go(course.debt_steps + late, np.array(request.step(course.start))))
+        times += [goal.at + float(steps) * request.rate for steps in late[found]]
+    rate = request.song.sample_rate
+    place, at = (format_time(samples / rate) for samples in (goal.place, goal.at))
+    cannot = f"{place} of the song cannot be heard at {at} of the output"
+    times = [time for time in times if leg.played <= time <= request.target]
+    if not times:
+        return DurationError(f"{cannot}, nor at any other time there: choose another place, or avoid less")
+    nearest = min(times, key=lambda time: abs(time - goal.at)) / rate
+    return DurationError(f"{cannot}; the nearest time at which it can be is {format_time(nearest)} ({nearest:.1f} s)")

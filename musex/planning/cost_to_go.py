@@ -31,6 +31,8 @@ class CostToGo:
         material: Material,
         *,
         debt: int,
+        start: int | None = None,
+        goal: int | None = None,
         may_overrun: bool = False,
         slack: tuple[int, int] = (0, 0),
         off_time: float = 0.0,
@@ -43,16 +45,19 @@ class CostToGo:
             limits: gives the gap that two jumps keep.
             material: what may be heard; staying never leads through what is avoided.
             debt: steps to pay at the start, negative if the output is shorter than the song.
+            start: the step at which it begins; where the material does if not given.
+            goal: the step at which it shall end; where the material does if not given.
             may_overrun: whether a negative debt is as good as none (the output is cut, not ended).
             slack: steps by which the ending may come late, and early.
             off_time: what each of these costs.
         """
         self.cell_steps = cell_steps(jumps.steps)
         self.cells = -(-jumps.steps // self.cell_steps)
-        self.start, self.may_overrun = material.start, may_overrun
+        self.start = material.start if start is None else start
+        self.may_overrun = may_overrun
         self._keep_best(jumps, costs, limits)
         self._make_room(jumps.steps, limits, material, debt)
-        self._end(material, slack, off_time)
+        self._end(material, goal, slack, off_time)
         for _ in range(2 + 2 * len(material.avoided)):
             self._improve_all(last=0 if material.avoided else -1)
 
@@ -94,11 +99,16 @@ class CostToGo:
         borders = [0, *(start // self.cell_steps + 1 for start, _ in material.avoided), self.cells + 1]
         self.segments = [slice(*pair) for pair in pairwise(borders)]  # cells that staying may lead through
 
-    def _end(self, material: Material, slack: tuple[int, int], off_time: float) -> None:
+    def _end(self, material: Material, goal: int | None, slack: tuple[int, int], off_time: float) -> None:
         """Write down where an output may end, and what that costs."""
+        ending = self.segments[-1]
+        if goal is not None:
+            cell = int(self._cell(np.array(goal)))
+            within = next(segment for segment in self.segments if cell < segment.stop)
+            ending = slice(within.start, cell + 1)
         for off in range(-slack[0], slack[1] + 1):
             if self.low <= off <= self.high:
-                self.table[self.segments[-1], off - self.low] = off_time * abs(off)
+                self.table[ending, off - self.low] = off_time * abs(off)
         if self.may_overrun:  # what is left of the output ends before what is avoided
             for segment, (start, _) in zip(self.segments, material.avoided, strict=False):
                 self.table[segment, : max(0, start - material.stop - self.low)] = 0.0

@@ -2,10 +2,11 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from musex.analysis.song_analysis import Analysis, analyse_song
 from musex.audio.song import Song
 from musex.config import FEATURES, PointerConfig
 from musex.planning.cost_to_go import CostToGo
+from musex.planning.goals import UNFIXED, Goal, Leg
 from musex.planning.jumps import Jumps, find_jumps
 from musex.planning.loops import between, find_closings
 from musex.planning.material import (
@@ -28,20 +30,25 @@ from musex.planning.material import (
 from musex.planning.transitions import judge_jumps
 from musex.planning.weights import SearchConfig, expect_seams, weigh_jumps
 from musex.plans import Plan, Seam
+from musex.prediction.beat_network import BeatNetwork
 from musex.prediction.join_head import JoinHead
 from musex.prediction.singing_network import SingingNetwork
 from musex.prediction.transition_head import TransitionHead
 from musex.seams.finder import SeamFinder
 from musex.seams.voice import Voice
 from musex.separation.singing import hear_voice
-from musex.settings import Settings
+from musex.settings import JumpEnds, Settings
 from musex.system.arrays import Array
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 BEGINNING = 0.2  # how much of one a step must be for a seam to keep to it
 LEAST_PULSE = 0.1  # periodicity of the song's attacks below which nobody can tell whether a seam keeps beat and bar
 LAG_SLACK = 0.04  # seconds around the lag that the attacks agree on, within which a seam is aligned
+MOST_DRIFT = 6  # steps: the drift of the strictest limits, whose cuts may move most
+UNKNOWN_BAR_SECONDS = 2.0  # four beats at 120 a minute
+GOAL_SECONDS = 0.04  # by which a goal may be reached early or late; hits are asked for within 0.05
 SAME_JUMP_STEPS = 2.5  # two jumps beside each other whose distances differ by no more are the same
 
 
@@ -82,6 +89,8 @@ class Request:
         settings: how it shall be.
         weights: what the search weighs, where no mood is asked for.
         unlike: other plans of the song, whose jumps shall be left aside where there are others.
+        goals: places that it shall reach on time, in the order of their times.
+        closing: the seam from a loop's end to its beginning, where that is fixed.
     """
 
     song: Song
@@ -90,7 +99,8 @@ class Request:
     settings: Settings
     weights: SearchConfig
     unlike: Sequence[Plan] = ()
-    _judged: dict[tuple[Material, Limits], Jumps] = field(default_factory=dict, init=False)
+    goals: tuple[Goal, ...] = ()
+    closing: Seam | None = None
 
     @property
     def rate(self) -> float:
@@ -106,7 +116,7 @@ class Request:
     def as_it_is(self) -> bool:
         """Whether the song itself is what is asked for."""
         on_time = abs(self.song.frames - self.target) <= self.tolerance
-        return on_time and not self.settings.avoid and self.settings.ending != "loop"
+        return on_time and not self.settings.avoid and self.settings.ending != "loop" and not self.goals
 
     @property
     def own_ending(self) -> bool:
@@ -134,11 +144,15 @@ class Request:
         """What may be heard. Raises MusexError if the settings leave nothing of the song."""
         return find_material(self.settings, self.analysis.steps, self.silences)
 
-    @cached_property
+    @property
     def finder(self) -> SeamFinder:
         song, head = self.song, self.model.join_head
         mono, prices = self.analysis.mono, self.weights.seam
-        return SeamFinder(song.samples, song.sample_rate, mono, join_head=head, voice=self.voice, prices=prices)
+
+        def find() -> SeamFinder:
+            return SeamFinder(song.samples, song.sample_rate, mono, join_head=head, voice=self.voice, prices=prices)
+
+        return self._kept(("finder", prices, self.settings.voice), find)
 
     @cached_property
     def voice(self) -> Voice | None:
@@ -153,9 +167,15 @@ class Request:
 
     def judge(self, material: Material, limits: Limits) -> Jumps:
         """The jumps that material and limits allow, and what the transition head says of them."""
-        if (material, limits) not in self._judged:
-            self._judged[material, limits] = self._judge(material, limits)
-        return self._judged[material, limits]
+        return self._kept((material, limits), lambda: self._judge(material, limits))
+
+    def _kept(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What was made for the song and the model before, or is made now: it is the same for every output."""
+        made = _made.setdefault(self.song, weakref.WeakKeyDictionary()).setdefault(self.model, {})
+        if key not in made:
+            made[key] = make()
+        found: T = made[key]
+        return found
 
     def _judge(self, material: Material, limits: Limits) -> Jumps:
         jumps, head = find_jumps(self.analysis.comparison_rows, limits, material), self.model.transition_head
@@ -179,7 +199,31 @@ class Request:
         for seam, cost in [*others, *((seam, weights.seam.beyond) for seam in shunned)]:
             rows, same = self.beside(seam, jumps)
             costs[rows] += cost * same
+        for ends in self.settings.forbid:
+            costs[self.is_near(ends, np.arange(jumps.steps)[:, None], jumps.targets, slack=MOST_DRIFT)] = np.inf
         return costs
+
+    def is_near(self, ends: JumpEnds, leaves: Array, targets: Array, *, slack: int = 0) -> Array:
+        """Which jumps, in steps, leave and enter within a bar of `ends`, seconds; an end that is None is anywhere.
+
+        `slack` steps are added to the bar, by which their cuts may yet move.
+        """
+        near = np.ones(np.broadcast_shapes(leaves.shape, targets.shape), bool)
+        for end, places in zip(ends, (leaves, targets), strict=True):
+            if end is not None:
+                near &= np.abs(places - end * FEATURES.steps_per_second) <= self.bar_steps + slack
+        return near
+
+    @property
+    def bar_steps(self) -> int:
+        """How long a bar of the song usually is; 2 s where nobody can tell."""
+        return self._kept(("bar",), self._find_bar)
+
+    def _find_bar(self) -> int:
+        beats = BeatNetwork().track(self.analysis.log_mel, self.analysis.chroma)
+        lengths = np.diff(beats.downbeats)
+        seconds = float(np.median(lengths)) if len(lengths) else UNKNOWN_BAR_SECONDS
+        return max(1, round(seconds * FEATURES.steps_per_second))
 
     def beside(self, seam: Seam, jumps: Jumps) -> tuple[slice, Array]:
         """The rows around a seam, and which of their jumps are as good as the same one."""
@@ -188,6 +232,14 @@ class Request:
         rows = slice(max(0, leave - near), leave + near + 1)
         return rows, np.abs(jumps.distances[rows] - distance) <= SAME_JUMP_STEPS
 
+    @property
+    def stop(self) -> int:
+        """The sample of the song before which the output ends, unless it ends at a time."""
+        if self.closing is not None:
+            return self.closing.leave
+        outro, steps = self.settings.ending == "outro", self.analysis.steps
+        return self.sample(min(self.material.stop, steps if outro else self.region.stop))
+
     def step(self, position: float) -> int:
         """The step of the song that a sample lies at."""
         return min(round(position / self.rate), self.analysis.steps)
@@ -195,6 +247,10 @@ class Request:
     def sample(self, step: int) -> int:
         """The sample of the song at which a step begins."""
         return min(round(step * self.rate), self.song.frames)
+
+
+_made: "weakref.WeakKeyDictionary[Song, weakref.WeakKeyDictionary[ModelLike, dict[tuple[Any, ...], Any]]]"
+_made = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,10 +263,14 @@ class Course:
         material: what of the song may be heard.
         jumps: that may be taken.
         costs: of each jump, (steps, partners).
-        start: sample of the song with which the output begins.
+        start: sample of the song with which it begins.
         stop: sample of the song before which it ends, unless it ends at a time.
+        played: samples of the output before it begins.
+        target: sample of the output at which it shall end.
+        end: sample of the song before which all lies that may be heard.
         late: samples by which the output may be too long for its ending to take up.
         early: samples by which it may be too short.
+        own_ending: whether it ends at a place of the song, not at a time.
         closing: the seam from a loop's end to its beginning.
         shunned: seams that are left aside where there are others.
     """
@@ -222,14 +282,18 @@ class Course:
     costs: Array
     start: int
     stop: int
+    played: int
+    target: int
+    end: int
     late: float
     early: float
+    own_ending: bool
     closing: Seam | None = None
     shunned: Sequence[Seam] = ()
 
-    def price(self, weights: SearchConfig) -> Array:
-        """What each jump costs by other weights, (steps, partners)."""
-        return self.request.price(self.jumps, self.material, weights, shunned=self.shunned)
+    def price(self, weights: SearchConfig, jumps: Jumps | None = None) -> Array:
+        """What each jump costs by other weights, or each of other jumps, (steps, partners)."""
+        return self.request.price(jumps or self.jumps, self.material, weights, shunned=self.shunned)
 
     @cached_property
     def seam_costs(self) -> Array:
@@ -255,32 +319,44 @@ class Course:
             self.costs + self.seam_costs,
             self.limits,
             self.material,
-            debt=round(self.debt(0, self.start) / request.rate),
-            may_overrun=not request.own_ending,
+            debt=self.debt_steps,
+            start=request.step(self.start),
+            goal=request.step(self.stop) if self.stop < self.end else None,
+            may_overrun=not self.own_ending,
             slack=(int(self.late / request.rate), int(self.early / request.rate)),
             off_time=request.weights.off_time / FEATURES.steps_per_second,
         )
 
     @property
     def reaches(self) -> bool:
-        """Whether the duration can be reached with the jumps that there are."""
-        return self.to_go.reaches(round(self.debt(0, self.start) / self.request.rate))
+        """Whether the duration can be reached with the jumps that there are, or without any."""
+        if self.on_time(self.debt(self.played, self.start)) and self.plays_out(self.start / self.request.rate):
+            return True
+        return self.to_go.reaches(self.debt_steps)
+
+    @property
+    def debt_steps(self) -> int:
+        """The debt that it begins with, in steps."""
+        return round(self.debt(self.played, self.start) / self.request.rate)
 
     def debt(self, played: int, position: int) -> int:
         """Samples to be played more than the song still has."""
-        return self.request.target - played - (self.stop - position)
+        return self.target - played - (self.stop - position)
 
     def on_time(self, debts: Array | float, slack: float = 0.0) -> Array:
         """Whether the song's end comes near enough to the duration, with so many samples to be played more."""
         return np.asarray((debts <= self.early + slack) & (-np.asarray(debts) <= self.late + slack))
 
     def plays_out(self, steps: Array | float) -> Array:
-        """Whether the song may be heard from here, in steps, to its end."""
-        return self.material.clear(steps, self.material.stop)
+        """Whether the song may be heard from here, in steps, to where it shall end."""
+        if self.stop == self.end:
+            return self.material.clear(steps, self.material.stop)
+        stop = self.stop / self.request.rate
+        return np.asarray(self.material.clear(steps, stop) & (np.asarray(steps) <= stop))
 
     def value(self, debts: Array | float, positions: Array | int) -> Array:
         """Cost-to-go at debts in samples and positions in steps; a debt within the tolerance is none."""
-        debts, own_ending = np.asarray(debts), self.request.own_ending
+        debts, own_ending = np.asarray(debts), self.own_ending
         rounded = np.rint if own_ending else np.ceil  # what is cut or faded must not run out before
         rows = rounded(debts / self.request.rate).astype(np.int64)
         if own_ending:
@@ -307,12 +383,21 @@ class Course:
         return tell_kept(seam, agreed, jumps.odds[leave, partner, :2].tolist(), request.song.sample_rate)
 
 
-def courses(request: Request, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
-    """The courses that reach the duration, by limits from strict to loose.
+def courses(request: Request, leg: Leg = UNFIXED, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
+    """The courses that reach the duration, or a leg's goal on time, by limits from strict to loose.
 
     At last silence inside the song is heard, if it is what is in the way. Seams that are `shunned`, and jumps beside
     them, are left aside where there are others.
     """
+    for course in lay_courses(request, leg, shunned):
+        closed = close_course(course) if request.settings.ending == "loop" else (course,)
+        for one in closed:
+            if one.reaches:
+                yield one
+
+
+def lay_courses(request: Request, leg: Leg, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
+    """The courses of a leg by limits from strict to loose, whether or not they reach anything."""
     asked = find_material(request.settings, request.analysis.steps).avoided
     for avoided in dict.fromkeys((request.material.avoided, asked)):
         material = replace(request.material, avoided=avoided)
@@ -321,54 +406,76 @@ def courses(request: Request, shunned: Sequence[Seam] = ()) -> Iterator[Course]:
                 continue
             first, last = (step / FEATURES.steps_per_second for step in (limits.first_enter, limits.last))
             logger.info(f"looking for jumps into {first:.1f} to {last:.1f} s of the song")
-            course = lay_course(request, material, limits, shunned)
-            for one in close_course(course) if request.settings.ending == "loop" else (course,):
-                if one.reaches:
-                    yield one
+            yield lay_course(request, material, limits, leg, shunned=shunned)
 
 
-def lay_course(request: Request, material: Material, limits: Limits, shunned: Sequence[Seam]) -> Course:
-    """The course of an output that begins and ends as the material does."""
-    song, weights, outro = request.song, request.weights, request.settings.ending == "outro"
-    last = min(material.stop, request.analysis.steps if outro else request.region.stop)
-    stop = request.sample(last)
-    late = early = request.tolerance
-    ring = quiet_tail(request.analysis.mono[: round(last * FEATURES.sample_rate / FEATURES.steps_per_second)])
-    if outro and (ring or stop == song.frames):
+def lay_course(
+    request: Request, material: Material, limits: Limits, leg: Leg, *, shunned: Sequence[Seam] = ()
+) -> Course:
+    """The course of a leg; of an output that begins and ends as the material does if nothing else is fixed."""
+    song, weights, jumps = request.song, request.weights, request.judge(material, limits)
+    course = Course(
+        request,
+        limits,
+        material,
+        jumps,
+        costs=request.price(jumps, material, request.weights_for(request.settings.moods), shunned=shunned),
+        start=request.sample(material.start) if leg.start is None else leg.start,
+        stop=request.stop,
+        played=leg.played,
+        target=request.target,
+        end=request.stop,
+        late=request.tolerance,
+        early=request.tolerance,
+        own_ending=request.own_ending,
+        shunned=shunned,
+    )
+    if leg.goal is not None:
+        place, at, near = leg.goal.place, leg.goal.at, GOAL_SECONDS * song.sample_rate
+        end = request.sample(material.stop)
+        return replace(course, stop=place, end=end, target=at, late=near, early=near, own_ending=True)
+    ring = quiet_tail(request.analysis.mono[: request.step(course.stop) * FEATURES.step_length])
+    if request.settings.ending == "outro" and (ring or course.stop == song.frames):
         late = max(request.tolerance, min(ring, weights.ring_seconds) * song.sample_rate)
         least, most = weights.rest_seconds
         rest = min(max(least, weights.rest_share * request.target / song.sample_rate), most)
-        early = max(request.tolerance, rest * song.sample_rate)
-    jumps = request.judge(material, limits)
-    costs = request.price(jumps, material, request.weights_for(request.settings.moods), shunned=shunned)
-    start = request.sample(material.start)
-    return Course(request, limits, material, jumps, costs, start, stop, late, early, shunned=shunned)
+        course = replace(course, late=late, early=max(request.tolerance, rest * song.sample_rate))
+    return course
 
 
 def close_course(course: Course) -> Iterator[Course]:
     """The courses of loops: the same between the places that a closing jump leads from and to, best first."""
-    request, limits, material = course.request, course.limits, course.material
+    request, closing = course.request, course.request.closing
+    if closing is not None:  # a leg of a loop, to its goal or to the loop's end
+        if course.stop == course.end:
+            course = replace(course, stop=closing.leave, closing=closing)
+        yield enclose(course, closing)
+        return
     for closing in find_closings(
         course.jumps,
         course.costs + course.voice_costs,
-        limits,
-        material,
+        course.limits,
+        course.material,
         finder=request.finder,
         rate=request.rate,
         target=request.target,
     ):
-        start, stop = request.step(closing.enter), request.step(closing.leave)
-        avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
-        jumps = between(course.jumps, limits, stop)
-        yield replace(
-            course,
-            material=Material(start, stop, material.keep, avoided),
-            jumps=jumps,
-            costs=np.where(np.isfinite(jumps.unlikeness), course.costs, np.float32(np.inf)),
-            start=closing.enter,
-            stop=closing.leave,
-            closing=closing,
-        )
+        yield replace(enclose(course, closing), start=closing.enter, stop=closing.leave, closing=closing)
+
+
+def enclose(course: Course, closing: Seam) -> Course:
+    """The course with what is heard between both ends of a loop's closing seam."""
+    request, limits, material = course.request, course.limits, course.material
+    start, stop = request.step(closing.enter), request.step(closing.leave)
+    avoided = tuple(pair for pair in material.avoided if pair[0] >= start and pair[1] <= stop)
+    jumps = between(course.jumps, limits, stop)
+    return replace(
+        course,
+        material=Material(start, stop, material.keep, avoided),
+        jumps=jumps,
+        costs=np.where(np.isfinite(jumps.unlikeness), course.costs, np.float32(np.inf)),
+        end=closing.leave,
+    )
 
 
 def tell_kept(seam: Seam, lag: float, odds: Sequence[float], sample_rate: int) -> Seam:

@@ -6,6 +6,7 @@ knows every later jump. What is fixed meanwhile is the course's.
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from musex.config import FEATURES
 from musex.planning.arc import Arc
 from musex.planning.course import Course
-from musex.planning.outlook import Outlook
+from musex.planning.outlook import Outlook, look_back
 from musex.plans import Part, Seam
 from musex.system.arrays import Array
 
@@ -28,12 +29,14 @@ class Path:
     Positions are in samples of the song unless they say steps.
     """
 
-    def __init__(self, course: Course) -> None:
-        """Begin at the course's start, following the moods that its settings ask for."""
+    def __init__(self, course: Course, past: "Path | None" = None) -> None:
+        """Begin at the course's start, following the moods that its settings ask for; or go on from a `past`."""
         request = course.request
         self.course, self.request, self.rate = course, request, request.rate
-        self.position, self.played = course.start, 0
+        self.position = course.start
+        self.played: int = past.played if past else 0
         self.clean = True  # nothing avoided was heard
+        self.jumped = False  # on this course
         self.seams: list[Seam] = []
         self.aligned: dict[tuple[int, int], Seam] = {}
         self.heat = np.zeros(request.analysis.steps)  # how lately and how often each step was heard
@@ -41,6 +44,10 @@ class Path:
         self.uses = np.zeros(course.costs.shape, np.int16)
         self.last_used = np.zeros(course.costs.shape, bool)
         self.seam_costs = course.seam_costs.copy()
+        if past:
+            self.heat, self.context = past.heat.copy(), past.context
+            for seam in past.seams:
+                self._remember(seam)
         self.weights, self.costs = request.weights_for(request.settings.moods), course.costs
         self.urge = request.weights.urge
         self.wish(request.settings.moods)
@@ -70,19 +77,19 @@ class Path:
     def left(self) -> int:
         """Samples still to be played: to the song's end if that is on time, else to the duration."""
         course = self.course
-        if self.request.own_ending and course.on_time(self.debt) and course.plays_out(self.position / self.rate):
+        if course.own_ending and course.on_time(self.debt) and course.plays_out(self.position / self.rate):
             return course.stop - self.position
-        return self.request.target - self.played
+        return course.target - self.played
 
     @property
     def astray(self) -> bool:
         """Whether it has come where it may not be: past its end, or through what is avoided."""
-        return self.position > self.course.stop or not self.clean
+        return self.position > self.course.end or not self.clean
 
     @property
     def arrived(self) -> bool:
-        """Whether the output, once it is as long as asked, ends where it should."""
-        return not self.astray and (not self.request.own_ending or self.position == self.course.stop)
+        """Whether it ends where it should, once it is as long as asked."""
+        return not self.astray and (not self.course.own_ending or self.position == self.course.stop)
 
     def unwanted(self) -> Array:
         """What it costs to hear each step for a horizon from now on: what was heard lately, or is of another mood."""
@@ -117,18 +124,23 @@ class Path:
         return Part(begin, self.position)
 
     def jump(self, seam: Seam) -> Part:
-        """Play on to a seam and go on after it; count the jump and those beside it as used."""
+        """Play on to a seam and go on after it."""
         part = self.play_on(seam.leave - self.position)
+        self.jumped = True
+        self.position = seam.enter
+        seam = replace(seam, at=self.played)
+        self._remember(seam)
+        leave, enter, at = (place / self.request.song.sample_rate for place in (seam.leave, seam.enter, seam.at))
+        logger.info(f"at {at:.1f} s: from {leave:.1f} s on to {enter:.1f} s, correlation {seam.correlation:.2f}")
+        return replace(part, seam=seam)
+
+    def _remember(self, seam: Seam) -> None:
+        """Count a jump and those beside it as used."""
         rows, same = self.request.beside(seam, self.course.jumps)
         self.uses[rows] += same
         self.last_used[:] = False
         self.last_used[rows] = same
-        self.position = seam.enter
-        seam = replace(seam, at=self.played)
         self.seams.append(seam)
-        leave, enter, at = (place / self.request.song.sample_rate for place in (seam.leave, seam.enter, seam.at))
-        logger.info(f"at {at:.1f} s: from {leave:.1f} s on to {enter:.1f} s, correlation {seam.correlation:.2f}")
-        return replace(part, seam=seam)
 
     def choose(self, outlook: Outlook, time: int) -> Seam | None:
         """The next jump within this horizon, aligned, or None to stay until its end."""
@@ -137,6 +149,31 @@ class Path:
             return None
         costs, after = self._weigh(outlook, time, leaves)
         return self._best_aligned(leaves, costs, after, self._staying(outlook, time))
+
+    def options(self, leave: int, seconds: float) -> Iterator[tuple[Seam, float]]:
+        """The jumps that may be taken within so many seconds of a place, aligned, with their costs; about best first.
+
+        Costs are those of the jump, of its seam and of what it leads to.
+        """
+        course, near = self.course, seconds * FEATURES.steps_per_second
+        horizon = max(1, min(round(leave / self.rate + near), self.request.analysis.steps) - self.here)
+        outlook = look_back(self.unwanted(), horizon)
+        leaves = self._leaves(outlook, 0)
+        leaves = leaves[np.abs(leaves - leave / self.rate) <= near]
+        if not len(leaves):
+            return
+        costs, after = self._weigh(outlook, 0, leaves)
+        first, partners = int(leaves[0]), costs.shape[1]
+        total = (costs + after + self.seam_costs[first : first + len(leaves)]).ravel()
+        for place in np.argsort(total):
+            if not np.isfinite(total[place]):
+                return
+            row, partner = divmod(int(place), partners)
+            seam = self._realise(first + row, partner)
+            if seam is not None:
+                seam = self.request.finder.choose_fade(seam, slide=course.limits.slide)
+                price = self.request.finder.price(seam) + self._value_after(seam)
+                yield replace(seam, at=self.played + seam.leave - self.position), float(costs[row, partner]) + price
 
     def is_tempted(self, outlook: Outlook) -> bool:
         """Whether any jump within this horizon would be cheaper than to stay, if nothing else spoke against it.
@@ -161,9 +198,9 @@ class Path:
         if not self.seams:
             first = max(first, round(self.weights.first_jump_seconds * FEATURES.steps_per_second))
         last = min(here + ahead - 1, limits.last, self.request.analysis.steps - 1, material.next_avoided(here))
-        if not self.request.own_ending:
-            last = min(last, here + int((self.request.target - self.played) / self.rate) - limits.gap)
-        if not self.seams and course.on_time(self.debt) and course.plays_out(here):
+        if not course.own_ending:
+            last = min(last, here + int((course.target - self.played) / self.rate) - limits.gap)
+        if not self.jumped and course.on_time(self.debt) and course.plays_out(here):
             last = first - 1
         return np.arange(first, last + 1)
 
@@ -171,10 +208,12 @@ class Path:
         """What it costs to play on until the horizon's end, and to go on from there."""
         course, here, steps = self.course, self.here, self.request.analysis.steps
         stop = here + outlook.horizon - time
-        beyond = stop + course.limits.drift
-        stay = float(outlook.playing(time, here, outlook.horizon) + course.value(self.debt, min(beyond, steps)))
+        beyond, furthest = stop + course.limits.drift, steps
+        if course.own_ending and course.on_time(self.debt) and course.plays_out(here):
+            furthest = self.request.step(course.stop)
+        stay = float(outlook.playing(time, here, outlook.horizon) + course.value(self.debt, min(beyond, furthest)))
         stay += float(self.to_come[min(stop, steps - 1)])
-        end = here + math.ceil((self.request.target - self.played) / self.rate)
+        end = here + math.ceil((course.target - self.played) / self.rate)
         clear = course.material.clear(here, min(beyond + course.to_go.cell_steps, end))
         return stay if clear else math.inf
 
@@ -195,7 +234,7 @@ class Path:
             costs += weights.soon * np.maximum(0.0, 1.0 - since / weights.soon_seconds)[:, None]
         debts = self.debt - course.jumps.distances[rows] * self.rate
         after = course.value(debts, targets + course.limits.gap + course.limits.drift)
-        if self.request.own_ending:  # the lag may take up the rest
+        if course.own_ending:  # the lag may take up the rest
             ends = course.on_time(debts, self.rate) & course.plays_out(targets)
             after = np.where(ends, weights.off_time * np.abs(debts) / self.request.song.sample_rate, after)
         return costs, after
@@ -242,7 +281,7 @@ class Path:
         if seam is None:
             seam = self.aligned[leave, partner] = self.course.align(leave, partner)
             self.seam_costs[leave, partner] = self.request.finder.price(seam)
-        if self.request.own_ending:
+        if self.course.own_ending:
             distance = int(self.course.jumps.distances[leave, partner])
             aims_at_end = self._aims_at_end(seam, distance)
             if not np.isfinite(self._value_after(seam)) or (

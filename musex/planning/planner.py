@@ -13,8 +13,11 @@ from musex.errors import DurationError
 from musex.planning.arrangement import plan_turns
 from musex.planning.chain import Chain
 from musex.planning.course import ModelLike, Request
+from musex.planning.goals import Goal, join_goals
 from musex.planning.layers import plan_swaps
+from musex.planning.lengths import NEAREST_SECONDS, nearest_target, phrase_end
 from musex.planning.weights import SEARCH, SearchConfig
+from musex.planning.wishes import find_unmet, place_goal, place_hits
 from musex.plans import Beginning, Part, Plan, PlanModel, PlanSettings, PlanSong, Seam, Span
 from musex.seams.bounds import count_exceeded, seams_beyond
 from musex.settings import Options, Settings, check_seconds
@@ -31,6 +34,8 @@ def plan_song(
     *,
     seconds: float,
     unlike: Sequence[Plan] = (),
+    goals: tuple[Goal, ...] = (),
+    closing: Seam | None = None,
     on_progress: OnShare | None = None,
     weights: SearchConfig = SEARCH,
     **options: Unpack[Options],
@@ -42,6 +47,8 @@ def plan_song(
         model: predicts which place should come next.
         seconds: requested duration, longer or shorter than the song.
         unlike: other plans of this song, whose jumps shall be left aside where there are others.
+        goals: places that the output shall reach on time, and what is fixed after them.
+        closing: of a loop, where that is fixed.
         on_progress: called with the part of the output that is planned, 0 to 1.
         weights: what the search weighs.
         options: the seed, the ending and more; see `Settings`.
@@ -51,7 +58,9 @@ def plan_song(
         MusexError: the settings mean nothing, or nothing for this song.
     """
     settings = Settings(**options)
-    planner = Planner(song, model, seconds=seconds, settings=settings, unlike=unlike, weights=weights)
+    planner = Planner(
+        song, model, seconds=seconds, settings=settings, unlike=unlike, goals=goals, closing=closing, weights=weights
+    )
     return planner.finish(on_progress)
 
 
@@ -101,17 +110,33 @@ class Planner:
         seconds: float,
         settings: Settings,
         unlike: Sequence[Plan] = (),
+        goals: tuple[Goal, ...] = (),
+        closing: Seam | None = None,
         weights: SearchConfig = SEARCH,
     ) -> None:
-        """Analyse the song, and predict nothing yet; arguments and errors as in `plan_song`."""
+        """Analyse the song, and predict nothing yet; arguments and errors as in `plan_song`.
+
+        What is fixed beforehand are the `goals` and the `closing` seam of a loop; hit points are added to them.
+        """
         check_seconds(seconds)
         self.seconds, target = seconds, round(seconds * song.sample_rate)
-        self.request = Request(song, model, target, settings, weights.at(settings.novelty), unlike)
-        self.chain, self.draft = Chain(self.request), Draft()
-        self.parts = self.draft.follow(self.chain.parts())
+        request = Request(song, model, target, settings, weights.at(settings.novelty), unlike, goals, closing)
+        if settings.hits:
+            request = replace(request, goals=join_goals(goals, place_hits(request), song.sample_rate))
+        self.asked = request.target  # samples
+        if settings.nearest and not request.as_it_is:
+            further = request.target + round(NEAREST_SECONDS * song.sample_rate)
+            request = replace(request, target=nearest_target(request) if request.own_ending else further)
+        self._ask(request)
         if not self.request.as_it_is:
             self.request.check()
             self._tell_silence()
+
+    def _ask(self, request: Request) -> None:
+        """Begin anew, with nothing decided."""
+        self.request = request
+        self.chain, self.draft = Chain(request), Draft()
+        self.parts = self.draft.follow(self.chain.parts())
 
     def _tell_silence(self) -> None:
         """Tell of silence that is left out, with the first of several plans."""
@@ -134,9 +159,15 @@ class Planner:
         for _ in self.parts:
             report(self.done)
         report(1.0)
+        if self.request.settings.nearest and not self.request.own_ending:
+            self._end_phrase()
+        while (wanted := find_unmet(self.drafted(), self.request)) is not None:
+            self._ask(replace(self.request, goals=place_goal(self.request, wanted)))
+            for _ in self.parts:
+                pass
         plans, shunned = [self.drafted()], list[Seam]()
         tries = 1 if self.request.as_it_is else self.request.weights.tries
-        while len(plans) < tries and (beyond := seams_beyond(plans[-1])):
+        while len(plans) < tries and (beyond := self._beyond(plans[-1])):
             shunned += beyond
             logger.info(f"plan {len(plans)} has {len(beyond)} seams beyond the bounds: trying another")
             try:
@@ -153,6 +184,18 @@ class Planner:
             turns = plan_turns(plan, self.request.song, mode=settings.arrange, seed=settings.seed)
             plan = replace(plan, turns=turns)
         return plan
+
+    def _end_phrase(self) -> None:
+        """Leave out what was decided beyond the phrase that ends nearest to what was asked for."""
+        asked = replace(self.request, target=self.asked)
+        end = phrase_end(self.drafted(), asked)
+        self.request, self.draft.played = replace(asked, target=end), end
+        self.draft.seams = [seam for seam in self.draft.seams if seam.at + seam.fade // 2 < end]
+
+    def _beyond(self, plan: Plan) -> list[Seam]:
+        """The seams of a plan that exceed a bound and could be others."""
+        fixed = {(seam.leave, seam.enter) for goal in self.request.goals for seam in goal.seams}
+        return [seam for seam in seams_beyond(plan) if (seam.leave, seam.enter) not in fixed]
 
     def drafted(self) -> Plan:
         """The plan, without layers and turns, of what is decided."""

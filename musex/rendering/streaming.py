@@ -42,8 +42,8 @@ def stream_song(
     if isinstance(model, WaveformModel):
         return continue_song(song, model, seconds=seconds, settings=settings)[1]
     planner = Planner(song, model, seconds=seconds, settings=settings)
-    if settings.changes or settings.arrange != "off":
-        separate_for(settings.changes, song, always=True)
+    if settings.must or settings.require or settings.nearest or settings.changes or settings.arrange != "off":
+        separate_for(settings.changes, song, always=settings.arrange != "off")
         return render(level_plan(planner.finish(), song), song)
     return _play_sound(until_void(pieces(song.samples, planner.parts)), planner)
 
@@ -52,6 +52,7 @@ def is_streamed_alike(planner: Planner) -> bool:
     """Whether what is streamed of a plan is to the sample what the plan renders, whatever is decided."""
     settings = planner.request.settings
     changed = settings.layers != "off" or settings.arrange != "off" or bool(settings.changes)
+    changed |= bool(settings.must or settings.require or settings.nearest)  # which are looked for in a whole plan
     return not planner.request.as_it_is and settings.ending != "loop" and not changed
 
 

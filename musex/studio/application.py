@@ -170,10 +170,7 @@ class Application:
         session, number = self._session(request), request.path_params["number"]
         found: list[Any] = []
         await _until_done(session.begin(lambda: found.extend(session.alternatives(number)), instead=False))
-        listed = [
-            describe_seam(each.seam, number, session.plan) | {"keeps": each.keeps}
-            for each in found
-        ]
+        listed = [describe_seam(each.seam, number, session.plan) | {"keeps": each.keeps} for each in found]
         return JSONResponse(listed)
 
     async def preview(self, request: Request) -> Response:
