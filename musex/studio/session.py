@@ -105,6 +105,8 @@ class Session:
         described, facts = self._described, self.info
         if described is None or described[0] is not step or described[1] is not facts:
             told = describe_plan(step.plan, self.song, self.peaks, info=facts, locked=step.locked_numbers)
+            key = identify(step.plan)[:16]
+            told |= {"key": key, "version": f"{key} {step.locked_numbers} {facts is not None}"}
             self._described = described = step, facts, told
         return described[2]
 

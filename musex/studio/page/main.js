@@ -18,6 +18,7 @@ const say = (words) => { status.textContent = words; };
 
 const show = (news) => {
   if (news.revision < state.revision) return; // two answers may overtake each other
+  if (state.plan && state.plan.version === news.plan?.version) news.plan = state.plan; // it is the same, and is not drawn again
   state = news;
   find("undo").disabled = !state.undo;
   find("redo").disabled = !state.redo;

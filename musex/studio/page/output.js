@@ -6,6 +6,8 @@ const ROOM = 0.84; // of the frame's width that the waveform takes; the rest is 
 const frame = find("frame"), wave = find("wave"), handle = find("handle"), wanted = find("wanted"), minutes = find("minutes");
 const nonce = document.querySelector("meta[name=style-nonce]").content;
 let surfer, regions, minimap, plan, shown, limits = [5, 3600], seconds = 0, zoom = 1;
+let grabbed; // where the handle was taken, and how long the output was then
+let pressing = 0; // waits for more keys on it
 let onLength = () => {}, onSeam = () => {}, onPlace = () => false;
 
 export const output = {
@@ -17,9 +19,10 @@ export const output = {
     limits = state.limits;
     if (!state.plan || state.plan === plan) return;
     plan = state.plan;
-    setLength(plan.seconds);
+    if (!grabbed && !pressing) setLength(plan.seconds);
     if (!surfer) create();
-    else if (shown !== drawing(plan)) draw();
+    else if (shown === plan.key) decorate(); // a lock, or bars that have been found
+    else draw();
   },
   // What was dragged is refused: the handle goes back.
   reset() { if (plan) setLength(plan.seconds); },
@@ -27,9 +30,6 @@ export const output = {
     regions?.getRegions().forEach((region) => region.content.classList.toggle("chosen", region.id === `seam-${number}`));
   },
 };
-
-// What the picture depends on; locks and the like do not change it.
-const drawing = (each) => JSON.stringify([each.seconds, each.spans, each.bars.length, each.sections.length, each.seams.map((seam) => seam.locked)]);
 
 const create = () => {
   surfer = WaveSurfer.create({
@@ -45,11 +45,11 @@ const create = () => {
   surfer.on("interaction", (at) => { if (!onPlace(at)) player.seek(at); });
   surfer.on("zoom", (pixels) => { zoom = Math.max(1, (pixels * plan.seconds) / wave.clientWidth); showZoom(); });
   regions.on("region-clicked", (region, event) => { event.stopPropagation(); onSeam(Number(region.id.slice(5))); });
-  shown = drawing(plan);
+  shown = plan.key;
 };
 
 const draw = () => {
-  shown = drawing(plan);
+  shown = plan.key;
   zoom = 1;
   showZoom();
   surfer.load(player.audio.src, [plan.peaks], plan.seconds);
@@ -59,10 +59,8 @@ const draw = () => {
 const decorate = () => {
   regions.clearRegions();
   for (const seam of plan.seams) {
-    const content = document.createElement("button");
-    content.tabIndex = -1; // the list of seams is for the keyboard
+    const content = document.createElement("span"); // for the mouse: the list of seams is for the keyboard
     content.textContent = seam.locked ? `${seam.number} •` : seam.number;
-    content.setAttribute("aria-label", `Seam ${seam.number}`);
     Object.assign(content.style, {
       padding: "1px 5px", font: "600 12px system-ui", cursor: "pointer", border: "0", borderRadius: "0 0 6px 0",
       color: colour("--card"), background: colour(seam.beyond.length ? "--warn" : "--forward"),
@@ -143,7 +141,6 @@ const ask = (value) => {
   onLength(asked);
 };
 
-let grabbed; // where, and how long it was then
 handle.addEventListener("pointerdown", (event) => {
   if (!plan) return;
   handle.setPointerCapture(event.pointerId);
@@ -173,7 +170,6 @@ const release = (event) => {
 handle.addEventListener("pointerup", release);
 handle.addEventListener("pointercancel", release);
 
-let pressing = 0;
 handle.addEventListener("keydown", (event) => {
   const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
   const to = { Home: limits[0], End: limits[1] }[event.key] ?? (steps[event.key] ? seconds + steps[event.key] : null);
@@ -183,7 +179,7 @@ handle.addEventListener("keydown", (event) => {
   seconds = clamp(Math.round(to));
   told(seconds);
   clearTimeout(pressing); // keys that follow at once are one change
-  pressing = setTimeout(() => ask(seconds), 250);
+  pressing = setTimeout(() => { pressing = 0; ask(seconds); }, 250);
 });
 find("length").addEventListener("submit", (event) => {
   event.preventDefault();
