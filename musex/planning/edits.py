@@ -68,7 +68,9 @@ class Edit:
     replacing: Mapping[int, Seam] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse numbers of no seam, or of one that shall go and stay; raises MusexError."""
+        """Refuse numbers of no seam, or of one that shall go and stay, and plans of no song; raises MusexError."""
+        if not self.plan.spans:
+            raise MusexError(f"{self.plan.model.name} predicts the waveform itself: its plan has nothing to be changed")
         stays = {*(self.lock or ()), *self.replacing}
         for number in (*stays, *self.reject):
             seam_of(self.plan, number)
@@ -115,14 +117,16 @@ def edit_plan(
         for seam in (plan.seams[number - 1] for number in sorted(edit.reject))
     )
     settings = replace(settings, forbid=tuple(dict.fromkeys((*settings.forbid, *rejected))))
-    length = seconds if seconds is not None else plan.settings.requested_seconds or plan.seconds
+    length = seconds if seconds is not None else _asked_seconds(plan)
+    if plan.settings.nearest and seconds is None and not changed:  # the duration that was found is kept
+        settings = replace(settings, nearest=False)
     work: dict[str, Any] = {"seconds": length, "on_progress": on_progress, **vars(settings)}
     gone = {*edit.reject, *replaced}
     if "forbid" in changed:
         gone |= _forbidden(plan, Request(song, model, plan.frames, settings, SEARCH)) - {*(lock or ())}
     if plan.closing and len(plan.seams) in gone:  # all of a loop hangs on where it closes
         return plan_song(song, model, **work)
-    ended = seconds is None or seconds == plan.settings.requested_seconds
+    ended = length in (plan.settings.requested_seconds, plan.seconds)
     known = {(seam.leave, seam.enter) for seam in (*plan.seams, *replaced.values())}
     found: list[tuple[int, Plan]] = []
     last = plan.frames if ended else round((length - LAST_SECONDS) * rate)
@@ -137,6 +141,12 @@ def edit_plan(
         if not beyond:
             break
     return min(found, key=lambda pair: pair[0])[1] if found else plan_song(song, model, **work)
+
+
+def _asked_seconds(plan: Plan) -> float:
+    """The duration that a plan is for: what was asked for, or was found near that."""
+    asked = plan.settings.requested_seconds
+    return plan.seconds if plan.settings.nearest or asked is None else asked
 
 
 def seam_of(plan: Plan, number: int) -> Seam:
@@ -229,7 +239,7 @@ def find_alternatives(
     goals = lay_goals(plan, kept, room=round(ROOM_SECONDS * rate), ended=True)
     before, after = [one for one in goals if one.at <= own.at], [one for one in goals if one.at > own.at]
     settings = Settings(**Edit(plan).settings)
-    target, weights = round((plan.settings.requested_seconds or plan.seconds) * rate), SEARCH.at(settings.novelty)
+    target, weights = round(_asked_seconds(plan) * rate), SEARCH.at(settings.novelty)
     request = Request(song, model, target, settings, weights, goals=goals, closing=plan.closing)
     past = Chain(request).follow_goals(before)
     assert past is not None  # the output's beginning is a goal

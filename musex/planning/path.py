@@ -13,7 +13,7 @@ import numpy as np
 
 from musex.config import FEATURES
 from musex.planning.arc import Arc
-from musex.planning.course import Course
+from musex.planning.course import SAME_JUMP_STEPS, Course
 from musex.planning.outlook import Outlook, look_back
 from musex.plans import Part, Seam
 from musex.system.arrays import Array
@@ -153,7 +153,7 @@ class Path:
     def options(self, leave: int, seconds: float) -> Iterator[tuple[Seam, float]]:
         """The jumps that may be taken within so many seconds of a place, aligned, with their costs; about best first.
 
-        Costs are those of the jump, of its seam and of what it leads to.
+        Costs are those of the jump, of its seam and of what it leads to. No two jumps lie beside each other.
         """
         course, near = self.course, seconds * FEATURES.steps_per_second
         horizon = max(1, min(round(leave / self.rate + near), self.request.analysis.steps) - self.here)
@@ -165,10 +165,12 @@ class Path:
         costs, after = self._weigh(outlook, 0, leaves)
         first, partners = int(leaves[0]), costs.shape[1]
         total = (costs + after + self.seam_costs[first : first + len(leaves)]).ravel()
-        for place in np.argsort(total):
-            if not np.isfinite(total[place]):
-                return
-            row, partner = divmod(int(place), partners)
+        while np.isfinite(total[place := int(np.argmin(total))]):
+            row, partner = divmod(place, partners)
+            distances = course.jumps.distances[first : first + len(leaves)]
+            beside = np.abs(distances - distances[row, partner]) <= SAME_JUMP_STEPS
+            beside &= np.abs(leaves - first - row)[:, None] <= self.weights.beside_steps
+            total[beside.ravel()] = np.inf
             seam = self._realise(first + row, partner)
             if seam is not None:
                 seam = self.request.finder.choose_fade(seam, slide=course.limits.slide)

@@ -120,6 +120,13 @@ def test_alternatives_can_be_taken(song: Song, model: Model, plans: dict[str, Pl
         assert abs(edited.seconds - plan.seconds) <= 0.2 * (ending == "loop")
 
 
+def test_a_duration_that_was_found_is_kept(song: Song, model: Model) -> None:
+    plan = plan_song(song, model, seconds=151.3, nearest=True)
+    edited = musex.edit(song, plan, reject=[1], model=model)
+    assert edited.seconds == plan.seconds != 151.3
+    assert not has(edited, plan.seams[0])
+
+
 def test_a_seam_is_moved_along(song: Song, model: Model, plans: dict[str, Plan]) -> None:
     plan, rate = plans["outro"], song.sample_rate
     own, moved = plan.seams[1], musex.move_seam(song, plan, 2, -1.0, model=model)
