@@ -63,7 +63,8 @@ def decode(browser: Browser, address: str, start: int, frames: int) -> np.ndarra
         const [address, start, frames, rate, done] = arguments;
         fetch(address).then((answer) => answer.arrayBuffer())
           .then((bytes) => new OfflineAudioContext(2, 1, rate).decodeAudioData(bytes))
-          .then((sound) => done([0, 1].map((channel) => [...sound.getChannelData(channel).slice(start, start + frames)])));
+          .then((sound) => [0, 1].map((channel) => [...sound.getChannelData(channel).slice(start, start + frames)]))
+          .then(done);
     """
     return np.array(browser.execute_async_script(script, address, start, frames, 44_100), np.float32).T
 
@@ -115,6 +116,7 @@ def test_a_handle_drags_the_length_and_it_plays_within_a_second(
         wait(browser, lambda d, before=before: session.draft is None and session.plan.seconds != before)  # type: ignore[misc]
         assert (session.plan.seconds > before) == (across > 0)
         wait(browser, lambda d: find(d, "handle").get_attribute("aria-valuenow") == f"{session.plan.seconds:.1f}")
+        wait(browser, lambda d: not d.find_elements(By.CLASS_NAME, "dragged"))
     assert min(waited) < 1.0
     wait(browser, lambda d: d.execute_script("return audio.currentTime > 0.2"))
 
