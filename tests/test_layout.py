@@ -38,6 +38,7 @@ ROOMS = (
     "diagnosis",
     "training",
     "evaluation",
+    "studio",
     "cli",
 )
 MODULES = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}

@@ -10,6 +10,7 @@ import typer
 
 from musex import __version__
 from musex.cli import editing, facts, learning, looping, making, mixing, pictures
+from musex.cli import studio as studios
 from musex.cli.arguments import UsageError
 from musex.cli.terminal import check_stdout, in_options, one_line, tell_error, tell_result
 from musex.errors import MusexError
@@ -32,6 +33,7 @@ for command in (
     making.stems,
     making.report,
     making.play,
+    studios.studio,
     pictures.spectrogram,
     learning.train,
     learning.evaluate,
@@ -68,8 +70,10 @@ def run(arguments: list[str]) -> int:
         if not arguments or {"--help", "-h"} & {*arguments}:
             check_stdout()
         if arguments and (meant := _meant_by(arguments[0])):
-            tell_error(meant)
-            return 2
+            if not (studios.is_installed() and Path(arguments[0]).is_file()):
+                tell_error(meant)
+                return 2
+            arguments = ["studio", *arguments]
         typer.main.get_command(app).main(args=arguments, prog_name="musex")
     except SystemExit as finished:
         return finished.code if isinstance(finished.code, int) else int(finished.code is not None)
@@ -102,7 +106,10 @@ def _meant_by(word: str) -> str:
     if not path.exists() and path.suffix.lower() not in READABLE:
         return ""
     kind = "folder" if path.is_dir() else "song"
-    return f"{word} is no command but a {kind}: name one before it, such as musex extend {quote(word)} --minutes 10"
+    page = f"; to have it open as a page: {studios.CURE}" if path.is_file() else ""
+    return (
+        f"{word} is no command but a {kind}: name one before it, such as musex extend {quote(word)} --minutes 10{page}"
+    )
 
 
 class _Handler(logging.Handler):

@@ -36,6 +36,7 @@ def test_commands_are_understood(page: Path) -> None:
 ELSEWHERE = {  # what needs more than a folder, and the tests that run it
     ("play", "song.mp3"): "test_playing.py::test_the_command_plays_until_it_is_ended_by_a_key",
     ("mix", "album/", "more.mp3", "-o", "-"): "test_mixing.py::test_the_command_streams_until_the_pipe_is_closed",
+    ("studio", "song.mp3"): "test_serving.py::test_the_command_prints_its_address_and_leaves_nothing",
     ("evaluate", "other-music/", "--seams"): "test_seam_classifier.py::test_hard_cuts_are_found",
     ("evaluate", "other-music/", "--phrases"): "test_phrase_judge.py::test_jumps_are_found_and_phrases_kept",
     ("evaluate", "other-music/", "--beats"): "test_jumps.py::test_seams_of_recordings_are_judged_by_trackers",
