@@ -29,7 +29,7 @@ from musex.settings import ENDINGS, MOODS, STEMS
 from musex.studio import editing, exports
 from musex.studio.pictures import ENDINGS as ENDING_WORDS
 from musex.studio.pictures import describe_seam
-from musex.studio.session import Session
+from musex.studio.session import Session, identify
 from musex.studio.sounds import Sound
 from musex.studio.workshop import Workshop
 
@@ -113,6 +113,7 @@ class Application:
             moods=list(MOODS),
             stems=STEMS,
             formats=[suffix[1:] for suffix in WRITABLE],
+            editors=exports.editors(),
         )
 
     async def missing(self, request: Request, error: Exception) -> Response:
@@ -160,9 +161,10 @@ class Application:
     async def edit(self, request: Request) -> Response:
         """Do something to the plan; answered when it is done, or when it can be heard."""
         session, asked = self._session(request), await _read_json(request)
-        if "revision" in asked and asked["revision"] < session.revision and asked.get("action") in NUMBERED:
-            raise MusexError("the plan has changed meanwhile, perhaps in another tab: look again, then decide")
-        began = session.begin(_work_of(session, asked))
+        work = _work_of(session, asked)
+        if asked.get("action") in NUMBERED:
+            work = partial(_on_plan, session, str(asked.get("plan", "")), work)
+        began = session.begin(work)
         await _until_heard(session, began)
         return JSONResponse(await run_in_threadpool(session.describe))
 
@@ -245,6 +247,13 @@ async def _read_json(request: Request) -> dict[str, Any]:
 
 
 NUMBERED = ("reject", "lock", "none", "move", "replace")  # actions that mean a seam by its number
+
+
+def _on_plan(session: Session, key: str, work: Callable[[], None]) -> None:
+    """Do what was asked for while a plan was looked at; raises MusexError where another one counts by now."""
+    if key and key != identify(session.plan)[: len(key)]:
+        raise MusexError("the plan has changed meanwhile, perhaps in another tab: look again, then decide")
+    work()
 
 
 def _work_of(session: Session, asked: dict[str, Any]) -> Callable[[], None]:

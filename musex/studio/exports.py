@@ -1,7 +1,5 @@
 """What is taken away from the page: the sound, the plan, a list of its cuts, the report."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,15 +10,25 @@ import musex
 from musex.audio.formats import WRITABLE
 from musex.config import QUALITIES
 from musex.errors import MusexError, suggest
+from musex.exports.cuts import cut_plan, find_beats
+from musex.exports.formats import TEXTS, check_formats, write_cuts
+from musex.exports.timelines import ADAPTERS, check_adapter
 from musex.plans import Plan
 from musex.rendering.outputs import counted, write_plan
 from musex.rendering.stitch import render
-from musex.system.wording import format_time
 
 if TYPE_CHECKING:
     from musex.studio.session import Session
 
 KINDS = ("audio", "plan", "cuts", "report")
+EDITORS = {
+    ".csv": "a spreadsheet (csv)",
+    ".txt": "Audacity (labels)",
+    ".rpp": "Reaper (rpp)",
+    ".otio": "OpenTimelineIO (otio)",
+    ".fcpxml": "Final Cut (fcpxml)",
+    ".edl": "other editors (edl)",
+}
 
 
 def export(session: "Session", folder: Path, *, kind: str, suffix: str, quality: str | None) -> Path:
@@ -30,7 +38,7 @@ def export(session: "Session", folder: Path, *, kind: str, suffix: str, quality:
     makers: dict[str, Callable[[], Path]] = {
         "audio": partial(_write_audio, session, plan, folder, stem=stem, suffix=suffix, quality=quality),
         "plan": lambda: _write(folder / f"{stem}-plan.json", plan.to_json() + "\n"),
-        "cuts": lambda: _write(folder / f"{stem}-cuts.csv", list_cuts(plan)),
+        "cuts": lambda: _write_cuts(session, plan, folder / f"{stem}-cuts{suffix}"),
         "report": lambda: _write(folder / f"{stem}-report.html", musex.report(plan, session.song)),
     }
     if kind not in makers:
@@ -44,19 +52,27 @@ def portable(session: "Session") -> Plan:
     return replace(plan, song=replace(plan.song, path=session.name)) if session.dropped else plan
 
 
-def list_cuts(plan: Plan) -> str:
-    """The cuts as a table for a spreadsheet or an editor: what of the song is heard from when to when."""
-    text, rate, at = io.StringIO(), plan.song.sample_rate, 0
-    rows = csv.writer(text)
-    rows.writerow(
-        ["cut", "output from", "output to", "song from", "song to", "samples from", "samples to", "crossfade ms"]
-    )
-    for number, span in enumerate(plan.spans, start=1):
-        times = [format_time(place / rate) for place in (at, at + span.frames, span.start, span.stop)]
-        fade = f"{1000 * plan.seams[number - 1].fade / rate:.0f}" if number <= len(plan.seams) else ""
-        rows.writerow([number, *times, span.start, span.stop, fade])
-        at += span.frames
-    return text.getvalue()
+def editors() -> list[tuple[str, str]]:
+    """The formats of cut lists that can be written here, and what each is for."""
+    return [(suffix[1:], words) for suffix, words in EDITORS.items() if suffix in TEXTS or _has_adapter(suffix)]
+
+
+def _has_adapter(suffix: str) -> bool:
+    try:
+        check_adapter(suffix)
+    except MusexError:
+        return False
+    return True
+
+
+def _write_cuts(session: "Session", plan: Plan, path: Path) -> Path:
+    check_formats([path])
+    cuts = cut_plan(plan, session.song, find_beats(session.song))
+    if session.dropped:
+        # Where it was dropped from nobody knows: editors look beside the list, or ask; timelines want a whole address.
+        cuts = replace(cuts, path=Path(Path.cwd().anchor if path.suffix in ADAPTERS else "") / session.name)
+    write_cuts(cuts, path, force=True)
+    return path
 
 
 def _write_audio(session: "Session", plan: Plan, folder: Path, *, stem: str, suffix: str, quality: str | None) -> Path:

@@ -171,8 +171,9 @@ class Session:
         self._mine = ticket
         self.failure = ""
         try:
-            if ticket is None or ticket == self._ticket:
-                work()
+            if not self._wanted():
+                raise SupersededError
+            work()
             self._given_up = False
         except SupersededError:
             self._given_up = True

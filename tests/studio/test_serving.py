@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,15 +16,18 @@ import numpy as np
 import pytest
 import soundfile
 
+import musex
 from musex.audio.song import to_int16
 from musex.cli import app as cli
 from musex.errors import AudioError, MusexError
 from musex.plans import Plan
 from musex.rendering.stitch import render
+from musex.studio import editing
 from musex.studio import workshop as workshops
+from musex.studio.exports import editors
 from musex.studio.serving import listen_at
 from musex.studio.workshop import safe_name
-from tests.studio.conftest import EXAMPLES, Studio
+from tests.studio.conftest import EXAMPLES, Studio, settle
 
 MUSEX = [sys.executable, "-m", "musex"]
 
@@ -183,12 +187,45 @@ def test_what_cannot_be_done_is_told(studio: Studio) -> None:
         assert told in json.loads(answer)["error"]
 
 
-def test_exports_are_what_the_public_verbs_give(studio: Studio) -> None:
+def test_a_seam_of_a_plan_that_counts_no_longer_is_left_alone(studio: Studio) -> None:
+    """As when another tab has changed it meanwhile."""
+    session, _ = studio.open(EXAMPLES / "groove.mp3")
+    edits = f"songs/{session.key}/edits"
+    seen = json.loads(studio.ask(f"songs/{session.key}/state")[1])["plan"]["key"]
+    assert studio.ask(edits, {"action": "length", "seconds": 170})[0] == 200
+    settle(session)
+    plan = session.plan
+    status, answer, _ = studio.ask(edits, {"action": "reject", "number": 1, "plan": seen})
+    assert status == 422
+    assert "has changed meanwhile" in json.loads(answer)["error"]
+    assert session.plan == plan
+
+
+def test_what_is_begun_is_given_up_for_what_comes_later(studio: Studio) -> None:
+    session, _ = studio.open(EXAMPLES / "groove.mp3")
+    before = session.history
+    works = [session.begin(partial(editing.set_length, session, float(seconds))) for seconds in (900, 800, 180)]
+    for work in works:
+        work.result(60)
+    assert session.plan.seconds == 180.0
+    assert len(session.history.steps) == len(before.steps) + 1
+    work = session.begin(partial(editing.set_length, session, 900.0))
+    while session.draft is None:
+        time.sleep(0.005)
+    session.begin(session.undo).result(60)
+    work.result(60)
+    assert session.plan.seconds == 180.0, "what was still being made was taken back, and no more"
+    session.begin(session.undo).result(60)
+    assert session.history.now == before.now
+
+
+def test_exports_are_what_the_public_verbs_give(studio: Studio, tmp_path: Path) -> None:
     session, _ = studio.open(EXAMPLES / "groove.mp3")
     for asked, name in (
         ({"kind": "audio", "format": "flac"}, "groove-extended.flac"),
         ({"kind": "plan"}, "groove-plan.json"),
-        ({"kind": "cuts"}, "groove-cuts.csv"),
+        ({"kind": "cuts", "format": "csv"}, "groove-cuts.csv"),
+        ({"kind": "cuts", "format": "rpp"}, "groove-cuts.rpp"),
         ({"kind": "report"}, "groove-report.html"),
     ):
         status, answer, _ = studio.ask(f"songs/{session.key}/exports", asked)
@@ -201,10 +238,27 @@ def test_exports_are_what_the_public_verbs_give(studio: Studio) -> None:
         if name.endswith("json"):
             assert Plan.from_json(content.decode()) == session.plan
         if name.endswith("csv"):
-            assert len(content.decode().splitlines()) == 1 + len(session.plan.spans)
-    for asked, told in (({"kind": "audio", "format": "exe"}, "cannot be written"), ({"kind": "soul"}, "be exported")):
+            assert content == musex.export_plan(session.plan, tmp_path / name, song=session.song).read_bytes()
+    for asked, told in (
+        ({"kind": "audio", "format": "exe"}, "cannot be written"),
+        ({"kind": "soul"}, "be exported"),
+        ({"kind": "cuts", "format": "doc"}, "cannot export"),
+    ):
         status, answer, _ = studio.ask(f"songs/{session.key}/exports", asked)
         assert (status, told in json.loads(answer)["error"]) == (422, True)
+
+
+@pytest.mark.parametrize("editor", [name for name, _ in editors()])
+def test_cuts_of_a_song_that_was_dropped_name_it_and_no_folder(editor: str, studio: Studio) -> None:
+    status, answer, _ = studio.ask("songs", (EXAMPLES / "groove.mp3").read_bytes(), headers={"x-name": "mine.mp3"})
+    key = json.loads(answer)["song"]
+    studio.workshop.sessions[key].submit_nothing().result(60)
+    for asked in ({"kind": "cuts", "format": editor}, {"kind": "plan"}):
+        status, answer, _ = studio.ask(f"songs/{key}/exports", asked)
+        assert status == 200, answer
+        _, content, _ = studio.ask(f"songs/{key}/exports/{json.loads(answer)['name']}")
+        assert b"mine.mp3" in content or editor == "txt"
+        assert str(studio.workshop.folder).encode() not in content
 
 
 def test_a_taken_port_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ const save = async (kind, button) => {
   button.disabled = true;
   exporting.say("Writing …");
   try {
-    const { name } = await post("exports", { kind, format: find("format").value, quality: find("quality").value });
+    const { name } = await post("exports", { kind, format: find(kind === "cuts" ? "editor" : "format").value, quality: find("quality").value });
     const link = element("a", { href: `exports/${encodeURIComponent(name)}`, download: name, hidden: true });
     document.body.append(link);
     link.click();

@@ -54,14 +54,14 @@ const act = async (what) => {
   const number = ++asked;
   document.body.classList.add("busy");
   try {
-    const news = await post("edits", { ...what, revision: state.revision });
+    const news = await post("edits", { ...what, plan: state.plan?.key });
     if (news.failure) say(news.failure);
     if (number === asked) show(news);
     return news;
   } catch (error) {
     say(error.message);
     await refresh();
-    if (state.plan) output.reset();
+    if (state.plan) [output, form].forEach((each) => each.reset());
     return null;
   } finally {
     if (number === asked) document.body.classList.remove("busy");

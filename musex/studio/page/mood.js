@@ -42,7 +42,7 @@ const create = () => {
     width: holder.clientWidth || 600, height: 180, legend: { show: false }, cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
     padding: [8, 8, 0, 0],
     scales: { x: { time: false, range: () => [0, plan.seconds] }, y: { range: [-2, 2] } },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, splits: () => LEVELS.map(([, value]) => value), values: (_, ticks) => ticks.map(names) }],
+    axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, splits: () => LEVELS.map(([, value]) => value), values: (_, ticks) => ticks.map(names) }],
     series: [{}, { stroke: () => colour("--soft"), width: 1, points: { show: false } }, { stroke: () => colour("--accent"), width: 3, points: { show: false } }],
   }, data(), holder);
   new ResizeObserver(() => chart.setSize({ width: holder.clientWidth, height: 180 })).observe(holder);

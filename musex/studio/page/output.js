@@ -77,7 +77,8 @@ const decorate = () => {
     tint.append(shape("title", {}, `Section ${letter(index)}`));
     places.append(tint);
   }
-  const bars = plan.bars.length > wave.clientWidth / 3 ? plan.bars.filter((_, number) => number % 4 === 0) : plan.bars;
+  const dense = Math.log2(Math.max(1, (8 * plan.bars.length) / wave.clientWidth)); // each second, fourth, eighth … where they are many
+  const bars = plan.bars.filter((_, number) => number % 2 ** Math.ceil(dense) === 0);
   places.append(shape("path", {
     d: bars.map((at) => `M${at.toFixed(2)} 81V87`).join(""), stroke: colour("--soft"), "stroke-width": "1",
     "vector-effect": "non-scaling-stroke", opacity: "0.7",

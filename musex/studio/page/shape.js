@@ -11,6 +11,10 @@ export const form = {
   show(newPlan) {
     if (newPlan === plan) return;
     plan = newPlan;
+    form.reset();
+  },
+  // What the plan has, whatever was asked for.
+  reset() {
     const { ending, novelty, muted, hits } = plan.settings;
     document.querySelectorAll("[name=ending]").forEach((input) => { input.checked = input.value === ending; });
     document.querySelectorAll("[name=stem]").forEach((input) => { input.checked = muted.includes(input.value); });
