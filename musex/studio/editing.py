@@ -12,7 +12,7 @@ from musex.rendering.levels import level_plan, separate_for, with_mix
 from musex.rendering.stitch import BegunAnewError, pieces
 from musex.rendering.streaming import is_streamed_alike, stream_plan
 from musex.settings import Options, Settings
-from musex.studio.history import Step, jump_of
+from musex.studio.history import Step, carry_locks, lock_of
 from musex.system.arrays import Array
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def plan_anew(session: "Session", seconds: float, **changes: Any) -> None:
             on_progress=session.tell,
             **changes,
         )
-        session.take(Step(plan, now.locked))
+        session.take(Step(plan, carry_locks(now.locked, plan)))
         return
     plan = make_plan(session, seconds, Settings(**options), now)
     session.take(Step(plan))
@@ -116,8 +116,7 @@ def _edit(session: "Session", **how: Any) -> None:
     """Change a seam; all others stay, and what was locked stays locked."""
     step = session.step
     plan = musex.edit(session.song, step.plan, model=session.model, on_progress=session.tell, **how)
-    kept = step.locked & {jump_of(seam) for seam in plan.seams}
-    session.take(Step(plan, kept))
+    session.take(Step(plan, carry_locks(step.locked, plan)))
 
 
 def reject(session: "Session", number: int) -> None:
@@ -128,8 +127,8 @@ def reject(session: "Session", number: int) -> None:
 
 def lock(session: "Session", number: int, on: bool) -> None:
     """Let a seam stay whatever else changes, or no longer."""
-    jump = jump_of(find_seam(session.plan, number))
-    session.set_locks(session.step.locked | {jump} if on else session.step.locked - {jump})
+    own = {lock_of(find_seam(session.plan, number))}
+    session.set_locks(session.step.locked | own if on else session.step.locked - own)
 
 
 def leave_out(session: "Session", number: int) -> None:

@@ -6,7 +6,7 @@ from musex.plans import Plan, Seam
 
 MOST_STEPS = 200  # that can be taken back
 
-Jump = tuple[int, int]  # where a seam leaves and enters, samples of the song: what it is known by in other plans
+Lock = tuple[int, int, int]  # where a seam leaves and enters, samples of the song, and when, sample of the output
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,12 @@ class Step:
     """A plan, and which of its seams shall stay whatever else changes."""
 
     plan: Plan
-    locked: frozenset[Jump] = frozenset()
+    locked: frozenset[Lock] = frozenset()
 
     @property
     def locked_numbers(self) -> tuple[int, ...]:
         """The seams that are locked, numbered from 1."""
-        return tuple(number for number, seam in enumerate(self.plan.seams, 1) if jump_of(seam) in self.locked)
+        return tuple(number for number, seam in enumerate(self.plan.seams, 1) if lock_of(seam) in self.locked)
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,18 @@ class History:
         return replace(self, at=min(self.at + 1, len(self.steps) - 1))
 
 
-def jump_of(seam: Seam) -> Jump:
-    """What a seam is known by."""
-    return seam.leave, seam.enter
+def lock_of(seam: Seam) -> Lock:
+    """What a seam is known by, among others that may jump the same."""
+    return seam.leave, seam.enter, seam.at
+
+
+def carry_locks(locked: frozenset[Lock], plan: Plan) -> frozenset[Lock]:
+    """The same locks in another plan: of seams that jump alike the one that is nearest in time, each once."""
+    free, carried = [lock_of(seam) for seam in plan.seams], set[Lock]()
+    for leave, enter, at in sorted(locked, key=lambda lock: lock[2]):
+        alike = [lock for lock in free if lock[:2] == (leave, enter)]
+        if alike:
+            nearest = min(alike, key=lambda lock: abs(lock[2] - at))
+            free.remove(nearest)
+            carried.add(nearest)
+    return frozenset(carried)

@@ -11,7 +11,7 @@ from musex.audio.song import Song
 from musex.errors import MusexError
 from musex.plans import read_plan
 from musex.rendering.stitch import check_plan
-from musex.studio.history import Step
+from musex.studio.history import Lock, Step
 from musex.system.side_files import save_text
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,9 @@ def find_kept(song: Song) -> Step | None:
         check_plan(plan, song)
     except (RuntimeError, MusexError):
         return None
-    locked = list[tuple[int, int]]()
+    locked = list[Lock]()
     with suppress(OSError, ValueError, TypeError):
-        locked = [(int(leave), int(enter)) for leave, enter in loads((folder / LOCKED_NAME).read_text("utf-8"))]
+        locked = [
+            (int(leave), int(enter), int(at)) for leave, enter, at in loads((folder / LOCKED_NAME).read_text("utf-8"))
+        ]
     return Step(plan, frozenset(locked))

@@ -22,7 +22,7 @@ from musex.plans import Plan
 from musex.prediction.model import Model
 from musex.rendering.stitch import render
 from musex.studio import editing
-from musex.studio.history import History, Jump, Step
+from musex.studio.history import History, Lock, Step
 from musex.studio.keeping import find_kept, keep
 from musex.studio.pictures import describe_plan, describe_song, song_peaks
 from musex.studio.sounds import MOST_BYTES, SAMPLE_BYTES, Sound, SupersededError
@@ -254,7 +254,7 @@ class Session:
             self._alternatives[asked] = editing.find_alternatives(self, number)
         return self._alternatives[asked]
 
-    def set_locks(self, locked: frozenset[Jump]) -> None:
+    def set_locks(self, locked: frozenset[Lock]) -> None:
         """Say which seams shall stay."""
         self.take(replace(self.step, locked=locked))
 

@@ -7,7 +7,7 @@ import pytest
 
 import musex
 from musex.plans import Plan, read_plan
-from musex.studio.history import MOST_STEPS, History, Step, jump_of
+from musex.studio.history import MOST_STEPS, History, Step, carry_locks, lock_of
 from musex.studio.keeping import find_kept, keep, kept_folder
 from tests.studio.conftest import EXAMPLES
 
@@ -37,8 +37,21 @@ def test_steps_go_back_and_forth(plan: Plan) -> None:
 
 
 def test_locked_seams_are_known_by_their_jumps(plan: Plan) -> None:
-    step = Step(plan, frozenset({jump_of(plan.seams[-1])}))
+    step = Step(plan, frozenset({lock_of(plan.seams[-1])}))
     assert step.locked_numbers == (len(plan.seams),)
+
+
+def test_locks_find_their_seams_in_another_plan(plan: Plan) -> None:
+    """Also where a jump is taken twice."""
+    first = plan.seams[0]
+    twice = replace(plan, seams=(first, replace(first, at=first.at + 1_000_000), *plan.seams[1:]))
+    locked = frozenset({lock_of(twice.seams[1])})
+    assert Step(twice, locked).locked_numbers == (2,)
+    later = replace(twice, seams=tuple(replace(seam, at=seam.at + 5) for seam in twice.seams))
+    assert Step(later, carry_locks(locked, later)).locked_numbers == (2,)
+    both = frozenset(map(lock_of, twice.seams[:2]))
+    assert Step(later, carry_locks(both, later)).locked_numbers == (1, 2)
+    assert carry_locks(both, replace(plan, seams=plan.seams[1:])) == frozenset()
 
 
 def test_a_session_is_a_plan_file(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +60,7 @@ def test_a_session_is_a_plan_file(plan: Plan, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     song = musex.read_song(EXAMPLES / "groove.mp3")
     assert find_kept(song) is None
-    step = Step(plan, frozenset({jump_of(plan.seams[0])}))
+    step = Step(plan, frozenset({lock_of(plan.seams[0])}))
     path = keep(step, song)
     assert path is not None
     assert read_plan(path) == plan

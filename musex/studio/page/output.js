@@ -7,6 +7,7 @@ const frame = find("frame"), wave = find("wave"), handle = find("handle"), wante
 const nonce = document.querySelector("meta[name=style-nonce]").content;
 let surfer, regions, minimap, plan, shown, limits = [5, 3600], seconds = 0, zoom = 1;
 let grabbed; // where the handle was taken, and how long the output was then
+let marked = "", chosen = 0; // which seams are marked how, and the chosen one
 let pressing = 0; // waits for more keys on it
 let onLength = () => {}, onSeam = () => {}, onPlace = () => false;
 
@@ -27,7 +28,8 @@ export const output = {
   // What was dragged is refused: the handle goes back.
   reset() { if (plan) setLength(plan.seconds); },
   choose(number) {
-    regions?.getRegions().forEach((region) => region.content.classList.toggle("chosen", region.id === `seam-${number}`));
+    chosen = number;
+    regions?.getRegions().forEach((region) => { region.content.style.outline = region.id === `seam-${number}` ? `2px solid ${colour("--ink")}` : ""; });
   },
 };
 
@@ -43,6 +45,7 @@ const create = () => {
   surfer.registerPlugin(WaveSurfer.Zoom.create({ scale: 0.25, maxZoom: 200 }));
   surfer.on("ready", decorate);
   surfer.on("interaction", (at) => { if (!onPlace(at)) player.seek(at); });
+  surfer.on("redrawcomplete", mark);
   surfer.on("zoom", (pixels) => { zoom = Math.max(1, (pixels * plan.seconds) / wave.clientWidth); showZoom(); });
   regions.on("region-clicked", (region, event) => { event.stopPropagation(); onSeam(Number(region.id.slice(5))); });
   shown = plan.key;
@@ -55,18 +58,31 @@ const draw = () => {
   surfer.load(player.audio.src, [plan.peaks], plan.seconds);
 };
 
-// Seams are marks that can be clicked; sections and bars lie behind the waveform, one picture that is stretched with it.
-const decorate = () => {
+// Seams are marks that can be clicked; where they lie close together some have no number until the waveform is zoomed.
+const mark = () => {
+  const pixels = surfer.getWrapper().clientWidth / plan.seconds, drawing = `${shown} ${plan.version} ${Math.round(100 * pixels)}`;
+  if (drawing === marked) return;
+  marked = drawing;
   regions.clearRegions();
+  let free = 0; // where the next number has room
   for (const seam of plan.seams) {
+    const room = seam.at * pixels >= free;
+    if (room) free = seam.at * pixels + (seam.locked ? 34 : 24);
     const content = document.createElement("span"); // for the mouse: the list of seams is for the keyboard
-    content.textContent = seam.locked ? `${seam.number} •` : seam.number;
+    content.textContent = room ? (seam.locked ? `${seam.number} •` : seam.number) : "";
+    content.title = `Seam ${seam.number}${seam.locked ? ", locked" : ""}`;
     Object.assign(content.style, {
-      padding: "1px 5px", font: "600 12px system-ui", cursor: "pointer", border: "0", borderRadius: "0 0 6px 0",
+      padding: room ? "1px 5px" : "3px", font: "600 12px system-ui", cursor: "pointer", border: "0", borderRadius: "0 0 6px 0",
       color: colour("--card"), background: colour(seam.beyond.length ? "--warn" : "--forward"),
     });
     regions.addRegion({ id: `seam-${seam.number}`, start: seam.at, content, color: colour("--forward"), drag: false, resize: false });
   }
+  output.choose(chosen);
+};
+
+// Sections and bars lie behind the waveform, one picture that is stretched with it.
+const decorate = () => {
+  mark();
   const wrapper = surfer.getWrapper();
   wrapper.querySelector("svg.places")?.remove();
   const total = plan.seconds;
