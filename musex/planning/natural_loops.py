@@ -18,7 +18,7 @@ from musex.planning.weights import SEARCH, SearchConfig
 from musex.plans import Beginning, Part, Plan, Seam
 from musex.system.arrays import Array
 
-LEFT_OUT = 50.0  # cost of a loop that leaves out all that could loop; 21 songs, examples/measured.md, "Loops"
+LEFT_OUT = 50.0  # cost of a loop that leaves out all that could loop; 25 songs, examples/measured.md, "Loops"
 ALIGNED = 40  # jumps of each kind of limits that are aligned, at least
 ALIGNED_EACH = 4  # for each loop that is asked for
 APART_STEPS = 20  # between two places at which the same jump back is tried
