@@ -71,9 +71,12 @@ class SeparatorTrainingConfig:
     tilt_db: float = 4.0  # of the knots of a stem's equaliser
     shifted: float = 0.4  # of stems that are played faster and higher, or slower and lower
     shift: float = 0.16  # most by which they are
+    shifted_far: float = 0.35  # of drums and of bass among other songs' stems
+    far_shift: float = 0.45  # most by which they are
     mono: float = 0.2  # of windows with one channel
     dull: float = 0.2  # of windows without the highest frequencies
     bare: float = 0.05  # of windows that hold drums alone, besides those that are drawn so
+    paired: float = 0.07  # of windows that hold drums and bass alone
     leading: float = 0.2  # of windows whose drums are louder
     leading_db: float = 12.0  # by so much at most
     driven: float = 0.2  # of drums that an amplifier overdrives
@@ -184,15 +187,16 @@ class Windows:
         wanted = random.random(len(PARTS)) >= config.silent
         if not wanted.any():
             wanted[:] = True
-        if random.random() < config.bare:
-            wanted[:] = [part == "drums" for part in PARTS]
+        alone = random.random()
+        if alone < config.bare + config.paired:
+            wanted[:] = [part == "drums" or (part == "bass" and alone >= config.bare) for part in PARTS]
         piece, start = self.place(int(random.choice(np.flatnonzero(wanted))))
         mixed, pace = random.random() < config.mixed, self._draw_pace()
         sounds = np.zeros((len(PARTS), self.samples, 2), np.float32)
         mono, turned, dull = random.random() < config.mono, random.random() < 0.5, self._draw_dullness()
         for part in np.flatnonzero(wanted).tolist():
             if mixed:
-                (piece, start), pace = self.place(part), self._draw_pace()
+                (piece, start), pace = self.place(part), self._draw_pace(far=PARTS[part] in STEMS)
             sound = self.cut(piece, part, start, pace) @ self._draw_room(mono)
             if PARTS[part] == "drums" and random.random() < config.driven:
                 sound = drive(sound, random.uniform(1.0, 6.0))
@@ -231,9 +235,12 @@ class Windows:
             gains[self.ramp > top] = 10 ** self.random.uniform(-4.0, -1.5)
         return gains
 
-    def _draw_pace(self) -> float:
-        shift = self.random.uniform(-self.config.shift, self.config.shift)
-        return float(np.exp(shift)) if self.random.random() < self.config.shifted else 1.0
+    def _draw_pace(self, *, far: bool = False) -> float:
+        config, random = self.config, self.random
+        if far and random.random() < config.shifted_far:
+            return float(np.exp(random.uniform(-config.far_shift, config.far_shift)))
+        shift = random.uniform(-config.shift, config.shift)
+        return float(np.exp(shift)) if random.random() < config.shifted else 1.0
 
     def _draw_tone(self, mixed: bool) -> Array:
         """Gain at each frequency of `ramp`: a stem's level, and an equaliser of six knots at equal steps of pitch."""

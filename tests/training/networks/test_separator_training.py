@@ -18,6 +18,7 @@ from musex.training.networks import tf
 from musex.training.networks.separator import MOST_ODDS, build_separator, filter_levels, median
 from musex.training.runs import BEST_FILE, LOG_FILE, read_rows
 from musex.training.separator import (
+    PARTS,
     SeparatorTrainingConfig,
     Windows,
     batch_of,
@@ -140,13 +141,12 @@ def test_windows_have_songs_without_drums_and_without_bass(stems: Path) -> None:
         assert 0 < sum(silent) < 30
 
 
-def test_some_windows_hold_drums_alone(stems: Path) -> None:
-    pieces = read_pieces(stems / "training", RATE)
-    for bare, expected in ((0.0, 0), (1.0, 6)):
-        windows = Windows(pieces, replace(BRIEF, silent=0.0, bare=bare))
-        drawn = [windows.draw(0).known for _ in range(6)]
-        assert sum(not known["bass_power"].any() and not known["rest_power"].any() for known in drawn) == expected
-        assert all(known["drums_power"].any() for known in drawn)
+@pytest.mark.parametrize(("bare", "paired", "heard"), [(1.0, 0.0, {"drums"}), (0.0, 1.0, {"drums", "bass"})])
+def test_windows_hold_drums_alone_or_with_bass(stems: Path, bare: float, paired: float, heard: set[str]) -> None:
+    windows = Windows(read_pieces(stems / "training", RATE), replace(BRIEF, bare=bare, paired=paired))
+    for _ in range(6):
+        known = windows.draw(0).known
+        assert {part for part in PARTS if known[f"{part}_power"].any()} == heard
 
 
 def test_a_silent_window_has_a_loss(stems: Path) -> None:
