@@ -43,6 +43,8 @@ PARTS = (*STEMS, "rest")  # in the order of the rendered files
 THINNED, HEARD = 20, 0.02  # samples that a level is told by, and the least in parts of the loudest
 JUDGED = 4  # every so many frames of a window are judged
 LEAST_AMPLITUDE = 0.1  # in parts of the mean one
+LOGARITHMS = 0.2  # weight of a window's log10 error beside the mean error
+LEAST_SHARE = 1e-3  # of the mixture: lesser errors are as good as none
 AHEAD = 3  # batches that are drawn before they are asked for
 
 
@@ -53,7 +55,7 @@ class SeparatorTrainingConfig:
     network: SeparatorConfig = field(default_factory=SeparatorConfig)
     window_frames: int = 192  # 4.5 s
     batch_size: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     last_learning_rate: float = 2e-5
     weight_decay: float = 1e-2
     ema_momentum: float = 0.99
@@ -62,21 +64,30 @@ class SeparatorTrainingConfig:
     epoch_batches: int = 100
     epochs: int = 400
     patience: int = 40
-    held_windows: int = 40
+    held_windows: int = 66
     mixed: float = 0.6  # share of windows whose stems come from different songs
     silent: float = 0.12  # of windows without drums, as many without bass, and without the rest
     gain_db: float = 5.0  # standard deviation of a stem's gain
     tilt_db: float = 4.0  # of the knots of a stem's equaliser
     shifted: float = 0.4  # of stems that are played faster and higher, or slower and lower
     shift: float = 0.16  # most by which they are
+    shifted_far: float = 0.35  # of drums and of bass among other songs' stems
+    far_shift: float = 0.45  # most by which they are
     mono: float = 0.2  # of windows with one channel
     dull: float = 0.2  # of windows without the highest frequencies
+    bare: float = 0.05  # of windows that hold drums alone, besides those that are drawn so
+    paired: float = 0.07  # of windows that hold drums and bass alone
+    leading: float = 0.2  # of windows whose drums are louder
+    leading_db: float = 12.0  # by so much at most
+    driven: float = 0.2  # of drums that an amplifier overdrives
+    echoing: float = 0.25  # of drums that sound in a room
     kinds: tuple[tuple[str, float], ...] = (
-        ("modules", 0.4),
-        ("accompaniments", 0.32),
-        ("midi", 0.12),
-        ("patterns", 0.12),
-        ("pulseless", 0.04),
+        ("modules", 0.38),
+        ("accompaniments", 0.26),
+        ("midi", 0.1),
+        ("patterns", 0.08),
+        ("kits", 0.25),
+        ("pulseless", 0.02),
     )
     seed: int = 0
 
@@ -176,18 +187,45 @@ class Windows:
         wanted = random.random(len(PARTS)) >= config.silent
         if not wanted.any():
             wanted[:] = True
+        alone = random.random()
+        if alone < config.bare + config.paired:
+            wanted[:] = [part == "drums" or (part == "bass" and alone >= config.bare) for part in PARTS]
         piece, start = self.place(int(random.choice(np.flatnonzero(wanted))))
         mixed, pace = random.random() < config.mixed, self._draw_pace()
         sounds = np.zeros((len(PARTS), self.samples, 2), np.float32)
         mono, turned, dull = random.random() < config.mono, random.random() < 0.5, self._draw_dullness()
         for part in np.flatnonzero(wanted).tolist():
             if mixed:
-                (piece, start), pace = self.place(part), self._draw_pace()
+                (piece, start), pace = self.place(part), self._draw_pace(far=PARTS[part] in STEMS)
             sound = self.cut(piece, part, start, pace) @ self._draw_room(mono)
+            if PARTS[part] == "drums" and random.random() < config.driven:
+                sound = drive(sound, random.uniform(1.0, 6.0))
             spectrum = np.fft.rfft(sound[:, ::-1] if turned else sound, axis=0)
             tone = np.interp(np.linspace(0.0, 1.0, len(spectrum)), self.ramp, self._draw_tone(mixed) * dull)
-            sounds[part] = np.fft.irfft(spectrum * tone[:, None].astype(np.float32), self.samples, axis=0)
+            spectrum *= tone[:, None].astype(np.float32)
+            if PARTS[part] == "drums":
+                spectrum *= self._draw_drums(mono)
+            sounds[part] = np.fft.irfft(spectrum, self.samples, axis=0)
         return finish_window(sounds, network, gain=float(10 ** (random.normal(0.0, 4.0) / 20.0)), judged=judged)
+
+    def _draw_drums(self, mono: bool) -> Array:
+        """What drums alone go through, by frequency, (1 or 2,) or (frequencies, 1 or 2): a gain, a room's echoes."""
+        config, random = self.config, self.random
+        gain = random.uniform(0.0, config.leading_db) * (random.random() < config.leading)
+        response = np.zeros((self.samples, 1 if mono else 2), np.float32)
+        response[0] = 10 ** (gain / 20.0)
+        if random.random() >= config.echoing:
+            return np.asarray(response[0])
+        rate = config.network.sample_rate
+        length = round(random.uniform(0.1, 0.8) * rate)
+        first = round(random.uniform(0.001, 0.03) * rate)
+        echoes = random.standard_normal((length, response.shape[1]), dtype=np.float32)
+        echoes *= np.exp(np.linspace(0.0, -6.9, length, dtype=np.float32))[:, None]  # by 60 dB
+        share = 10 ** (random.uniform(-15.0, 0.0) / 20.0)
+        echoes *= np.float32(share * response[0, 0]) / np.sqrt(np.sum(np.square(echoes), axis=0))
+        size = min(length, self.samples - first)
+        response[first : first + size] += echoes[:size]
+        return np.asarray(np.fft.rfft(response, axis=0))
 
     def _draw_dullness(self) -> Array:
         """Gain at each frequency of `ramp`: of a song without the highest frequencies, or 1."""
@@ -197,9 +235,12 @@ class Windows:
             gains[self.ramp > top] = 10 ** self.random.uniform(-4.0, -1.5)
         return gains
 
-    def _draw_pace(self) -> float:
-        shift = self.random.uniform(-self.config.shift, self.config.shift)
-        return float(np.exp(shift)) if self.random.random() < self.config.shifted else 1.0
+    def _draw_pace(self, *, far: bool = False) -> float:
+        config, random = self.config, self.random
+        if far and random.random() < config.shifted_far:
+            return float(np.exp(random.uniform(-config.far_shift, config.far_shift)))
+        shift = random.uniform(-config.shift, config.shift)
+        return float(np.exp(shift)) if random.random() < config.shifted else 1.0
 
     def _draw_tone(self, mixed: bool) -> Array:
         """Gain at each frequency of `ramp`: a stem's level, and an equaliser of six knots at equal steps of pitch."""
@@ -219,6 +260,13 @@ class Windows:
             return np.eye(2, dtype=np.float32)
         width, side = random.uniform(0.0, 1.0), random.uniform(-0.6, 0.6) * (random.random() < 0.5)
         return np.asarray((even + width * (np.eye(2) - even)) * [1.0 - side, 1.0 + side], np.float32)
+
+
+def drive(sound: Array, factor: float) -> Array:
+    """A sound whose peaks an amplifier rounds off, as loud as before."""
+    peak = max(float(np.abs(sound).max(initial=0.0)), 1e-9)
+    bent = np.tanh(sound * np.float32(factor / peak))
+    return np.asarray(bent * np.float32(np.sqrt(np.mean(np.square(sound)) / max(np.mean(np.square(bent)), 1e-12))))
 
 
 def finish_window(sounds: Array, network: SeparatorConfig, *, gain: float = 1.0, judged: int = 0) -> Window:
@@ -267,7 +315,8 @@ def multiply(one: Array, other: Array) -> Array:
 def judge_masks(network: Any, levels: Any, judged: Any, *, training: bool) -> dict[str, Any]:
     """Masks of the judged frames alone, (B, judged frames, cells, 2): all frames are heard, but few need a head."""
     _, body, head = network.layers
-    masks: dict[str, Any] = head(tf.gather(body(levels, training=training), judged, axis=1))
+    known = [tf.gather(values, judged, axis=1) for values in body(levels, training=training)]
+    masks: dict[str, Any] = head(known)
     return masks
 
 
@@ -285,10 +334,16 @@ def errors_of(masks: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
 def loss_of(masks: dict[str, Any], known: dict[str, Any]) -> Any:
     """Mean squared error of the masks, (): each place weighs as much as the mixture's amplitude there.
 
-    Absolute errors would be least where masks of what is usually the weaker stem are 0 throughout.
+    Absolute errors would be least where masks of what is usually the weaker stem are 0 throughout. Added to it is the
+    logarithm of each window's error in parts of the mixture: in the mean alone, windows that are separated well already
+    would count for nothing, however much better they could be.
     """
     weight = 1.0 / (tf.sqrt(known["mixture"]) + LEAST_AMPLITUDE)
-    return tf.add_n([tf.reduce_mean(error * weight) for error in errors_of(masks, known).values()])
+    errors = list(errors_of(masks, known).values())
+    whole = tf.maximum(tf.reduce_mean(known["mixture"], axis=(1, 2, 3)), 1.0)  # less only where all is silent
+    shares = [tf.reduce_mean(error, axis=(1, 2, 3)) / whole for error in errors]
+    logarithms = tf.add_n([tf.reduce_mean(tf.math.log(share + LEAST_SHARE)) for share in shares]) / math.log(10.0)
+    return tf.add_n([tf.reduce_mean(error * weight) for error in errors]) + LOGARITHMS * logarithms
 
 
 def measure(network: Any, windows: list[Window], batch_size: int) -> dict[str, float]:
@@ -342,14 +397,17 @@ def train_separator(
     *,
     minutes: float | None = None,
     resume: bool = False,
+    start: Path | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> float:
     """Train the separator and leave `separator.tflite` and `.json` in `run`; returns the best loss on validation.
 
     The learning rate falls to its last value by `minutes`. With `resume` a stopped run goes on from its last epoch.
+    `start` is a run whose best weights a new one begins with.
 
     Raises:
-        DatasetError: there are no stems to learn from, or none held out; or `run` holds another run.
+        DatasetError: there are no stems to learn from, or none held out; `run` holds another run, or `start` none of
+            this network; or the loss is no number any more.
     """
     config = config or SeparatorTrainingConfig()
     rate = config.network.sample_rate
@@ -370,6 +428,8 @@ def train_separator(
     )
     optimizer.build(network.trainable_variables)
     averaged = build_separator(config.network)
+    if start and not load_best(start, network.variables):
+        raise DatasetError(f"{start} holds no weights of this network: name a run of the same configuration")
     averaged.set_weights(network.get_weights())
     variables = [*network.variables, *averaged.variables, *optimizer.variables]
     progress = load_state(run, variables, averaged)
@@ -400,6 +460,8 @@ def train_separator(
             )
             momentum = min(config.ema_momentum, (step + 1) / (step + 10))
             losses.append(float(learn(levels, known, tf.constant(momentum, tf.float32))))
+        if not math.isfinite(sum(losses)):
+            raise DatasetError(f"the loss in epoch {epoch} is no number: go on from the last one with another seed")
         found = measure(averaged, examined, config.batch_size)
         if found["validation"] < progress.best:
             save_best(run, averaged.variables)
@@ -445,16 +507,24 @@ def main() -> None:
     parser.add_argument("stems", type=Path, help="folder of what models/render_stems.py leaves")
     parser.add_argument("run", type=Path, help="folder to write separator.tflite to")
     parser.add_argument("--resume", action="store_true", help="go on where this run was stopped")
+    parser.add_argument("--start", type=Path, help="a run whose best weights this one begins with")
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=SeparatorTrainingConfig.learning_rate, help="of learning")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    config = SeparatorTrainingConfig(seed=arguments.seed)
+    config = SeparatorTrainingConfig(seed=arguments.seed, learning_rate=arguments.rate)
 
     def tell(row: dict[str, float]) -> None:
         print("  ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)  # noqa: T201
 
     train_separator(
-        arguments.stems, arguments.run, config, minutes=arguments.minutes, resume=arguments.resume, on_epoch=tell
+        arguments.stems,
+        arguments.run,
+        config,
+        minutes=arguments.minutes,
+        resume=arguments.resume,
+        start=arguments.start,
+        on_epoch=tell,
     )
 
 

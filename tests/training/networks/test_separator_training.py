@@ -1,6 +1,7 @@
 """Stems made here, a separator trained on them, and what any exported separator must keep."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,22 @@ from musex.config import SeparatorConfig
 from musex.errors import DatasetError, ModelError
 from musex.metrics import signal_ratio
 from musex.prediction.litert import run
-from musex.separation.separator import Separator, group_cells, spectra_of
+from musex.separation.separator import Separator, group_cells, levels_of, spectra_of
 
 pytest.importorskip("tensorflow")
-from musex.training.networks.separator import build_separator
+from musex.training.networks import tf
+from musex.training.networks.separator import MOST_ODDS, build_separator, filter_levels, median
 from musex.training.runs import BEST_FILE, LOG_FILE, read_rows
 from musex.training.separator import (
+    PARTS,
     SeparatorTrainingConfig,
     Windows,
+    batch_of,
+    drive,
     export_separator,
     finish_window,
+    loss_of,
+    measure,
     read_pieces,
     train_separator,
 )
@@ -99,6 +106,16 @@ def test_a_stopped_run_goes_on(stems: Path, trained: Path) -> None:
     assert (trained / BEST_FILE).exists()
 
 
+def test_a_run_begins_with_the_weights_of_another(stems: Path, trained: Path, tmp_path: Path) -> None:
+    """Little is learned in one batch: what it does not begin with, it does not reach."""
+    once = replace(BRIEF, epochs=1, epoch_batches=1)
+    best = min(row["validation"] for row in read_rows(trained / LOG_FILE))
+    assert train_separator(stems, tmp_path / "again", once, start=trained) == pytest.approx(best, abs=0.1)
+    assert train_separator(stems, tmp_path / "anew", once) > best + 0.2
+    with pytest.raises(DatasetError, match="no weights of this network"):
+        train_separator(stems, tmp_path / "none", once, start=tmp_path)
+
+
 def test_stems_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no rendered stems"):
         train_separator(tmp_path, tmp_path / "run", BRIEF)
@@ -122,6 +139,56 @@ def test_windows_have_songs_without_drums_and_without_bass(stems: Path) -> None:
     for part in ("drums", "bass", "rest"):
         silent = [float(known[f"{part}_power"].sum()) == 0.0 for known in drawn]
         assert 0 < sum(silent) < 30
+
+
+@pytest.mark.parametrize(("bare", "paired", "heard"), [(1.0, 0.0, {"drums"}), (0.0, 1.0, {"drums", "bass"})])
+def test_windows_hold_drums_alone_or_with_bass(stems: Path, bare: float, paired: float, heard: set[str]) -> None:
+    windows = Windows(read_pieces(stems / "training", RATE), replace(BRIEF, bare=bare, paired=paired))
+    for _ in range(6):
+        known = windows.draw(0).known
+        assert {part for part in PARTS if known[f"{part}_power"].any()} == heard
+
+
+def test_a_silent_window_has_a_loss(stems: Path) -> None:
+    sounds = play(3)[:, : (BRIEF.window_frames - 1) * TINY.hop_length + TINY.n_fft]
+    windows = [finish_window(volume * sounds, TINY) for volume in (0.0, 1.0)]
+    network = build_separator(TINY)
+    for some in (windows, windows[:1]):
+        assert np.isfinite(list(measure(network, some, 2).values())).all()
+    masks = dict.fromkeys(("drums", "bass"), tf.Variable(np.full(batch_of(windows)[1]["mixture"].shape, 0.3)))
+    with tf.GradientTape() as tape:
+        loss = loss_of(masks, {name: tf.cast(values, tf.float64) for name, values in batch_of(windows)[1].items()})
+    assert np.isfinite(tape.gradient(loss, masks["drums"])).all()
+
+
+@pytest.mark.parametrize("factor", [1.0, 6.0])
+def test_overdriven_drums_are_as_loud_with_lower_peaks(factor: float) -> None:
+    drums = play(5)[0]
+    driven = drive(drums, factor)
+    assert np.mean(driven**2) == pytest.approx(np.mean(drums**2), rel=1e-4)
+    assert np.abs(driven).max() < np.abs(drums).max()
+    assert not drive(np.zeros_like(drums), factor).any()
+
+
+@pytest.mark.parametrize(("axis", "step"), [(1, 2), (2, 4), (2, 1)])
+def test_the_median_of_nine_is_numpys(axis: int, step: int) -> None:
+    values = np.random.default_rng(0).standard_normal((2, 40, 50, 1)).astype(np.float32)
+    reach = 4 * step
+    padded = np.pad(values, [(reach, reach) if number == axis else (0, 0) for number in range(4)], mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=axis)[..., ::step]
+    np.testing.assert_array_equal(median(values, axis=axis, step=step), np.median(windows, axis=-1))
+
+
+def test_the_filter_takes_bursts_from_tones() -> None:
+    drums, bass, rest = play(2)
+    odds = []
+    for sound in (drums, bass + rest):
+        levels = levels_of(spectra_of(sound, TINY.n_fft, TINY.hop_length), float(sound.std()), TINY)
+        _, struck = (np.asarray(values)[0, ..., 0] for values in filter_levels(levels[None], TINY))
+        assert np.abs(struck).max() <= MOST_ODDS
+        odds.append(struck[levels[..., 0] > np.quantile(levels[..., 0], 0.9)])
+    assert np.median(odds[0]) > 1.0
+    assert np.median(odds[1]) < -1.0
 
 
 def constant(tmp_path: Path, drums: float, bass: float) -> Separator:
@@ -169,9 +236,11 @@ def test_the_exported_network_is_the_one_trained(tmp_path: Path) -> None:
 
 
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    network = build_separator(TINY)
     path = tmp_path / "separator.tflite"
+    export_separator(build_separator(TINY), TINY, path, {"network": "separator", "config": asdict(TINY)})
+    description = json.loads(path.with_suffix(".json").read_text())
     for wrong in ({"overlap_frames": 40}, {"hop_length": 100}, {"fine_bins": 60}, {"widths": 3}, {"sample_rate": "8k"}):
-        export_separator(network, TINY, path, {"network": "separator", "config": asdict(TINY) | wrong})
+        changed = description | {"config": asdict(TINY) | wrong}
+        path.with_suffix(".json").write_text(json.dumps(changed))
         with pytest.raises(ModelError, match="no separator of this musex"):
             Separator(path)
