@@ -70,7 +70,7 @@ def run(arguments: list[str]) -> int:
         if not arguments or {"--help", "-h"} & {*arguments}:
             check_stdout()
         if arguments and (meant := _meant_by(arguments[0])):
-            if not (studios.is_installed() and Path(arguments[0]).is_file()):
+            if len(arguments) > 1 or not (studios.is_installed() and Path(arguments[0]).is_file()):
                 tell_error(meant)
                 return 2
             arguments = ["studio", *arguments]
@@ -106,7 +106,7 @@ def _meant_by(word: str) -> str:
     if not path.exists() and path.suffix.lower() not in READABLE:
         return ""
     kind = "folder" if path.is_dir() else "song"
-    page = f"; to have it open as a page: {studios.CURE}" if path.is_file() else ""
+    page = f"; to have it open as a page: {studios.CURE}" if path.is_file() and not studios.is_installed() else ""
     return (
         f"{word} is no command but a {kind}: name one before it, such as musex extend {quote(word)} --minutes 10{page}"
     )

@@ -126,7 +126,8 @@ def test_shells_complete(shell: str, words: str) -> None:
 
 def test_what_is_meant_is_said(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = {
-        (str(song),): (2, f"name one before it, such as musex extend {song} --minutes 10"),
+        (str(song), "--loop"): (2, f"name one before it, such as musex extend {song} --minutes 10"),
+        (str(song.parent),): (2, "is no command but a folder"),
         ("extend", str(song), "--minutes", "2:37"): (2, "as a time it is --to 2:37"),
         ("extend", str(song), "--minutes", "1", "--ending", "bang"): (2, "--ending bang is not available"),
     }

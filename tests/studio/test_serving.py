@@ -288,8 +288,8 @@ def test_a_bare_song_opens_the_page(monkeypatch: pytest.MonkeyPatch, wav_path: P
     opened: list[object] = []
     monkeypatch.setattr("musex.studio.serving.open_studio", lambda song, **how: opened.append((song, how["show"])))
     assert cli.run([str(wav_path)]) == 0
-    assert cli.run([str(wav_path), "--no-open"]) == 0
-    assert opened == [(wav_path, True), (wav_path, False)]
+    assert opened == [(wav_path, True)]
+    assert cli.run([str(wav_path), "--minutes", "10"]) == 2, "what is asked for is no page"
     assert cli.run([str(tmp_path)]) == 2, "a folder is no song"
 
 
