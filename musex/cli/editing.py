@@ -74,7 +74,9 @@ def usual_seconds(edit: Any, ending: str, repeats: int | None) -> tuple[float | 
     """The duration that is meant where none is given, and whether there need be none at all."""
     if repeats is not None:
         return None, True
-    return (edit.plan.settings.requested_seconds, edit.plan.loops) if edit else (None, ending == "loop")
+    if not edit:
+        return None, ending == "loop"
+    return edit.plan.settings.requested_seconds or (None if edit.plan.loops else edit.plan.seconds), edit.plan.loops
 
 
 def given_settings(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:

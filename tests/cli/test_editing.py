@@ -56,6 +56,16 @@ def test_a_plan_is_changed_and_written(song: Path, plan: Plan, capsys: pytest.Ca
     assert Path("again.wav").read_bytes() == Path("other.wav").read_bytes()
 
 
+def test_a_plan_that_tells_no_duration_keeps_its_own(
+    song: Path, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(Path("plan.json").read_text())
+    del content["settings"]["requested_seconds"]
+    Path("plan.json").write_text(json.dumps(content))
+    assert run(["extend", "song.mp3", "--from", "plan.json", "--reject", "2", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == plan.seconds
+
+
 def test_alternatives_are_listed_and_taken(song: Path, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["seams", "plan.json", "2", "--song", "song.mp3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -30,6 +30,7 @@ SONG_SECONDS, REPEATS = 40.0, 17
 ALBUM_SECONDS = 55.0  # what `evaluate` takes lasts 50 s
 CACHE = "album/.musex-features"  # of what `evaluate` has analysed
 PLAN_SECONDS = 295.0
+LISTS = (".csv", ".rpp", ".txt", ".cue")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,22 @@ COMMANDS = (
         100.0,
     ),
     _forced("extend", "song.wav", "--ending", "loop", "--tag-only", "-o", "made/out.wav", seconds=SONG_SECONDS),
+    Command(
+        ("extend", "song.wav", "--ending", "loop", "--loop-parts", "--force", "-o", "made/out.flac"),
+        ("made/out-intro.flac", "made/out-loop.flac", "made/out-outro.flac"),
+    ),
+    _extend(
+        120.0,
+        "made/out.wav",
+        "made/out.csv",
+        "made/out.rpp",
+        more=("--export", "made/out.csv", "--export", "made/out.rpp"),
+    ),
+    _forced("extend", "song.wav", "--from", "plan.json", "--reject", "2", "-o", "made/out.wav", seconds=PLAN_SECONDS),
+    Command(
+        ("mix", "album", "--seconds", "100", "--force", "-o", "made/out.wav"), ("made/out.wav", "made/out.cue"), 100.0
+    ),
+    Command(("mix", "album", "--seconds", "100", "-o", "-"), ()),
     Command(("extend", "song.wav", "--seconds", "400", "-o", "-"), ()),
     _batch(1, "mp3"),
     _batch(2, "flac"),
@@ -81,6 +98,7 @@ COMMANDS = (
         ("made/song.wav",),
         PLAN_SECONDS,
     ),
+    _forced("render", "plan.json", "--export", "made/out.txt"),
     _forced("report", "plan.json", "-o", "made/out.html"),
     _forced("spectrogram", "song.wav", "-o", "made/out.png"),
     _forced("spectrogram", "song.wav", "album/a.wav", "-o", "made/out.svg"),
@@ -188,6 +206,10 @@ def is_whole(path: Path, command: Command) -> bool:
     ends = {".html": b"</html>", ".svg": b"</svg>", ".png": b"IEND\xae\x42\x60\x82"}
     if path.suffix in ends:
         return content.rstrip().endswith(ends[path.suffix])
+    if path.suffix in LISTS:
+        return content.endswith(b"\n") and content != MINE
+    if not command.seconds:
+        return len(soundfile.read(path)[0]) > 0  # a part of a song, too short for a song
     try:
         song = read_song(path)
     except MusexError:
@@ -197,7 +219,10 @@ def is_whole(path: Path, command: Command) -> bool:
 
 def is_writing(folder: Path) -> bool:
     """Whether something is being written there."""
-    return any(folder.glob(".musex-*/*"))
+    try:
+        return any(folder.glob(".musex-*/*"))
+    except FileNotFoundError:  # one was moved away in between
+        return True
 
 
 def wait_at_random(process: "subprocess.Popen[str]", place: Place, random: np.random.Generator) -> None:
