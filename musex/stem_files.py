@@ -52,7 +52,7 @@ def separate_file(
             missing. Without it `<stem>-stems` beside the song.
         mix: As in `musex.extend`, over the song's own time: there is a `mix.wav` of it, too.
         stream: As in `musex.read_song`.
-        force: Overwrite existing files.
+        force: Overwrite existing files, and remove those of stems that this song does not have.
         on_progress: Called with what is being done and how much of it is done.
 
     Raises:
@@ -79,6 +79,9 @@ def separate_file(
             sounds.append(Sound(render(plan, song), song.frames, song, f" ({MIX})", MAKER))
         paths = [target / f"{name}.wav" for name in (*stems, *names[len(STEMS) :])]
         write_together(paths, sounds, frames=len(paths) * song.frames, force=force, report=report)
+        if force:
+            for name in set(STEMS) - set(stems):  # another song's, which would stand for a stem of this one
+                (target / f"{name}.wav").unlink(missing_ok=True)
     return paths
 
 

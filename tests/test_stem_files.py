@@ -114,6 +114,16 @@ def test_nothing_is_overwritten_or_left_behind(wav_path: Path, tmp_path: Path) -
         musex.separate_file(song, tmp_path, force=True)
 
 
+def test_stems_of_the_song_before_do_not_stay_among_those_of_another(wav_path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "stems"
+    folder.mkdir()
+    (folder / "voice.wav").write_bytes(wav_path.read_bytes())
+    (folder / "mine.wav").write_bytes(b"mine")
+    written = musex.separate_file(wav_path, folder, force=True)
+    assert "voice.wav" not in [path.name for path in written]
+    assert {*folder.iterdir()} == {*written, folder / "mine.wav"}
+
+
 def test_of_files_written_together_all_are_placed_or_none(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
     with pytest.raises(ZeroDivisionError), written_together(paths) as waiting:  # noqa: PT012
