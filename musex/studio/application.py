@@ -26,7 +26,7 @@ from musex.audio.reading import READABLE
 from musex.audio.song import to_int16
 from musex.errors import MusexError
 from musex.settings import ENDINGS, MOODS, STEMS
-from musex.studio import editing, exports
+from musex.studio import editing, exports, variants
 from musex.studio.pictures import ENDINGS as ENDING_WORDS
 from musex.studio.pictures import describe_seam
 from musex.studio.session import Session, identify
@@ -278,9 +278,9 @@ def _work_of(session: Session, asked: dict[str, Any]) -> Callable[[], None]:
             case "replace":
                 return partial(editing.use_alternative, session, int(asked["number"]), int(asked["index"]))
             case "versions":
-                return partial(editing.make_versions, session)
+                return lambda: variants.make_versions(session, editing.options_of(session.plan))
             case "choose":
-                return partial(editing.choose_version, session, int(asked["index"]))
+                return partial(variants.choose_version, session, int(asked["index"]))
             case "undo":
                 return session.undo
             case "redo":

@@ -24,8 +24,10 @@ from musex.rendering.stitch import render
 from musex.studio import editing
 from musex.studio.history import History, Lock, Step
 from musex.studio.keeping import find_kept, keep
-from musex.studio.pictures import describe_plan, describe_song, song_peaks
+from musex.studio.pictures import describe_plan, describe_song, song_peaks, tell_seams
 from musex.studio.sounds import MOST_BYTES, SAMPLE_BYTES, Sound, SupersededError
+from musex.studio.variants import share_in_common
+from musex.views.reports import describe_path
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,8 @@ class Session:
             "sound": self.sound_of(now.plan) if now else None,
             "plan": self._describe(now) if now else None,
             "versions": [
-                self._brief(plan) | {"chosen": now is not None and plan == now.plan} for plan in self.versions
+                self._brief(plan, now.plan if now else plan) | {"chosen": now is not None and plan == now.plan}
+                for plan in self.versions
             ],
         }
 
@@ -110,9 +113,14 @@ class Session:
             self._described = described = step, facts, told
         return described[2]
 
-    def _brief(self, plan: Plan) -> dict[str, Any]:
-        described = describe_plan(plan, self.song, self.peaks)
-        return {name: described[name] for name in ("seconds", "told", "path")} | {"seams": len(plan.seams)}
+    def _brief(self, plan: Plan, now: Plan) -> dict[str, Any]:
+        """A version beside what counts now."""
+        told = f"{tell_seams(plan)}; as now for {share_in_common(plan, now):.0%} of the time"
+        return {
+            "seconds": plan.seconds,
+            "told": told if plan != now else f"{tell_seams(plan)}; this is what you have",
+            "path": describe_path(plan, self.song.seconds),
+        }
 
     def describe_song(self) -> dict[str, Any]:
         """What the page shows of the song, which does not change once it is known."""
