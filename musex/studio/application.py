@@ -312,8 +312,13 @@ def _settings(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _until_done(began: "Future[None]") -> None:
-    """Wait for something; raises what it raised."""
-    await asyncio.wait_for(asyncio.wrap_future(began), PATIENCE_SECONDS)
+    """Wait for something; raises what it raised, and MusexError where it takes too long."""
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(began), PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise MusexError(
+            "this takes long, as something else is still being done: try again when that is over"
+        ) from error
 
 
 async def _until_heard(session: Session, began: "Future[None]") -> None:
@@ -329,9 +334,9 @@ async def _until_heard(session: Session, began: "Future[None]") -> None:
 
 
 async def watch(session: Session, request: Request) -> AsyncIterator[str]:
-    """Events, as long as somebody listens."""
+    """Events, as long as somebody listens and the song is open."""
     last, silent = "", 0.0
-    while not await request.is_disconnected():
+    while not session.closed and not await request.is_disconnected():
         told = dumps({"revision": session.revision, "stage": session.stage, "done": round(session.done, 2)})
         silent += WATCH_SECONDS
         if told != last or silent > SILENT_SECONDS:
