@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from musex.studio.session import Session
 
 VERSIONS = 4
-TRIES = 6  # plans made for one version; by choice
+TRIES = 4  # plans made for one version; by choice
 MOST_SHARED = 0.9  # of an output that may sound as another does at the same time; by choice
 SAME_SHARE = 0.99  # from which on it is no other version
 SAME_SECONDS = 0.5  # places of the song this near are the same
@@ -62,7 +62,7 @@ def _differ(session: "Session", found: list[Plan], options: dict[str, Any]) -> P
     That it shall be unlike them is a wish, which good jumps outweigh: where they do, some of their jumps are forbidden.
     The plan does not keep that: what is planned of it later may take them again.
     """
-    made = list[tuple[int, float, Plan]]()
+    made, doubtful = list[tuple[int, float, Plan]](), count_exceeded(found[0])
     for number, barred in enumerate(_barred(session, found)):
         session.tell("Making versions", (len(found) - 1 + number / TRIES) / VERSIONS)
         try:
@@ -72,9 +72,9 @@ def _differ(session: "Session", found: list[Plan], options: dict[str, Any]) -> P
         shared = max(share_in_common(plan, other) for other in found)
         if shared < SAME_SHARE:
             plan = replace(plan, settings=replace(plan.settings, forbid=options["forbid"]))
-            made.append((count_exceeded(plan), max(shared, MOST_SHARED), plan))
-        if made and made[-1][:2] == (0, MOST_SHARED):
-            break
+            made.append((max(count_exceeded(plan), doubtful), max(shared, MOST_SHARED), plan))
+            if made[-1][:2] == (doubtful, MOST_SHARED):
+                break
     return min(made, key=lambda each: each[:2])[2] if made else None
 
 
