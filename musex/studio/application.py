@@ -147,7 +147,7 @@ class Application:
         return JSONResponse({"song": session.key}, 201)
 
     async def song(self, request: Request) -> Response:
-        return JSONResponse(self._session(request).describe_song())
+        return JSONResponse(await run_in_threadpool(self._session(request).describe_song))
 
     async def state(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self._session(request).describe))

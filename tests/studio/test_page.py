@@ -386,6 +386,17 @@ def test_a_finger_drags_the_length_on_a_phone(session: Session, browser: Browser
     assert wide < shown, "the path is seen whole"
 
 
+def test_events_that_come_before_the_song_is_known_are_borne(
+    session: Session, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = session.describe_song
+    monkeypatch.setattr(session, "describe_song", lambda: (time.sleep(1.0), describe())[1])
+    session.revision += 1
+    browser.refresh()
+    wait(browser, lambda d: "seams" in find(d, "told").text)
+    assert find(browser, "status").text == ""
+
+
 def test_a_song_that_was_closed_is_told(session: Session, browser: Browser, studio: Studio) -> None:
     studio.workshop.sessions.pop(session.key).close()
     wait(browser, lambda d: "was closed" in find(d, "stopped").text)

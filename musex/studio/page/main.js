@@ -35,6 +35,7 @@ const show = (news) => {
 };
 
 const refresh = async () => {
+  if (!song) return; // the page is still being opened, and looks once it knows the song
   try {
     const news = await read("state");
     if (news.song_known && !song.known) song = await tellSong();
