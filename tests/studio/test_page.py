@@ -329,7 +329,7 @@ def test_everything_by_keyboard(session: Session, browser: Browser) -> None:
     body.send_keys("l")
     wait(browser, lambda d: session.step.locked_numbers == (1,))
     body.send_keys(Keys.CONTROL, "z")
-    wait(browser, lambda d: not session.step.locked_numbers)
+    wait(browser, lambda d: not session.step.locked_numbers and find(d, "redo").is_enabled())
     body.send_keys(Keys.CONTROL, Keys.SHIFT, "z")
     wait(browser, lambda d: session.step.locked_numbers == (1,))
     handle = find(browser, "handle")
@@ -390,7 +390,12 @@ def test_events_that_come_before_the_song_is_known_are_borne(
     session: Session, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     describe = session.describe_song
-    monkeypatch.setattr(session, "describe_song", lambda: (time.sleep(1.0), describe())[1])
+
+    def describe_late() -> dict[str, Any]:
+        time.sleep(1.0)
+        return describe()
+
+    monkeypatch.setattr(session, "describe_song", describe_late)
     session.revision += 1
     browser.refresh()
     wait(browser, lambda d: "seams" in find(d, "told").text)

@@ -67,16 +67,17 @@ def test_others_come_to_their_turn_while_a_sound_is_read(failed: bool, tmp_path:
     else:
         sound.fill([np.zeros((2_000_000, 2), np.float32)])
 
-    async def leave() -> int:
-        async def listen() -> None:
-            nonlocal heard
-            async for part in sound.read(0, sound.size):
-                heard += len(part)
+    heard = list[int]()
 
-        heard, listener = 0, asyncio.create_task(listen())
+    async def listen() -> None:
+        async for part in sound.read(0, sound.size):
+            heard.append(len(part))
+
+    async def leave() -> int:
+        listener = asyncio.create_task(listen())
         await asyncio.sleep(0)
         listener.cancel()
         await asyncio.gather(listener, return_exceptions=True)
-        return heard
+        return sum(heard)
 
     assert asyncio.run(leave()) < sound.size / 4
