@@ -1,6 +1,6 @@
 """The public verbs for plans that are changed by hand: edit, list alternatives, move a seam."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ def edit(
     lock: Collection[int] | None = None,
     reject: Collection[int] = (),
     replacing: Mapping[int, Seam] | None = None,
+    unlike: Sequence[Plan] = (),
     sample_rate: int | None = None,
     model: Model | str | Path | None = None,
     on_progress: OnProgress | None = None,
@@ -47,6 +48,7 @@ def edit(
             or forbidden, as far as the duration allows; none where settings are changed that the path follows.
         reject: Seams whose jumps, to a bar, shall not be taken: from now on the plan's settings forbid them.
         replacing: Other jumps in the place of some seams, as `alternatives` and `move_seam` give them.
+        unlike: Other plans of the song, whose jumps what is planned anew leaves aside where there are others.
         sample_rate: As in `musex.extend`.
         model: As in `musex.extend`, but none that is generative.
         on_progress: As in `musex.extend`.
@@ -63,7 +65,8 @@ def edit(
     check_plan(plan, source)
     settings = Settings(**wanted.settings | changes)
     separate_for(settings.changes, source, tell, always=settings.arrange != "off")
-    made = edit_plan(source, loaded, wanted, seconds=seconds, on_progress=partial(tell, "Predicting"), **changes)
+    tell_share = partial(tell, "Predicting")
+    made = edit_plan(source, loaded, wanted, seconds=seconds, unlike=unlike, on_progress=tell_share, **changes)
     return level_plan(made, source, tell)
 
 

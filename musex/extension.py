@@ -1,6 +1,7 @@
 """The public verbs for songs in memory: extend, plan, predict. `musex.files` has those from file to file."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
@@ -142,12 +143,15 @@ def plan(
     song: "Song | str | Path | np.ndarray[Any, Any] | AudioSegment",
     *,
     seconds: float | None = None,
+    unlike: Sequence[Plan] = (),
     sample_rate: int | None = None,
     model: Model | str | Path | None = None,
     on_progress: OnProgress | None = None,
     **options: Unpack[Options],
 ) -> Plan:
     """Plan a version of a song that lasts `seconds`, which `musex.render` plays; arguments as in `extend`.
+
+    Jumps of the plans that it shall be `unlike` are left aside where there are others.
 
     Raises:
         MusexError: As `extend`; or the model is a generative one, which plans nothing.
@@ -158,7 +162,7 @@ def plan(
     tell("Reading", 0.0)
     source, loaded = song_of(song, sample_rate), pointing(model)
     separate_for(settings.changes, source, tell, always=settings.arrange != "off")
-    plan = plan_song(source, loaded, seconds=seconds, on_progress=partial(tell, "Predicting"), **options)
+    plan = plan_song(source, loaded, seconds=seconds, unlike=unlike, on_progress=partial(tell, "Predicting"), **options)
     return level_plan(plan, source, tell)
 
 

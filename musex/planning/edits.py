@@ -1,7 +1,7 @@
 """A plan changed by hand: jumps that stay, jumps that are rejected, others in their place."""
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -90,6 +90,7 @@ def edit_plan(
     edit: Edit,
     *,
     seconds: float | None = None,
+    unlike: Sequence[Plan] = (),
     on_progress: OnShare | None = None,
     **changes: Any,
 ) -> Plan:
@@ -100,6 +101,7 @@ def edit_plan(
         model: predicts where something is planned anew.
         edit: what stays.
         seconds: another duration.
+        unlike: other plans of the song, whose jumps shall be left aside where there are others.
         on_progress: called with the part of the output that is planned, 0 to 1.
         changes: settings that are replaced.
 
@@ -121,7 +123,7 @@ def edit_plan(
     length = seconds if seconds is not None else _asked_seconds(plan)
     if plan.settings.nearest and seconds is None and not changed:  # the duration that was found is kept
         settings = replace(settings, nearest=False)
-    work: dict[str, Any] = {"seconds": length, "on_progress": on_progress, **vars(settings)}
+    work: dict[str, Any] = {"seconds": length, "unlike": unlike, "on_progress": on_progress, **vars(settings)}
     gone = {*edit.reject, *replaced}
     if "forbid" in changed:
         gone |= _forbidden(plan, Request(song, model, plan.frames, settings, SEARCH)) - {*(lock or ())}

@@ -26,7 +26,7 @@ from musex.audio.reading import READABLE
 from musex.audio.song import to_int16
 from musex.errors import MusexError
 from musex.settings import ENDINGS, MOODS, STEMS
-from musex.studio import editing, exports
+from musex.studio import editing, exports, variants
 from musex.studio.pictures import ENDINGS as ENDING_WORDS
 from musex.studio.pictures import describe_seam
 from musex.studio.session import Session, identify
@@ -147,7 +147,7 @@ class Application:
         return JSONResponse({"song": session.key}, 201)
 
     async def song(self, request: Request) -> Response:
-        return JSONResponse(self._session(request).describe_song())
+        return JSONResponse(await run_in_threadpool(self._session(request).describe_song))
 
     async def state(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self._session(request).describe))
@@ -278,9 +278,9 @@ def _work_of(session: Session, asked: dict[str, Any]) -> Callable[[], None]:
             case "replace":
                 return partial(editing.use_alternative, session, int(asked["number"]), int(asked["index"]))
             case "versions":
-                return partial(editing.make_versions, session)
+                return lambda: variants.make_versions(session, editing.options_of(session.plan))
             case "choose":
-                return partial(editing.choose_version, session, int(asked["index"]))
+                return partial(variants.choose_version, session, int(asked["index"]))
             case "undo":
                 return session.undo
             case "redo":
@@ -312,8 +312,13 @@ def _settings(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _until_done(began: "Future[None]") -> None:
-    """Wait for something; raises what it raised."""
-    await asyncio.wait_for(asyncio.wrap_future(began), PATIENCE_SECONDS)
+    """Wait for something; raises what it raised, and MusexError where it takes too long."""
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(began), PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise MusexError(
+            "this takes long, as something else is still being done: try again when that is over"
+        ) from error
 
 
 async def _until_heard(session: Session, began: "Future[None]") -> None:
@@ -329,9 +334,9 @@ async def _until_heard(session: Session, began: "Future[None]") -> None:
 
 
 async def watch(session: Session, request: Request) -> AsyncIterator[str]:
-    """Events, as long as somebody listens."""
+    """Events, as long as somebody listens and the song is open."""
     last, silent = "", 0.0
-    while not await request.is_disconnected():
+    while not session.closed and not await request.is_disconnected():
         told = dumps({"revision": session.revision, "stage": session.stage, "done": round(session.done, 2)})
         silent += WATCH_SECONDS
         if told != last or silent > SILENT_SECONDS:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSIONS = 4
 ALTERNATIVES = 10
 PREVIEW_SECONDS = 5.0  # on both sides of a seam
 
@@ -169,28 +168,6 @@ def use_alternative(session: "Session", number: int, index: int) -> None:
     if not 0 <= index < len(found):
         raise MusexError(f"there is no alternative {index + 1}: seam {number} has {len(found)}")
     _edit(session, replacing={number: found[index].seam})
-
-
-def make_versions(session: "Session") -> None:
-    """Four other plans of the same settings, whose jumps differ."""
-    plan = session.plan
-    seconds, plans = plan.settings.requested_seconds or plan.seconds, [plan]
-    for number in range(1, VERSIONS + 1):
-        settings = Settings(**{**options_of(plan), "seed": plan.settings.seed + number})
-        planner = Planner(session.song, session.model, seconds=seconds, settings=settings, unlike=tuple(plans))
-
-        def tell(done: float, before: int = number - 1) -> None:
-            session.tell("Making versions", (before + done) / VERSIONS)
-
-        plans.append(level_plan(planner.finish(tell), session.song))
-    session.versions = tuple(plans[1:])
-
-
-def choose_version(session: "Session", index: int) -> None:
-    """Let one of the versions count."""
-    if not 0 <= index < len(session.versions):
-        raise MusexError(f"there is no version {index + 1}")
-    session.take(Step(session.versions[index]))
 
 
 def preview(session: "Session", seam: Seam) -> Array:

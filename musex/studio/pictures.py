@@ -112,9 +112,14 @@ def find_places(plan: Plan, places: Sequence[float]) -> list[float]:
 
 def tell_plan(plan: Plan) -> str:
     """A plan in a line."""
-    seams, beyond = format_count(len(plan.seams), "seam"), sum(bool(exceeded(seam)) for seam in plan.seams)
-    doubt = f", {beyond} of them beyond a bound" if beyond else ""
-    return f"{format_time(plan.seconds)} with {seams}{doubt}; it ends with {ENDINGS.get(plan.settings.ending, '')}."
+    ending = ENDINGS.get(plan.settings.ending, "")
+    return f"{format_time(plan.seconds)} with {tell_seams(plan)}; it ends with {ending}."
+
+
+def tell_seams(plan: Plan) -> str:
+    """How many seams a plan has, and how many of them are doubtful."""
+    beyond = sum(bool(exceeded(seam)) for seam in plan.seams)
+    return format_count(len(plan.seams), "seam") + (f", {beyond} of them beyond a bound" if beyond else "")
 
 
 def _numbered(plan: Plan) -> enumerate[Seam]:

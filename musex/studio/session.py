@@ -16,7 +16,7 @@ from typing import Any
 
 from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
-from musex.errors import MusexError
+from musex.errors import DurationError, MusexError
 from musex.inspection import SongInfo, info
 from musex.plans import Plan
 from musex.prediction.model import Model
@@ -24,8 +24,10 @@ from musex.rendering.stitch import render
 from musex.studio import editing
 from musex.studio.history import History, Lock, Step
 from musex.studio.keeping import find_kept, keep
-from musex.studio.pictures import describe_plan, describe_song, song_peaks
+from musex.studio.pictures import describe_plan, describe_song, song_peaks, tell_seams
 from musex.studio.sounds import MOST_BYTES, SAMPLE_BYTES, Sound, SupersededError
+from musex.studio.variants import share_in_common
+from musex.views.reports import describe_path
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Session:
         self.name = song.path.name if song.path else "Untitled"
         self.history, self.versions = History(), tuple[Plan, ...]()
         self.revision, self.stage, self.done, self.failure = 0, "", 0.0, ""
+        self.closed = False
         self.info: SongInfo | None = None
         self.draft: tuple[str, float] | None = None  # the sound of a plan that is being made, and its seconds
         self.peaks = song_peaks(song)
@@ -97,7 +100,8 @@ class Session:
             "sound": self.sound_of(now.plan) if now else None,
             "plan": self._describe(now) if now else None,
             "versions": [
-                self._brief(plan) | {"chosen": now is not None and plan == now.plan} for plan in self.versions
+                self._brief(plan, now.plan if now else plan) | {"chosen": now is not None and plan == now.plan}
+                for plan in self.versions
             ],
         }
 
@@ -110,9 +114,14 @@ class Session:
             self._described = described = step, facts, told
         return described[2]
 
-    def _brief(self, plan: Plan) -> dict[str, Any]:
-        described = describe_plan(plan, self.song, self.peaks)
-        return {name: described[name] for name in ("seconds", "told", "path")} | {"seams": len(plan.seams)}
+    def _brief(self, plan: Plan, now: Plan) -> dict[str, Any]:
+        """A version beside what counts now."""
+        told = f"{tell_seams(plan)}; as now for {share_in_common(plan, now):.0%} of the time"
+        return {
+            "seconds": plan.seconds,
+            "told": told if plan != now else f"{tell_seams(plan)}; this is what you have",
+            "path": describe_path(plan, self.song.seconds),
+        }
 
     def describe_song(self) -> dict[str, Any]:
         """What the page shows of the song, which does not change once it is known."""
@@ -145,10 +154,7 @@ class Session:
         while len(self._sounds) > 1 and (
             len(self._sounds) > MOST_SOUNDS or sum(each.size for each in self._sounds.values()) > MOST_SOUND_BYTES
         ):
-            oldest = self._sounds.pop(next(iter(self._sounds)))
-            oldest.failed = "it is no longer kept"
-            with suppress(OSError):  # Windows, while it is read
-                oldest.path.unlink()
+            self._drop_sound(next(iter(self._sounds)))
         return key, sound
 
     # What is done, in the thread that works.
@@ -166,6 +172,20 @@ class Session:
     def give_up(self) -> None:
         """Do no more of what was begun."""
         self._ticket += 1
+
+    def close(self) -> None:
+        """Do no more of what was begun, and let go of all sounds; what was decided is kept."""
+        self.give_up()
+        self.closed = True
+        with self._lock:
+            for key in [*self._sounds]:
+                self._drop_sound(key)
+
+    def _drop_sound(self, key: str) -> None:
+        sound = self._sounds.pop(key)
+        sound.failed = "it is no longer kept"
+        with suppress(OSError):  # Windows, while it is read
+            sound.path.unlink()
 
     def _run(self, work: Callable[[], None], ticket: int | None) -> None:
         self._mine = ticket
@@ -201,7 +221,10 @@ class Session:
             self.take(kept)
             return
         seconds = min(max(FIRST_SHARE * self.song.seconds, 2 * SHORTEST_SECONDS), self.longest)
-        editing.plan_anew(self, float(round(seconds)))
+        try:
+            editing.plan_anew(self, float(round(seconds)))
+        except DurationError:  # so that there is something to be changed
+            editing.plan_anew(self, self.song.seconds)
 
     def inspect(self) -> None:
         """Find sections, bars and beats."""

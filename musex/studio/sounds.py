@@ -98,6 +98,7 @@ class Sound:
                         content = bytes(min(stop - start, CHUNK_BYTES))
                         start += len(content)
                         yield content
+                        await asyncio.sleep(0)  # so that who has gone is noticed
                         continue
                     await asyncio.sleep(POLL_SECONDS)
                     continue
@@ -105,3 +106,4 @@ class Sound:
                 content = file.read(ready - start)
                 start += len(content)
                 yield content
+                await asyncio.sleep(0)  # so that who has gone is noticed

@@ -54,7 +54,7 @@ class Workshop:
             dropped=song.path is not None and (song.path.parent == folder),
         )
         while len(self.sessions) >= MOST_SESSIONS:
-            del self.sessions[next(iter(self.sessions))]
+            self.sessions.pop(next(iter(self.sessions))).close()
         self.sessions[key] = session
         session.begin(session.open)
         session.begin(session.inspect, instead=False)

@@ -160,3 +160,13 @@ def test_wrong_edits_are_refused(song: Song, model: Model, plans: dict[str, Plan
 def test_an_edited_plan_is_read_back(song: Song, model: Model, plans: dict[str, Plan]) -> None:
     edited = musex.edit(song, plans["outro"], reject=[1], model=model)
     assert Plan.from_json(edited.to_json()) == edited
+
+
+def test_what_is_planned_anew_can_be_unlike_another(song: Song, model: Model, plans: dict[str, Plan]) -> None:
+    plan = plans["outro"]
+    other = musex.edit(song, plan, lock=[1], unlike=[plan], model=model)
+    assert has(other, plan.seams[0])
+    assert places(other.seams) != places(plan.seams)
+    again = musex.plan(song, seconds=SECONDS, unlike=[plan], model=model)
+    assert again.frames == plan.frames
+    assert places(again.seams) != places(plan.seams)

@@ -30,6 +30,16 @@ Browser = webdriver.Chrome
 NAME = "a <script>document.title = 'run'</script> & <img src=x onerror=alert(1)>.mp3"
 
 
+# What is touched and is smaller than a fingertip, 44 pixels.
+SMALL = """
+    return [...document.querySelectorAll("button, select, input:not([type=file]), .choice, main a, summary, #handle")]
+      .map((each) => [each.closest("label") ?? each, each.outerHTML.slice(0, 80)])
+      .map(([each, told]) => [told, each.getBoundingClientRect()])
+      .filter(([told, box]) => box.height && (box.height < 44 || (box.width < 44 && innerWidth < 500)))
+      .map(([told, box]) => `${told} ${box.width} x ${box.height}`);
+"""
+
+
 @pytest.fixture
 def session(studio: Studio, browser: Browser, tmp_path: Path) -> Iterator[Session]:
     """A song that is open in the browser; what was decided of it elsewhere is forgotten."""
@@ -319,7 +329,7 @@ def test_everything_by_keyboard(session: Session, browser: Browser) -> None:
     body.send_keys("l")
     wait(browser, lambda d: session.step.locked_numbers == (1,))
     body.send_keys(Keys.CONTROL, "z")
-    wait(browser, lambda d: not session.step.locked_numbers)
+    wait(browser, lambda d: not session.step.locked_numbers and find(d, "redo").is_enabled())
     body.send_keys(Keys.CONTROL, Keys.SHIFT, "z")
     wait(browser, lambda d: session.step.locked_numbers == (1,))
     handle = find(browser, "handle")
@@ -337,6 +347,68 @@ def test_everything_by_keyboard(session: Session, browser: Browser) -> None:
     find(browser, "letters").click()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_was_done_is_seen_wherever_one_is_on_the_page(session: Session, browser: Browser, width: int) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    browser.execute_script("document.getElementById('hit-at').scrollIntoView({ block: 'center' })")
+    find(browser, "hit-at").send_keys("soon", Keys.ENTER)
+    wait(browser, lambda d: "A hit point has a place" in find(d, "status").text)
+    visible = """
+        const { x, y, width, height } = arguments[0].getBoundingClientRect();
+        return arguments[0].contains(document.elementFromPoint(x + width / 2, y + height / 2));
+    """
+    for name in ("status", "play", "undo"):
+        assert browser.execute_script(visible, find(browser, name)), name
+    browser.execute_script("document.activeElement.blur()")
+    for _ in range(12):  # nothing that has the focus lies below the bar
+        browser.switch_to.active_element.send_keys(Keys.SHIFT, Keys.TAB)
+        focused = browser.switch_to.active_element
+        if focused.tag_name in ("button", "select", "input"):
+            assert browser.execute_script(visible, focused), focused.get_attribute("outerHTML")
+
+
+def test_a_finger_drags_the_length_on_a_phone(session: Session, browser: Browser) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    )
+    before = session.plan.seconds
+    box = find(browser, "handle").rect
+    x, y = int(box["x"] + box["width"] / 2), int(box["y"] + box["height"] / 2)
+    for kind, points in (("touchStart", [(x, y)]), ("touchMove", [(x - 60, y + 3)]), ("touchEnd", [])):
+        touched = {"type": kind, "touchPoints": [{"x": left, "y": top} for left, top in points]}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", touched)
+    wait(browser, lambda d: session.plan.seconds < before - 10 and not d.execute_script("return audio.paused"))
+    assert browser.execute_script("return scrollY") == 0
+    wide, shown = browser.execute_script("return [document.querySelector('#song svg').clientWidth, innerWidth]")
+    assert wide < shown, "the path is seen whole"
+
+
+def test_events_that_come_before_the_song_is_known_are_borne(
+    session: Session, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = session.describe_song
+
+    def describe_late() -> dict[str, Any]:
+        time.sleep(1.0)
+        return describe()
+
+    monkeypatch.setattr(session, "describe_song", describe_late)
+    session.revision += 1
+    browser.refresh()
+    wait(browser, lambda d: "seams" in find(d, "told").text)
+    assert find(browser, "status").text == ""
+
+
+def test_a_song_that_was_closed_is_told(session: Session, browser: Browser, studio: Studio) -> None:
+    studio.workshop.sessions.pop(session.key).close()
+    wait(browser, lambda d: "was closed" in find(d, "stopped").text)
+    browser.refresh()
+    wait(browser, lambda d: "no such song open" in find(d, "status").text)
+
+
 def test_a_screen_reader_is_told_what_is_there(session: Session, browser: Browser) -> None:
     named: dict[str, list[str]] = {}
     for node in browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]:
@@ -351,7 +423,7 @@ def test_a_screen_reader_is_told_what_is_there(session: Session, browser: Browse
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True)])
-def test_axe_finds_nothing_serious(session: Session, browser: Browser, width: int, dark: bool) -> None:
+def test_axe_finds_nothing_serious(session: Session, browser: Browser, studio: Studio, width: int, dark: bool) -> None:
     scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
     browser.execute_cdp_cmd(
@@ -361,6 +433,8 @@ def test_axe_finds_nothing_serious(session: Session, browser: Browser, width: in
     browser.refresh()
     wait(browser, lambda d: "seams" in find(d, "told").text)
     browser.find_element(By.CSS_SELECTOR, "[data-seam='1']").click()
+    find(browser, "find").click()
+    wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, "#alternatives li"))
     find(browser, "make-versions").click()
     wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, "#versions li"))
     browser.execute_script(
@@ -368,19 +442,26 @@ def test_axe_finds_nothing_serious(session: Session, browser: Browser, width: in
     )
     wide, shown = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     assert wide <= shown == width
-    heights = (
-        "return [...document.querySelectorAll('button, select, .choice')].map((b) => b.getBoundingClientRect().height)"
-    )
-    assert min(height for height in browser.execute_script(heights) if height) >= 20
+    assert browser.execute_script(SMALL) == []
+    browser.execute_script("stopped.hidden = false; stopped.textContent = 'The studio has stopped.'")
+    assert find_serious(browser) == []
+    browser.get(studio.address)
+    find(browser, "file").send_keys(__file__)
+    wait(browser, lambda d: "is no song" in find(d, "status").text)
+    assert browser.execute_script(SMALL) == []
+    assert find_serious(browser) == []
+
+
+def find_serious(browser: Browser) -> list[tuple[str, list[str]]]:
+    """What axe-core finds on a page that keeps somebody from using it."""
     axe = (files("axe_core_python") / "axe.min.js").read_text("utf-8")
     browser.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
     found = browser.execute_async_script("axe.run().then(arguments[0])")
-    serious = [
+    return [
         (each["id"], [node["html"][:100] for node in each["nodes"]])
         for each in found["violations"]
         if each["impact"] in ("serious", "critical")
     ]
-    assert serious == []
 
 
 def test_nothing_is_loaded_from_elsewhere(session: Session, browser: Browser, studio: Studio) -> None:

@@ -19,13 +19,14 @@ import soundfile
 import musex
 from musex.audio.song import to_int16
 from musex.cli import app as cli
-from musex.errors import AudioError, MusexError
+from musex.errors import AudioError, DurationError, MusexError
 from musex.plans import Plan
 from musex.rendering.stitch import render
 from musex.studio import editing
 from musex.studio import workshop as workshops
 from musex.studio.exports import editors
 from musex.studio.serving import listen_at
+from musex.studio.session import Session
 from musex.studio.workshop import safe_name
 from tests.studio.conftest import EXAMPLES, Studio, settle
 
@@ -185,6 +186,47 @@ def test_what_cannot_be_done_is_told(studio: Studio) -> None:
         status, answer, _ = studio.ask(f"songs/{session.key}/edits", asked)
         assert status == 422, asked
         assert told in json.loads(answer)["error"]
+
+
+def test_what_the_page_makes_is_what_the_public_verbs_make(studio: Studio) -> None:
+    session, _ = studio.open(EXAMPLES / "sung.mp3")
+    for asked, options in (
+        ({"action": "length", "seconds": 190}, {}),
+        ({"action": "change", "settings": {"ending": "fade", "novelty": 0.8}}, {"ending": "fade", "novelty": 0.8}),
+    ):
+        assert studio.ask(f"songs/{session.key}/edits", asked)[0] == 200
+        settle(session)
+        assert session.plan == musex.plan(session.song, seconds=190.0, **options)  # type: ignore[arg-type]
+    rejected = musex.edit(session.song, session.plan, reject=(1,))
+    assert studio.ask(f"songs/{session.key}/edits", {"action": "reject", "number": 1})[0] == 200
+    settle(session)
+    assert session.plan == rejected
+
+
+def test_a_song_that_cannot_become_longer_is_there_as_it_is(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan_anew = editing.plan_anew
+
+    def refuse(session: Session, seconds: float) -> None:
+        if seconds > session.song.seconds:
+            raise DurationError("there is no way")
+        plan_anew(session, seconds)
+
+    monkeypatch.setattr(editing, "plan_anew", refuse)
+    monkeypatch.setattr("musex.studio.session.find_kept", lambda song: None)
+    session, _ = studio.open(EXAMPLES / "waltz.mp3")
+    assert session.plan.frames == session.song.frames
+    assert not session.failure
+
+
+def test_of_many_songs_the_oldest_are_closed(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workshops, "MOST_SESSIONS", 1)
+    first, _ = studio.open(EXAMPLES / "waltz.mp3")
+    first.sound_of(first.plan)
+    second, _ = studio.open(EXAMPLES / "groove.mp3")
+    assert first.closed
+    assert not [*first.folder.glob("*.pcm")]
+    assert list(studio.workshop.sessions.values()) == [second]
+    assert studio.ask(f"songs/{first.key}/state")[0] == 404
 
 
 def test_a_seam_of_a_plan_that_counts_no_longer_is_left_alone(studio: Studio) -> None:

@@ -56,3 +56,28 @@ def test_what_is_no_longer_wanted_is_silent(tmp_path: Path, samples: np.ndarray)
         sound.fill([samples[:100], samples[100:]], wanted=lambda: next(wanted))
     assert len(read(sound)) == sound.size
     assert not any(read(sound, HEADER_BYTES + 400))
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_others_come_to_their_turn_while_a_sound_is_read(failed: bool, tmp_path: Path) -> None:
+    """What is sent to who has gone would else be sent to the end, and each part of it be complained of."""
+    sound = Sound(tmp_path / "1", frames=2_000_000, channels=2, sample_rate=44_100)
+    if failed:
+        sound.failed = "it is no longer wanted"
+    else:
+        sound.fill([np.zeros((2_000_000, 2), np.float32)])
+
+    heard = list[int]()
+
+    async def listen() -> None:
+        async for part in sound.read(0, sound.size):
+            heard.append(len(part))
+
+    async def leave() -> int:
+        listener = asyncio.create_task(listen())
+        await asyncio.sleep(0)
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+        return sum(heard)
+
+    assert asyncio.run(leave()) < sound.size / 4

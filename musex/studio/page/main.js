@@ -35,6 +35,7 @@ const show = (news) => {
 };
 
 const refresh = async () => {
+  if (!song) return; // the page is still being opened, and looks once it knows the song
   try {
     const news = await read("state");
     if (news.song_known && !song.known) song = await tellSong();
@@ -135,13 +136,14 @@ listen(
     progress.hidden = !news.stage;
     progress.value = news.done;
     progress.setAttribute("aria-label", news.stage || "Progress");
-    if (news.stage && news.stage !== "Planning") say(`${news.stage} …`);
+    if (news.stage && (news.stage !== "Planning" || !status.textContent)) say(`${news.stage} …`);
     else if (!news.stage && status.textContent.endsWith(" …")) say("");
     if (news.revision > state.revision) refresh();
   },
-  (gone) => {
+  (gone, closed = false) => {
     stopped.hidden = !gone;
-    stopped.textContent = gone ? "The studio has stopped. Start it again with musex studio and open the song: nothing that you decided is lost." : "";
+    const cure = closed ? "This song was closed, as many others were opened. Open it again" : "The studio has stopped. Start it again with musex studio and open the song";
+    stopped.textContent = gone ? `${cure}: nothing that you decided is lost.` : "";
   },
 );
 song = await tellSong();

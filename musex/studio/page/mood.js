@@ -2,6 +2,7 @@
 import { clock, colour, element, find, parse, tenths } from "./words.js";
 
 const LEVELS = [["calm", -1.2], ["dark", -0.2], ["bright", 0.4], ["intense", 1.2]]; // as musex has their arousal
+const INCREMENTS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600]; // seconds between two times below it
 const SAMPLES = 24; // of a line that is drawn
 const holder = find("mood");
 let chart, plan, points = [], onArc = () => {}, drawn;
@@ -40,9 +41,9 @@ const create = () => {
   const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
   chart = new uPlot({
     width: holder.clientWidth || 600, height: 180, legend: { show: false }, cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: { x: { time: false, range: () => [0, plan.seconds] }, y: { range: [-2, 2] } },
-    axes: [{ ...axis, size: 28, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, splits: () => LEVELS.map(([, value]) => value), values: (_, ticks) => ticks.map(names) }],
+    axes: [{ ...axis, size: 28, space: 56, incrs: INCREMENTS, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, splits: () => LEVELS.map(([, value]) => value), values: (_, ticks) => ticks.map(names) }],
     series: [{}, { stroke: () => colour("--soft"), width: 1, points: { show: false } }, { stroke: () => colour("--accent"), width: 3, points: { show: false } }],
   }, data(), holder);
   new ResizeObserver(() => chart.setSize({ width: holder.clientWidth, height: 180 })).observe(holder);

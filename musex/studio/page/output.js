@@ -40,7 +40,7 @@ const create = () => {
     cspNonce: nonce, barWidth: 2, barGap: 1, barRadius: 2,
   });
   regions = surfer.registerPlugin(WaveSurfer.Regions.create());
-  surfer.registerPlugin(WaveSurfer.Timeline.create({ height: 18, formatTimeCallback: clock, style: { color: colour("--soft"), fontSize: "11px" } }));
+  surfer.registerPlugin(WaveSurfer.Timeline.create({ height: 18, formatTimeCallback: clock, secondaryLabelOpacity: 1, style: { color: colour("--soft"), fontSize: "11px" } }));
   surfer.registerPlugin(WaveSurfer.Hover.create({ lineColor: colour("--soft"), labelBackground: colour("--ink"), labelColor: colour("--paper"), formatTimeCallback: tenths }));
   surfer.registerPlugin(WaveSurfer.Zoom.create({ scale: 0.25, maxZoom: 200 }));
   surfer.on("ready", decorate);

@@ -31,10 +31,13 @@ export const send = (file, base, onProgress) => new Promise((resolve, reject) =>
   request.send(file);
 });
 
-// Listen to what changes, in this tab or another; told again when the server does not answer any more.
+// Listen to what changes, in this tab or another; told when the server does not answer any more, or has closed the song.
 export const listen = (onChange, onStop) => {
   const source = new EventSource("events");
   let silent = 0;
   source.addEventListener("message", (event) => { clearTimeout(silent); silent = 0; onStop(false); onChange(JSON.parse(event.data)); });
-  source.addEventListener("error", () => { silent ||= setTimeout(() => onStop(true), 700); });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) onStop(true, true); // it answers, but knows nothing of this song
+    else silent ||= setTimeout(() => onStop(true), 700);
+  });
 };

@@ -2,9 +2,10 @@
 import { player } from "./player.js";
 import { find, letter, shape } from "./words.js";
 
-const WIDTH = 1000, MARGIN = 10, BASE = 215, TALL = 70; // as the server draws paths
+const WIDTH = 1000, MARGIN = 10, BASE = 215; // as the server draws paths
+const NARROW = 560; // pixels, below which all is drawn larger
 const holder = find("song");
-let song, plan, chosen = 0, onSeam = () => {}, onPlace = () => false;
+let song, plan, narrow = false, chosen = 0, onSeam = () => {}, onPlace = () => false;
 
 const across = (seconds) => MARGIN + ((WIDTH - 2 * MARGIN) * seconds) / song.seconds;
 const below = BASE + 8; // where the waveform begins
@@ -25,27 +26,30 @@ export const picture = {
 };
 
 const draw = () => {
-  const path = plan?.path, top = path ? path.top : BASE - 20;
+  const path = plan?.path, top = path ? path.top - 6 : BASE - 20;
+  narrow = holder.clientWidth < NARROW;
+  const [tall, line] = narrow ? [150, 34] : [70, 14]; // of the waveform, and of what is written
+  holder.classList.toggle("narrow", narrow);
   const view = shape("svg", {
-    viewBox: `0 ${top} ${WIDTH} ${BASE + TALL + 62 - top}`, role: "img",
+    viewBox: `0 ${top} ${WIDTH} ${below + tall + 3 * line + 14 - top}`, role: "img",
     "aria-label": (path ? `${path.label}; ` : "") + (song.known ? `${song.sections.length} sections, ${song.downbeats.length} bars` : "its waveform"),
   });
   song.sections.forEach((from, index) => {
     const to = song.sections[index + 1] ?? song.seconds;
     view.append(
-      shape("rect", { class: "section", x: across(from), y: below, width: across(to) - across(from), height: TALL, fill: `var(--section-${index % 6})` }),
-      shape("text", { class: "letter", x: across(from) + 5, y: below + 15 }, letter(index)),
+      shape("rect", { class: "section", x: across(from), y: below, width: across(to) - across(from), height: tall, fill: `var(--section-${index % 6})` }),
     );
+    if (across(to) - across(from) > line + 6) view.append(shape("text", { class: "letter", x: across(from) + 5, y: below + line + 1 }, letter(index)));
   });
-  const middle = below + TALL / 2, loudest = Math.max(...song.peaks, 1e-6), count = song.peaks.length;
+  const middle = below + tall / 2, loudest = Math.max(...song.peaks, 1e-6), count = song.peaks.length;
   const outline = (sign) => song.peaks.map((peak, index) => {
     const at = sign > 0 ? index : count - 1 - index;
-    return `${(MARGIN + ((WIDTH - 2 * MARGIN) * at) / count).toFixed(1)},${(middle + (sign * song.peaks[at] * TALL * 0.46) / loudest).toFixed(1)}`;
+    return `${(MARGIN + ((WIDTH - 2 * MARGIN) * at) / count).toFixed(1)},${(middle + (sign * song.peaks[at] * tall * 0.46) / loudest).toFixed(1)}`;
   });
   view.append(shape("polygon", { class: "sound", points: [...outline(1), ...outline(-1)].join(" ") }));
-  view.append(shape("path", { class: "bars", d: song.downbeats.map((at) => `M${across(at).toFixed(1)} ${below + TALL - 7}v7`).join("") }));
+  view.append(shape("path", { class: "bars", d: song.downbeats.map((at) => `M${across(at).toFixed(1)} ${below + tall - line / 2}v${line / 2}`).join("") }));
   path?.heard.forEach((strength, index) => {
-    view.append(shape("rect", { class: "heat", x: MARGIN + 5 * index, y: below + TALL + 4, width: 5.2, height: 10, opacity: strength }));
+    view.append(shape("rect", { class: "heat", x: MARGIN + 5 * index, y: below + tall + 4, width: 5.2, height: line * 0.7, opacity: strength }));
   });
   path?.arcs.forEach((arc, index) => {
     const d = `M ${arc.start} ${BASE} A ${arc.across} ${arc.height} 0 0 ${arc.ahead ? 1 : 0} ${arc.stop} ${BASE}`;
@@ -55,8 +59,12 @@ const draw = () => {
     view.append(shape("path", { class: `arc${arc.ahead ? " ahead" : ""}${seam?.beyond.length ? " beyond" : ""}`, d }), touch);
   });
   view.append(shape("line", { class: "axis", x1: MARGIN, x2: WIDTH - MARGIN, y1: BASE, y2: BASE }));
+  let free = 0; // where the next time has room
   path?.times.forEach(([at, time], index) => {
-    view.append(shape("text", { x: at, y: below + TALL + 34, "text-anchor": index ? "middle" : "start" }, time));
+    const half = 0.3 * line * time.length;
+    if (index && (at - half < free || at + half > WIDTH)) return;
+    free = at + (index ? half : 2 * half) + line;
+    view.append(shape("text", { x: at, y: below + tall + 2 * line + 6, "text-anchor": index ? "middle" : "start" }, time));
   });
   view.append(shape("circle", { id: "dot", cx: MARGIN, cy: BASE, r: 7 }));
   view.addEventListener("click", (event) => {
@@ -68,6 +76,8 @@ const draw = () => {
   picture.choose(chosen);
   follow(player.now);
 };
+
+new ResizeObserver(() => { if (song && narrow !== holder.clientWidth < NARROW) draw(); }).observe(holder);
 
 // Which place of the song is heard at a time of the output.
 export const place = (seconds) => {
