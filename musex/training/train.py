@@ -99,10 +99,10 @@ def train(
 
     `pointer` comes with its join head; `paper` and `lstm` are the generative references, trained by the paper's
     recipe; `units` says whether the units of `paper` share their hidden layers over time, or each second has its own,
-    and `lstm` gets as many weights. Each is exported, ready for `load_model(run)`, with the curves of its losses as `losses.png`. `validation`
-    names folders of `dataset` to hold out; without it some are drawn by `seed`. `minutes` bounds the fitting: the
-    learning rate of `pointer` falls to its last value by then. With `resume` a stopped run goes on from its last epoch.
-    `paths` are the songs, if they were looked for before.
+    and `lstm` gets as many weights. Each is exported, ready for `load_model(run)`, with the curves of its losses as
+    `losses.png`. `validation` names folders of `dataset` to hold out; without it some are drawn by `seed`. `minutes`
+    bounds the fitting: the learning rate of `pointer` falls to its last value by then. With `resume` a stopped run
+    goes on from its last state. `paths` are the songs, if they were looked for before.
 
     Raises:
         DatasetError: no usable music, or `run` holds another run and `resume` is not given.

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from musex.training.runs import (
 logger = logging.getLogger(__name__)
 
 BUILDERS: dict[str, Callable[[WaveformConfig], Any]] = {"paper": build_paper, "lstm": build_lstm}
-SILENCE_MSE = 1.0  # what is predicted has zero mean and unit variance
+LEARNERS = BUILDERS | {"lstm": partial(build_lstm, unrolled=False)}  # the same networks, as they are trained
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,24 @@ def train_reference(
     open_run(run, network, resume=resume)
     learned, held = draw_tracks(dataset, model, config, validation=validation, paths=paths, on_track=on_track)
     keras.utils.set_random_seed(config.seed)
-    built = BUILDERS[network](model)
+    learner = LEARNERS[network](model)
     settings = {
         "network": network,
         "model": asdict(model),
         "recipe": asdict(config),
-        "weights": built.count_params(),
-        "silence_mse": SILENCE_MSE,
+        "weights": learner.count_params(),
         **describe_split(learned, held),
     }
     save_settings(run, settings)
-    task = keras.Model(built.inputs, built.outputs[0])  # has the optimizer, which the best weights go without
     # XLA compiles the unrolled units for minutes.
-    task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
-    task.optimizer.build(task.trainable_variables)
+    learner.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
+    learner.optimizer.build(learner.trainable_variables)
     heard, examined = (np.array([load_clip(track, model, config) for track in tracks]) for tracks in (learned, held))
-    fit(task, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)
+    fit(learner, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)
+    weights = learner.get_weights()
+    del learner  # with its optimizer, which is twice as large
+    built = BUILDERS[network](model)
+    built.set_weights(weights)
     return export(built, run / f"{network}.tflite", settings)
 
 
@@ -113,6 +116,7 @@ def fit(
     progress = load_state(run, variables, task)
     log, checkpoints = RunLog(run), Checkpoints(run, variables)
     cut = model.context_seconds
+    silence = round(float(np.mean(learned[:, cut:] ** 2)), 5)  # what predicting nothing scores
 
     def ended() -> bool:
         return progress.epochs >= config.epochs or bool(minutes and progress.seconds >= 60 * minutes)
@@ -132,7 +136,7 @@ def fit(
             "epoch": epoch,
             "loss": loss,
             "validation_loss": error,
-            "silence": SILENCE_MSE,
+            "silence": silence,
             "seconds": round(progress.seconds, 1),
             "peak_memory_mb": round(peak_memory_mb()),
         }

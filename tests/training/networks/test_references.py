@@ -24,10 +24,11 @@ from musex.prediction.model import load_model
 from musex.rendering.generative import CROSSFADE_SECONDS, WaveformModel, blend, continue_song
 
 pytest.importorskip("tensorflow")
+from musex.training import runs
 from musex.training import waveform as references
-from musex.training.runs import export
+from musex.training.runs import Checkpoints, Progress, export
 from musex.training.train import draw_losses
-from musex.training.waveform import BUILDERS, ReferenceConfig, draw_tracks, load_clip, train_reference
+from musex.training.waveform import BUILDERS, LEARNERS, ReferenceConfig, draw_tracks, load_clip, train_reference
 
 Array = np.ndarray
 TINY = WaveformConfig(sample_rate=1000, context_seconds=3, horizon_seconds=2, widths=(4, 6), units=5)
@@ -103,6 +104,29 @@ def test_own_units_have_hidden_layers_of_their_own() -> None:
     assert own.count_params() - shared.count_params() == 3 * hidden
     kernels = [own.get_layer(name).get_weights()[0] for name in names]
     assert all(not np.array_equal(a, b) for a, b in combinations(kernels, 2))
+
+
+def test_an_lstm_is_trained_as_a_loop_and_exported_without_one() -> None:
+    whole, looped = BUILDERS["lstm"](TINY), LEARNERS["lstm"](TINY)
+    looped.set_weights(whole.get_weights())
+    heard = np.random.default_rng(0).standard_normal((2, 3, 1000)).astype(np.float32)
+    np.testing.assert_allclose(whole(heard), looped(heard), atol=1e-6)
+
+
+def test_a_large_network_s_states_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, saved = [0.0], []
+
+    def save(run: Path, variables: object, progress: Progress) -> None:
+        now[0] += 30.0
+        saved.append(progress.epochs)
+
+    monkeypatch.setattr(runs, "save_state", save)
+    monkeypatch.setattr(runs.time, "monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, [])
+    for epoch in range(1, 101):
+        now[0] += 20.0
+        checkpoints.save(Progress(epoch), last=epoch == 100)
+    assert saved == [1, 31, 61, 91, 100]
 
 
 def test_a_second_s_own_unit_changes_that_second_and_what_hears_it() -> None:
