@@ -28,7 +28,8 @@ EVENTS_FOLDER = "tensorboard"
 SETTINGS_FILE = "config.json"
 STATE_FILE = "state.npz"
 BEST_FILE = "best.npz"
-CHECKPOINT_SHARE = 0.05  # of a training's time, at most, that a large network's states take to be written
+CHECKPOINT_SHARE = 0.05  # of the time of a training that a large network's states take to be written
+LONGEST_UNSAVED_SECONDS = 1200.0  # whatever share it takes then
 
 
 def open_run(run: Path, network: str, *, resume: bool) -> None:
@@ -95,7 +96,7 @@ class Checkpoints:
         if last or started >= self.due:
             save_state(self.run, self.variables, progress)
             ended = time.monotonic()
-            self.due = ended + (ended - started) / CHECKPOINT_SHARE
+            self.due = ended + min(LONGEST_UNSAVED_SECONDS, (ended - started) / CHECKPOINT_SHARE)
 
 
 def load_state(run: Path, variables: Sequence[Any], network: Any) -> Progress:

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -361,24 +362,50 @@ def test_a_diverged_network_is_named(run: Path, tmp_path: Path) -> None:
         diverged.predict(np.ones(10, np.float32))
 
 
-@pytest.mark.parametrize("network", ["paper", "lstm"])
+@pytest.mark.parametrize(("network", "units"), [("paper", "shared"), ("paper", "own"), ("lstm", None)])
 def test_the_command_trains_and_says_nothing_on_stderr(
-    network: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    network: str,
+    units: Units | None,
+    music: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(references, "WaveformConfig", lambda: TINY)
     sound = tmp_path / "music"
     shutil.copytree(music, sound, ignore=shutil.ignore_patterns("short.*", "fading.*", "broken.*"))
     command = ["train", str(sound), "-o", str(tmp_path / "run"), "--network", network]
+    command += ["--units", units] if units else []
     assert cli.run([*command, "--epochs", "1", "--validation", "group3"]) == 0
     printed = capfd.readouterr()
     assert printed.err == ""
     for wanted in ("loss", "validation_loss", "silence 1", "peak_memory_mb", "musex extend"):
         assert wanted in printed.out
     assert load_model(tmp_path / "run").name == network
+    assert model_of(tmp_path / "run").hidden == (units or "shared")
     assert (tmp_path / "run" / "losses.png").exists()
     assert cli.run([*command, "--epochs", "2", "--resume", "--quiet"]) == 0
     assert len(rows_of(tmp_path / "run")) == 2
     assert cli.run(command) == 1
+
+
+def test_units_are_the_references_alone(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), "--units", "own"]) == 2
+    assert "--units is for --network paper and lstm" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_learned_is_drawn_beside_what_was_never_heard(music: Path, run: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "heard.png"
+    command = [sys.executable, "models/compare_references.py", run, "--music", music, "--figure", figure]
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3]
+    )
+    assert done.returncode == 0, done.stderr
+    printed = re.findall(r"^\| \S+ \| (\d+\.\d{3}) / (\d+\.\d{3}) \|$", done.stdout, re.MULTILINE)
+    held = float(printed[0][1])
+    assert held == pytest.approx(float(rows_of(run)[-1]["validation_loss"]), rel=0.01)
+    assert figure.read_bytes().startswith(b"\x89PNG")
 
 
 def test_tensorflow_starts_without_a_word(tmp_path: Path) -> None:
