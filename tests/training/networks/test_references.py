@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -122,7 +123,7 @@ def test_a_large_network_s_states_are_few(tmp_path: Path, monkeypatch: pytest.Mo
         saved.append(progress.epochs)
 
     monkeypatch.setattr(runs, "save_state", save)
-    monkeypatch.setattr(runs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     checkpoints = Checkpoints(tmp_path, [])
     for epoch in range(1, 101):
         now[0] += 20.0
