@@ -12,8 +12,8 @@ from musex.config import WaveformConfig
 def build_lstm(config: WaveformConfig, *, unrolled: bool = True) -> keras.Model:
     """The whole network: (B, 20, rate) to (B, 10, rate).
 
-    Unrolled over time, as `paper` is, for LiteRT runs no loops. As a loop it is trained: unrolled, it would keep a
-    gradient of each kernel for each second, 20 GB of them where there are 400 million weights; the weights are the same.
+    Unrolled over time, as `paper` is, for LiteRT runs no loops. It is trained as a loop, by the same weights: unrolled,
+    it would keep a gradient of each kernel for each second, 20 GB of them where there are 400 million weights.
     """
     inputs = keras.Input((config.context_seconds, config.sample_rate), name="waveform")
     encoder = layers.LSTM(config.units, return_state=True, unroll=unrolled, name="encoder")
