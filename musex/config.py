@@ -190,6 +190,10 @@ class SeparatorConfig:
         return cells
 
 
+Units = Literal["shared", "own"]  # of `paper`: the hidden layers of its recurrent units over time
+LSTM_UNITS: dict[Units, int] = {"shared": 338, "own": 2783}  # of `lstm`: as many weights as `paper` with such units
+
+
 @dataclass(frozen=True)
 class WaveformConfig:
     """The generative references `paper` and `lstm`: they hear and predict one vector of samples for each second.
@@ -202,7 +206,8 @@ class WaveformConfig:
     horizon_seconds: int = 10
     widths: tuple[int, ...] = (64, 128, 256, 512)  # of `paper`: its hidden layers
     slope: float = 0.3  # of `paper`: below zero, in its LeakyReLU
-    units: int = 338  # of `lstm`: 38.6 million weights, as `paper`
+    units: int = 338  # of `lstm`: 38.6 million weights, as `paper` with shared units
+    hidden: Units = "shared"  # of `paper`: whether a part's units share their hidden layers, or each has its own
 
     @property
     def clip_seconds(self) -> int:

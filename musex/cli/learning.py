@@ -17,13 +17,22 @@ from musex.cli.arguments import (
     number_option,
 )
 from musex.cli.terminal import check_stdout, show_progress, show_tables, tell_result
-from musex.config import Network
+from musex.config import GENERATIVE, Network, Units
 
 
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
     network: Annotated[Network, choice_option("--network", Network, help="Which network.")] = "pointer",
+    units: Annotated[
+        Units | None,
+        choice_option(
+            "--units",
+            Units,
+            help="Whether the seconds of `paper` share their hidden layers, or each has its own, and as many weights "
+            "for `lstm`. \\[default: shared]",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
     validation: Annotated[
         list[str] | None,
@@ -44,6 +53,8 @@ def train(
     `pointer` is musex's own. `paper` and `lstm` are references that predict the waveform itself, trained by the
     paper's recipe: 120 training and 50 validation tracks, 200 epochs.
     """
+    if units and network not in GENERATIVE:
+        raise UsageError(f"--units is for --network {' and '.join(GENERATIVE)}: {network} has no such units")
     from musex.training.dataset import find_tracks
 
     paths = find_tracks(dataset)  # a folder without music is refused before TensorFlow is loaded
@@ -54,6 +65,7 @@ def train(
             dataset,
             run,
             network=network,
+            units=units,
             validation=tuple(validation or ()),
             resume=resume,
             minutes=minutes,

@@ -102,7 +102,8 @@ def _pointer_config(content: dict[str, Any]) -> PointerConfig:
 
 
 def _waveform_config(content: dict[str, Any]) -> WaveformConfig:
-    config = WaveformConfig(**content | {"widths": tuple(content["widths"])})
+    shared = {"hidden": "shared"}  # in every model of the time before there was a choice
+    config = WaveformConfig(**shared | content | {"widths": tuple(content["widths"])})
     check_types(config)
     if not 1000 <= config.sample_rate <= HIGHEST_SAMPLE_RATE:
         raise ValueError(f"its rate is not within 1000 to {HIGHEST_SAMPLE_RATE} Hz")

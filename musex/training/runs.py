@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ EVENTS_FOLDER = "tensorboard"
 SETTINGS_FILE = "config.json"
 STATE_FILE = "state.npz"
 BEST_FILE = "best.npz"
+CHECKPOINT_SHARE = 0.05  # of the time of a training that a large network's states take to be written
+LONGEST_UNSAVED_SECONDS = 1200.0  # whatever share it takes then
 
 
 def open_run(run: Path, network: str, *, resume: bool) -> None:
@@ -75,8 +78,25 @@ def save_state(run: Path, variables: Sequence[Any], progress: Progress) -> None:
     save_arrays(_numbered(variables) | {"progress": np.array(astuple(progress))}, run / STATE_FILE)
 
 
-def _numbered(variables: Sequence[Any]) -> dict[str, Array]:
-    return {f"arr_{number}": variable.numpy() for number, variable in enumerate(variables)}
+def _numbered(variables: Sequence[Any]) -> dict[str, Any]:
+    """Variables by their names in a file. NumPy takes them one by one: all at once, large ones would not fit."""
+    return {f"arr_{number}": variable for number, variable in enumerate(variables)}
+
+
+class Checkpoints:
+    """The states of a run: one an epoch, or so few that writing them takes little of its time."""
+
+    def __init__(self, run: Path, variables: Sequence[Any]) -> None:
+        self.run, self.variables = run, variables
+        self.due = -math.inf
+
+    def save(self, progress: Progress, *, last: bool) -> None:
+        """Save the state if it is time to, or it is the last; raises MusexError if it cannot be written."""
+        started = time.monotonic()
+        if last or started >= self.due:
+            save_state(self.run, self.variables, progress)
+            ended = time.monotonic()
+            self.due = ended + min(LONGEST_UNSAVED_SECONDS, (ended - started) / CHECKPOINT_SHARE)
 
 
 def load_state(run: Path, variables: Sequence[Any], network: Any) -> Progress:
@@ -87,6 +107,13 @@ def load_state(run: Path, variables: Sequence[Any], network: Any) -> Progress:
     path = run / STATE_FILE
     if not path.exists():
         return Progress()
+    epochs, best, best_epoch, seconds = _assign_state(path, variables)
+    kept = _match(network.variables, load_arrays(run / BEST_FILE) or {}) is not None
+    return Progress(int(epochs), best if kept else math.inf, int(best_epoch), seconds)
+
+
+def _assign_state(path: Path, variables: Sequence[Any]) -> list[float]:
+    """Put a saved state into `variables`; returns its progress as numbers."""
     state = load_arrays(path)
     pairs = _match(variables, state or {})
     if state is None or "progress" not in state or pairs is None:
@@ -95,9 +122,8 @@ def load_state(run: Path, variables: Sequence[Any], network: Any) -> Progress:
         )
     for variable, value in pairs:
         variable.assign(value)
-    epochs, best, best_epoch, seconds = state["progress"].tolist()
-    kept = _match(network.variables, load_arrays(run / BEST_FILE) or {}) is not None
-    return Progress(int(epochs), best if kept else math.inf, int(best_epoch), seconds)
+    numbers: list[float] = state["progress"].tolist()
+    return numbers
 
 
 def save_best(run: Path, variables: Sequence[Any]) -> None:

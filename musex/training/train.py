@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from musex.config import GENERATIVE, PointerConfig
+from musex.config import GENERATIVE, PointerConfig, Units
 from musex.errors import DatasetError
 from musex.training.dataset import (
     Sampling,
@@ -85,6 +85,7 @@ def train(
     run: Path,
     *,
     network: str = "pointer",
+    units: Units | None = None,
     validation: tuple[str, ...] = (),
     resume: bool = False,
     minutes: float | None = None,
@@ -97,10 +98,11 @@ def train(
     """Train a network on every song below `dataset`; returns the trained model's path in `run`.
 
     `pointer` comes with its join head; `paper` and `lstm` are the generative references, trained by the paper's
-    recipe. Each is exported, ready for `load_model(run)`, with the curves of its losses as `losses.png`. `validation`
-    names folders of `dataset` to hold out; without it some are drawn by `seed`. `minutes` bounds the fitting: the
-    learning rate of `pointer` falls to its last value by then. With `resume` a stopped run goes on from its last epoch.
-    `paths` are the songs, if they were looked for before.
+    recipe; `units` says whether the units of `paper` share their hidden layers over time, or each second has its own,
+    and `lstm` gets as many weights. Each is exported, ready for `load_model(run)`, with the curves of its losses as
+    `losses.png`. `validation` names folders of `dataset` to hold out; without it some are drawn by `seed`. `minutes`
+    bounds the fitting: the learning rate of `pointer` falls to its last value by then. With `resume` a stopped run
+    goes on from its last state. `paths` are the songs, if they were looked for before.
 
     Raises:
         DatasetError: no usable music, or `run` holds another run and `resume` is not given.
@@ -112,7 +114,7 @@ def train(
     if network in GENERATIVE:
         recipe = ReferenceConfig(seed=seed)
         recipe = replace(recipe, epochs=epochs) if epochs else recipe
-        path = train_reference(dataset, run, network=network, config=recipe, **limits, **reports)
+        path = train_reference(dataset, run, network=network, units=units, config=recipe, **limits, **reports)
     else:
         config = TrainingConfig(seed=seed)
         config = replace(config, epochs=epochs) if epochs else config

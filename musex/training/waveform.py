@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from musex.analysis.features import standardise, to_mono
 from musex.audio.reading import read_song
-from musex.config import FEATURES, WaveformConfig
+from musex.config import FEATURES, LSTM_UNITS, Units, WaveformConfig
 from musex.errors import AudioError, DatasetError
 from musex.system.arrays import Array, load_array, save_array
 from musex.system.processes import peak_memory_mb
@@ -22,20 +23,18 @@ from musex.training.networks import keras
 from musex.training.networks.lstm import build_lstm
 from musex.training.networks.paper import build_paper
 from musex.training.runs import (
+    Checkpoints,
     RunLog,
     export,
-    load_best,
     load_state,
     open_run,
-    save_best,
     save_settings,
-    save_state,
 )
 
 logger = logging.getLogger(__name__)
 
 BUILDERS: dict[str, Callable[[WaveformConfig], Any]] = {"paper": build_paper, "lstm": build_lstm}
-SILENCE_MSE = 1.0  # what is predicted has zero mean and unit variance
+LEARNERS = BUILDERS | {"lstm": partial(build_lstm, unrolled=False)}  # the same networks, as they are trained
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ def train_reference(
     run: Path,
     *,
     network: str,
+    units: Units | None = None,
     model: WaveformConfig | None = None,
     config: ReferenceConfig | None = None,
     validation: tuple[str, ...] = (),
@@ -66,33 +66,39 @@ def train_reference(
     on_track: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
 ) -> Path:
-    """Train `paper` or `lstm` with any configuration; see `musex.training.train.train`."""
+    """Train `paper` or `lstm` with any configuration; see `musex.training.train.train`.
+
+    The weights after the last epoch are exported: the paper chose none by validation.
+    """
     model, config = model or WaveformConfig(), config or ReferenceConfig()
+    if units:
+        model = replace(model, hidden=units, units=LSTM_UNITS[units])
     open_run(run, network, resume=resume)
     learned, held = draw_tracks(dataset, model, config, validation=validation, paths=paths, on_track=on_track)
     keras.utils.set_random_seed(config.seed)
-    built = BUILDERS[network](model)
+    learner = LEARNERS[network](model)
     settings = {
         "network": network,
         "model": asdict(model),
         "recipe": asdict(config),
-        "weights": built.count_params(),
-        "silence_mse": SILENCE_MSE,
+        "weights": learner.count_params(),
         **describe_split(learned, held),
     }
     save_settings(run, settings)
-    task = keras.Model(built.inputs, built.outputs[0])  # has the optimizer, which the best weights go without
     # XLA compiles the unrolled units for minutes.
-    task.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
-    task.optimizer.build(task.trainable_variables)
+    learner.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
+    learner.optimizer.build(learner.trainable_variables)
     heard, examined = (np.array([load_clip(track, model, config) for track in tracks]) for tracks in (learned, held))
-    fit(task, built, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)
+    fit(learner, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)
+    weights = learner.get_weights()
+    del learner  # with its optimizer, which is twice as large
+    built = BUILDERS[network](model)
+    built.set_weights(weights)
     return export(built, run / f"{network}.tflite", settings)
 
 
 def fit(
     task: Any,
-    network: Any,
     learned: Array,
     held: Array,
     *,
@@ -102,15 +108,20 @@ def fit(
     minutes: float | None,
     on_epoch: Callable[[dict[str, float]], None] | None,
 ) -> None:
-    """Epochs over clips (n, seconds, rate) until their number or the time runs out; leaves the best weights in both.
+    """Epochs over clips (n, seconds, rate) until their number or the time runs out.
 
     The order of each epoch follows from the seed and its number, so that a resumed run goes on as it would have.
     """
     variables = [*task.weights, *task.optimizer.variables]
-    progress = load_state(run, variables, network)
-    log = RunLog(run)
+    progress = load_state(run, variables, task)
+    log, checkpoints = RunLog(run), Checkpoints(run, variables)
     cut = model.context_seconds
-    while progress.epochs < config.epochs and (not minutes or progress.seconds < 60 * minutes):
+    silence = round(float(np.mean(learned[:, cut:] ** 2)), 5)  # what predicting nothing scores
+
+    def ended() -> bool:
+        return progress.epochs >= config.epochs or bool(minutes and progress.seconds >= 60 * minutes)
+
+    while not ended():
         started, epoch = time.monotonic(), progress.epochs
         order = np.random.default_rng((config.seed, epoch)).permutation(len(learned))
         task.reset_metrics()
@@ -120,22 +131,19 @@ def fit(
             loss = float(task.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
         size = config.validation_batch_size
         error = float(task.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
-        if error < progress.best:
-            save_best(run, network.variables)
         progress = progress.after(error, progress.seconds + time.monotonic() - started)
         row = {
             "epoch": epoch,
             "loss": loss,
             "validation_loss": error,
-            "silence": SILENCE_MSE,
+            "silence": silence,
             "seconds": round(progress.seconds, 1),
             "peak_memory_mb": round(peak_memory_mb()),
         }
         log.add(row)
-        save_state(run, variables, progress)
+        checkpoints.save(progress, last=ended())
         if on_epoch:
             on_epoch(row)
-    load_best(run, network.variables)
 
 
 def draw_tracks(

@@ -167,6 +167,31 @@ def plot_comparison(
     return figure
 
 
+@dataclass(frozen=True)
+class DrawnStretch:
+    """A log-mel (steps, n_mels) in dB, and where in its song it begins."""
+
+    name: str
+    log_mel: Array
+    begins: float  # seconds
+
+
+def plot_stretches(songs: list[list[DrawnStretch]], *, config: FeatureConfig = FEATURES) -> Figure:
+    """Draw as many stretches of several songs, a column for each song, on the scale of its first two."""
+    figure = Figure(figsize=(6.5 * len(songs), 2.6 * len(songs[0])), layout="constrained")
+    axes = figure.subplots(len(songs[0]), len(songs), squeeze=False)
+    for stretches, column in zip(songs, axes.T, strict=True):
+        low, high = _scale(*(stretch.log_mel for stretch in stretches[:2]), config=config)
+        for axis, stretch in zip(column, stretches, strict=True):
+            values = stretch.log_mel
+            image = _draw(axis, values, begins=stretch.begins, colours=COLOURS, low=low, high=high, config=config)
+            axis.set_title(_printable(stretch.name), parse_math=False)
+            axis.set_xlabel("Time (s)")
+            _label_bands(axis, config)
+        figure.colorbar(image, ax=list(column), label="Level (dB)", pad=0.01)
+    return figure
+
+
 def plot_log_mel(log_mel: Array, *, steps: int = 1, config: FeatureConfig = FEATURES) -> Figure:
     """Draw one log-mel (columns, n_mels) in dB, wide and flat; each column is so many `steps` long."""
     figure = Figure(figsize=(12, 2.6), layout="constrained")

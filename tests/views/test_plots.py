@@ -14,10 +14,12 @@ from musex.views.plots import (
     COLOURS,
     DIFFERENCE_COLOURS,
     DrawnPrediction,
+    DrawnStretch,
     mean_error,
     plot_comparison,
     plot_losses,
     plot_predictions,
+    plot_stretches,
     save_figure,
 )
 from musex.views.spectrograms import compare_files, prediction_place
@@ -140,6 +142,24 @@ def test_saving_refuses_what_it_should(tmp_path: Path) -> None:
 )
 def test_prediction_place(seconds: float, at: float | None, place: float) -> None:
     assert prediction_place(seconds, at, PointerConfig()) == place
+
+
+def test_stretches_of_songs_stand_in_columns_at_their_times() -> None:
+    levels = np.linspace(-80.0, -20.0, 64)[None, :] * np.ones((200, 1))
+    songs = [
+        [DrawnStretch(f"{name}, heard", levels, 0.0), DrawnStretch(f"{name}, predicted", levels[:100], 20.0)]
+        for name in ("one", "$other")
+    ]
+    figure = plot_stretches(songs)
+    panels = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in panels] == [
+        "one, heard",
+        "$other, heard",
+        "one, predicted",
+        "$other, predicted",
+    ]
+    assert [axis.get_xlim() for axis in panels] == [(0.0, 20.0), (0.0, 20.0), (20.0, 30.0), (20.0, 30.0)]
+    assert len({image.get_clim() for axis in panels for image in axis.images}) == 1
 
 
 @pytest.mark.parametrize("at", [0.0, -1.0, 60.0, 1e9, float("nan")])

@@ -3,11 +3,14 @@
 import csv
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +20,21 @@ import soundfile
 import musex
 from musex.audio.song import song_from_array
 from musex.cli import app as cli
-from musex.config import WaveformConfig
+from musex.config import LSTM_UNITS, Units, WaveformConfig
 from musex.errors import DatasetError, ModelError, MusexError
 from musex.prediction.model import load_model
 from musex.rendering.generative import CROSSFADE_SECONDS, WaveformModel, blend, continue_song
 
 pytest.importorskip("tensorflow")
+from musex.training import runs
 from musex.training import waveform as references
-from musex.training.runs import export
+from musex.training.runs import Checkpoints, Progress, export
 from musex.training.train import draw_losses
-from musex.training.waveform import BUILDERS, ReferenceConfig, draw_tracks, load_clip, train_reference
+from musex.training.waveform import BUILDERS, LEARNERS, ReferenceConfig, draw_tracks, load_clip, train_reference
 
 Array = np.ndarray
 TINY = WaveformConfig(sample_rate=1000, context_seconds=3, horizon_seconds=2, widths=(4, 6), units=5)
+OWN = replace(TINY, hidden="own")
 BRIEF = ReferenceConfig(training_tracks=4, validation_tracks=2, batch_size=2, validation_batch_size=2, epochs=2)
 
 
@@ -49,12 +54,19 @@ def music(tmp_path_factory: pytest.TempPathFactory, make_song: Callable[..., Arr
     return folder
 
 
-@pytest.fixture(scope="module", params=["paper", "lstm"])
+@pytest.fixture(scope="module", params=["paper", "own", "lstm"])
 def run(request: pytest.FixtureRequest, music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp(request.param)
-    path = train_reference(music, folder, network=request.param, model=TINY, config=BRIEF)
-    assert path == folder / f"{request.param}.tflite"
+    network, model = ("paper", OWN) if request.param == "own" else (request.param, TINY)
+    folder = tmp_path_factory.mktemp(network)
+    path = train_reference(music, folder, network=network, model=model, config=BRIEF)
+    assert path == folder / f"{network}.tflite"
     return folder
+
+
+def model_of(run: Path) -> WaveformConfig:
+    model = load_model(run)
+    assert isinstance(model, WaveformModel)
+    return model.config
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:
@@ -68,10 +80,76 @@ def test_the_paper_s_recipe_is_the_default() -> None:
     assert (recipe.batch_size, recipe.validation_batch_size, recipe.learning_rate) == (20, 10, 0.01)
 
 
-def test_both_networks_have_as_many_weights() -> None:
+@pytest.mark.parametrize(("units", "weights"), [("shared", 38_699_364), ("own", 399_890_460)])
+def test_both_networks_have_as_many_weights(units: Units, weights: int) -> None:
+    small, large = (WaveformConfig(widths=widths, hidden=units) for widths in ((1, 2), (2, 2)))
+    per_width = BUILDERS["paper"](large).count_params() - BUILDERS["paper"](small).count_params()
+    assert per_width == (3 if units == "shared" else 31) * (22_050 + 1 + 4 + 2)  # weights, bias, BatchNormalization
+    lstm = LSTM_UNITS[units]
+    parts = (4 * lstm * (22_050 + lstm + 1), 4 * lstm * (2 * lstm + 1), (lstm + 1) * 22_050)
+    assert sum(parts) == pytest.approx(weights, rel=0.005)
+
+
+def test_the_default_networks_are_the_paper_s_size() -> None:
     paper, lstm = (BUILDERS[name](WaveformConfig()) for name in ("paper", "lstm"))
     assert paper.output_shape == lstm.output_shape == (None, 10, 22_050)
+    assert paper.count_params() == 38_699_364
     assert lstm.count_params() == pytest.approx(paper.count_params(), rel=0.005)
+
+
+def test_own_units_have_hidden_layers_of_their_own() -> None:
+    shared, own = (BUILDERS["paper"](model) for model in (TINY, OWN))
+    names = [layer.name for layer in own.layers if hasattr(layer, "layers")]
+    assert names == ["encoder_0", "encoder_1", "encoder_2", "context", "decoder_0", "decoder_1"]
+    assert [layer.name for layer in shared.layers if hasattr(layer, "layers")] == ["encoder", "context", "decoder"]
+    hidden = own.get_layer("context").count_params()
+    assert own.count_params() - shared.count_params() == 3 * hidden
+    kernels = [own.get_layer(name).get_weights()[0] for name in names]
+    assert all(not np.array_equal(a, b) for a, b in combinations(kernels, 2))
+
+
+def test_an_lstm_is_trained_as_a_loop_and_exported_without_one() -> None:
+    whole, looped = BUILDERS["lstm"](TINY), LEARNERS["lstm"](TINY)
+    looped.set_weights(whole.get_weights())
+    heard = np.random.default_rng(0).standard_normal((2, 3, 1000)).astype(np.float32)
+    np.testing.assert_allclose(whole(heard), looped(heard), atol=1e-6)
+
+
+def test_a_large_network_s_states_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, saved = [0.0], []
+
+    def save(run: Path, variables: object, progress: Progress) -> None:
+        now[0] += 30.0
+        saved.append(progress.epochs)
+
+    monkeypatch.setattr(runs, "save_state", save)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, [])
+    for epoch in range(1, 101):
+        now[0] += 20.0
+        checkpoints.save(Progress(epoch), last=epoch == 100)
+    assert saved == [1, 31, 61, 91, 100]
+
+
+def test_a_second_s_own_unit_changes_that_second_and_what_hears_it() -> None:
+    network = BUILDERS["paper"](OWN)
+    heard = np.random.default_rng(0).standard_normal((1, 3, 1000)).astype(np.float32)
+    before = np.asarray(network(heard, training=False))
+    bias = network.get_layer("decoder_1").weights[-1]
+    bias.assign(bias.numpy() + 1.0)
+    after = np.asarray(network(heard, training=False))
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    assert np.abs(after[:, 1] - before[:, 1]).mean() > 0.1
+
+
+def test_a_model_described_before_there_was_a_choice_shares(run: Path, tmp_path: Path) -> None:
+    for file in run.glob(f"{load_model(run).name}.*"):
+        shutil.copy(file, tmp_path)
+    described = next(tmp_path.glob("*.json"))
+    content = json.loads(described.read_text())
+    del content["model"]["hidden"]
+    described.write_text(json.dumps(content))
+    assert model_of(tmp_path).hidden == "shared"
 
 
 def test_tracks_are_held_out_by_folder_and_too_short_or_silent_ones_left_out(music: Path) -> None:
@@ -107,17 +185,17 @@ def test_a_run_leaves_losses_and_settings(run: Path) -> None:
     assert draw_losses(run).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", ["paper", "lstm"])
-def test_the_exported_file_equals_the_network(name: str, tmp_path: Path) -> None:
-    network = BUILDERS[name](TINY)
+@pytest.mark.parametrize(("name", "config"), [("paper", TINY), ("paper", OWN), ("lstm", TINY)])
+def test_the_exported_file_equals_the_network(name: str, config: WaveformConfig, tmp_path: Path) -> None:
+    network = BUILDERS[name](config)
     random = np.random.default_rng(0)
     for weight in network.weights:
         weight.assign(weight.numpy() + 0.03 * random.random(weight.shape))  # variances stay above zero
-    export(network, tmp_path / f"{name}.tflite", {"network": name, "model": vars(TINY)})
+    export(network, tmp_path / f"{name}.tflite", {"network": name, "model": vars(config)})
     heard = random.standard_normal(3000).astype(np.float32)
     heard = (heard - heard.mean()) / heard.std()
     model = load_model(tmp_path)
-    assert model.config == TINY
+    assert model.config == config
     expected = np.asarray(network(heard.reshape(1, 3, 1000), training=False)).reshape(-1)
     assert np.std(expected) > 0.01
     np.testing.assert_allclose(model.predict(heard), expected, atol=1e-4)
@@ -126,8 +204,8 @@ def test_the_exported_file_equals_the_network(name: str, tmp_path: Path) -> None
 def test_resumed_training_ends_at_the_same_weights(run: Path, music: Path, tmp_path: Path) -> None:
     network = json.loads((run / "config.json").read_text())["network"]
     shorter = replace(BRIEF, epochs=1)
-    train_reference(music, tmp_path, network=network, model=TINY, config=shorter)
-    train_reference(music, tmp_path, network=network, model=TINY, config=BRIEF, resume=True)
+    train_reference(music, tmp_path, network=network, model=model_of(run), config=shorter)
+    train_reference(music, tmp_path, network=network, model=model_of(run), config=BRIEF, resume=True)
     with np.load(run / "state.npz") as whole, np.load(tmp_path / "state.npz") as resumed:
         for name in set(whole.files) - {"progress"}:
             np.testing.assert_allclose(whole[name], resumed[name], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -276,33 +354,59 @@ def test_a_bad_run_gives_one_line(
 
 def test_a_diverged_network_is_named(run: Path, tmp_path: Path) -> None:
     name = load_model(run).name
-    network = BUILDERS[name](TINY)
+    network = BUILDERS[name](model_of(run))
     network.weights[-1].assign(np.full(network.weights[-1].shape, np.nan))
-    export(network, tmp_path / f"{name}.tflite", {"network": name, "model": vars(TINY)})
+    export(network, tmp_path / f"{name}.tflite", {"network": name, "model": vars(model_of(run))})
     diverged = load_model(tmp_path)
     assert isinstance(diverged, WaveformModel)
     with pytest.raises(ModelError, match="diverged"):
         diverged.predict(np.ones(10, np.float32))
 
 
-@pytest.mark.parametrize("network", ["paper", "lstm"])
+@pytest.mark.parametrize(("network", "units"), [("paper", "shared"), ("paper", "own"), ("lstm", None)])
 def test_the_command_trains_and_says_nothing_on_stderr(
-    network: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    network: str,
+    units: Units | None,
+    music: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(references, "WaveformConfig", lambda: TINY)
     sound = tmp_path / "music"
     shutil.copytree(music, sound, ignore=shutil.ignore_patterns("short.*", "fading.*", "broken.*"))
     command = ["train", str(sound), "-o", str(tmp_path / "run"), "--network", network]
+    command += ["--units", units] if units else []
     assert cli.run([*command, "--epochs", "1", "--validation", "group3"]) == 0
     printed = capfd.readouterr()
     assert printed.err == ""
     for wanted in ("loss", "validation_loss", "silence 1", "peak_memory_mb", "musex extend"):
         assert wanted in printed.out
     assert load_model(tmp_path / "run").name == network
+    assert model_of(tmp_path / "run").hidden == (units or "shared")
     assert (tmp_path / "run" / "losses.png").exists()
     assert cli.run([*command, "--epochs", "2", "--resume", "--quiet"]) == 0
     assert len(rows_of(tmp_path / "run")) == 2
     assert cli.run(command) == 1
+
+
+def test_units_are_the_references_alone(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["train", str(music), "-o", str(tmp_path / "run"), "--units", "own"]) == 2
+    assert "--units is for --network paper and lstm" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_learned_is_drawn_beside_what_was_never_heard(music: Path, run: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "heard.png"
+    command = [sys.executable, "models/compare_references.py", run, "--music", music, "--figure", figure]
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3]
+    )
+    assert done.returncode == 0, done.stderr
+    printed = re.findall(r"^\| \S+ \| (\d+\.\d{3}) / (\d+\.\d{3}) \|$", done.stdout, re.MULTILINE)
+    held = float(printed[0][1])
+    assert held == pytest.approx(float(rows_of(run)[-1]["validation_loss"]), rel=0.01)
+    assert figure.read_bytes().startswith(b"\x89PNG")
 
 
 def test_tensorflow_starts_without_a_word(tmp_path: Path) -> None:
