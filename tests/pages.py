@@ -35,7 +35,14 @@ def commands_of(page: Path) -> list[list[str]]:
 
 COMMANDS = list(dict.fromkeys(tuple(arguments) for page in PAGES for arguments in commands_of(page)))
 LEARNING = [words for words in COMMANDS if words[0] == "train" or any(word.endswith("run/") for word in words)]
-SHORTER = {"10": "2", "30": "2", "60": "6", "180": "3", "600": "1", "1:02:03": "0:03:03"}  # minutes: the songs here are short, too
+SHORTER = {
+    "10": "2",
+    "30": "2",
+    "60": "6",
+    "180": "3",
+    "600": "1",
+    "1:02:03": "0:03:03",
+}  # minutes: the songs here are short, too
 
 
 def prepare(made_once: MadeOnce, folder: Path, make_song: Callable[..., np.ndarray]) -> Path:
