@@ -210,6 +210,12 @@ class Settings(Named):
         for start, stop in self.must:
             if not 0.0 <= start < stop < math.inf:
                 raise MusexError(f"nothing must be heard from {start:g} s to {stop:g} s: it must end after it starts")
+            for begin, end in self.avoid:
+                if max(start, begin) < min(stop, end):
+                    raise MusexError(
+                        f"`must=` wants {start:g} s to {stop:g} s of the song to be heard, `avoid=` {begin:g} s to "
+                        f"{end:g} s not: they must not overlap"
+                    )
         for name in ("forbid", "require"):
             for ends in getattr(self, name):
                 told = ">".join("" if end is None else f"{end:g}" for end in ends)
@@ -223,9 +229,12 @@ class Settings(Named):
         if any(b <= a for a, b in pairwise(times)):
             listed = ", ".join(f"{seconds:g}" for seconds in times)
             raise MusexError(f"the times of `hits=`, {listed} s, must be in order, each once")
-        if self.ending == "loop" and (self.hits or self.must or self.require):
+        if wish := next(
+            (name for name in ("hits", "must", "require") if self.ending == "loop" and getattr(self, name)), ""
+        ):
             raise MusexError(
-                "a loop begins where it closes best: `hits=`, `must=` and `require=` are for other endings than loop"
+                f"a loop begins where it closes best: `{wish}=` is for other endings than loop; for loops there are "
+                "`keep_from=`, `keep_to=` and `avoid=`"
             )
 
     @property

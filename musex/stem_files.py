@@ -61,7 +61,7 @@ def separate_file(
     """
     settings, report = Settings(mix=mix or ()), on_progress or ignore_progress
     check_song(song_path)
-    target = Path(folder) if folder is not None else name_beside(song_path, "-stems")
+    target = _folder_of(folder) if folder is not None else name_beside(song_path, "-stems")
     names = [*STEMS, *([MIX] if mix else [])]
     with made_folder(target):
         for name in names:  # all that may come of it
@@ -123,7 +123,7 @@ def render_stems(
     sources = [Path(file) for file in files]
     for source in sources:
         check_song(source)
-    target = Path(folder) if folder is not None else name_beside(plan_path, "-stems")
+    target = _folder_of(folder) if folder is not None else name_beside(plan_path, "-stems")
     outputs = _name_outputs(sources, target)
     plan = _as_changed(plan, sources)
     if mix and not plan.settings.changes and Settings(mix=mix).changes:
@@ -144,6 +144,16 @@ def render_stems(
             report=report,
         )
     return plan, outputs
+
+
+def _folder_of(folder: str | Path) -> Path:
+    """The folder for stems; raises AudioError where a file or a stream is named."""
+    target = Path(folder)
+    if str(target) == "-":
+        raise AudioError("stems are several files and cannot be streamed: name a folder for them")
+    if target.suffix.lower() in FORMATS and not target.exists():
+        raise AudioError(f"{target} names one file, and stems are several: name a folder, such as {target.stem}")
+    return target
 
 
 def _as_it_is(song: Song, settings: Settings) -> Plan:

@@ -42,7 +42,7 @@ SHORTER = {
     "180": "3",
     "600": "1",
     "1:02:03": "0:03:03",
-}  # minutes: songs are short, too
+}  # minutes: the songs here are short, too
 
 
 def prepare(made_once: MadeOnce, folder: Path, make_song: Callable[..., np.ndarray]) -> Path:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -18,15 +19,16 @@ class UsageError(MusexError):
     """An option or an argument cannot be used, whatever the song: exit code 2."""
 
 
+def parse_count(text: str | int, name: str, *, least: int) -> int:
+    """A whole number; raises UsageError if it is none, or less than that. A default is an int already."""
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", str(text), re.ASCII) or int(text) < least:
+        raise UsageError(f"{name} {text} cannot be used: give a whole number from {least} on")
+    return int(text)
+
+
 def count_option(*names: str, least: int, metavar: str = "N", **shown: Any) -> Any:
     """An option that takes a whole number."""
-
-    def parse(text: str | int) -> int:  # a default is an int already
-        if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", str(text), re.ASCII) or int(text) < least:
-            raise UsageError(f"{names[0]} {text} cannot be used: give a whole number from {least} on")
-        return int(text)
-
-    return typer.Option(*names, parser=parse, metavar=metavar, **shown)
+    return typer.Option(*names, parser=partial(parse_count, name=names[0], least=least), metavar=metavar, **shown)
 
 
 def number_option(*names: str, least: float, most: float = math.inf, **shown: Any) -> Any:

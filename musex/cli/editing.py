@@ -1,6 +1,7 @@
 """Plans changed by hand: what `extend --from` takes, `extend --dry-run`, and the command `seams`."""
 
 import time
+from collections import Counter
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from musex.cli.arguments import (
     QuietOption,
     UsageError,
     count_option,
+    parse_count,
     parse_numbers,
     usage_checked,
 )
@@ -36,6 +38,8 @@ def read_edit(
     """The edit that is asked for, a `musex.planning.edits.Edit`; None where no plan is named."""
     locked, rejected = parse_numbers(lock, "--lock"), parse_numbers(reject, "--reject")
     taken = [_parse_taken(text) for text in take or ()]
+    if twice := next((number for number, times in Counter(number for number, _ in taken).items() if times > 1), None):
+        raise UsageError(f"--take names seam {twice} twice: choose one alternative of it")
     if path is None:
         if locked or rejected or taken:
             raise UsageError("--lock, --reject and --take are of a plan: name it by --from PLAN")
@@ -122,9 +126,9 @@ def show_planned(
 def seams(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A file that `musex extend --plan` wrote.")],
     number: Annotated[
-        int,
+        str | None,
         typer.Argument(metavar="N", help="Which seam, from 1; without it all are shown.", show_default=False),
-    ] = 0,
+    ] = None,
     count: Annotated[int, count_option("--count", least=1, help="How many alternatives.")] = 10,
     song: Annotated[Path | None, typer.Option("--song", metavar="FILE", help="The song, if it has moved.")] = None,
     model: ModelOption = None,
@@ -139,9 +143,10 @@ def seams(
     from musex.planning.edits import seam_of
     from musex.plans import read_plan
 
+    place = None if number is None else parse_count(number, "seam", least=1)
     made = read_plan(plan)
     rate = made.song.sample_rate
-    if number == 0:
+    if place is None:
         if json:
             listed = [describe_seam(seam, rate) for seam in made.seams]
             tell_result(dumps({"plan": str(plan), "seams": listed}, indent=1))
@@ -149,15 +154,15 @@ def seams(
             show_seams(made)
         return
     with usage_checked():
-        own = seam_of(made, number)
+        own = seam_of(made, place)
     with show_progress(quiet or json):
         source = read_logged(song or find_song(made, plan), stream=made.song.stream)
-        found = alternatives(source, made, number, count=count, model=model)
+        found = alternatives(source, made, place, count=count, model=model)
     if json:
         others = [{**describe_seam(one.seam, rate), "cost": one.cost, "keeps": one.keeps} for one in found]
-        told = {"plan": str(plan), "number": number, "seam": describe_seam(own, rate), "alternatives": others}
+        told = {"plan": str(plan), "number": place, "seam": describe_seam(own, rate), "alternatives": others}
         tell_result(dumps(told, indent=1))
         return
-    rows = [(f"{number} now", own), *((f"{number}:{place}", one.seam) for place, one in enumerate(found, start=1))]
+    rows = [(f"{place} now", own), *((f"{place}:{rank}", one.seam) for rank, one in enumerate(found, start=1))]
     notes = ["", *("stays" if one.keeps else "planned anew" for one in found)]
-    list_seams(made, rows, f"alternatives to seam {number} of {plan}", ("what follows", notes))
+    list_seams(made, rows, f"alternatives to seam {place} of {plan}", ("what follows", notes))

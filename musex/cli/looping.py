@@ -78,19 +78,21 @@ def check_form(tag_only: bool, loop_parts: bool, seconds: float | None, *, sever
     """
     encoded, ending = work.pop("bitrate") or work.pop("suffix"), work["ending"]
     settings = Settings(**{name: value for name, value in work.items() if name in Settings.__dataclass_fields__})
+    name = "--tag-only" if tag_only else "--loop-parts"
+    if (tag_only or loop_parts) and ending != "loop":
+        raise UsageError(f"{name} is for loops: give --ending loop with it")
     with usage_checked():
         check_length(seconds, settings)
     if not (tag_only or loop_parts):
         return
-    name = "--tag-only" if tag_only else "--loop-parts"
     if tag_only and loop_parts:
         raise UsageError("--tag-only and --loop-parts are both given: give one of them")
-    if ending != "loop":
-        raise UsageError(f"{name} is for loops: give --ending loop with it")
     if settings.intro:
         raise UsageError(f"--intro and {name} are both given: {name} keeps the intro anyway")
     if several:
-        raise UsageError(f"{name} is for one song, without --variations, --plan, --report, --stems and -o -")
+        raise UsageError(
+            f"{name} is for one song, without --variations, --plan, --report, --export, --from, --stems and -o -"
+        )
     if tag_only and seconds is not None:
         raise UsageError("--tag-only marks the loop that the song has: leave out how long it shall last")
     if tag_only and (encoded or settings.mix):

@@ -252,7 +252,7 @@ def extend(
     """
     edit = read_edit(from_plan, songs, lock=lock, reject=reject, take=take, variations=variations, model=model)
     usual, natural = usual_seconds(edit, ending, repeats)
-    wanted = parse_duration(minutes, seconds, to, like, usual=usual, natural=natural)
+    wanted = parse_duration(minutes, seconds, to, like, usual=usual, natural=natural or intro or tag_only or loop_parts)
     bitrate = parse_bitrate(bitrate, quality)
     if verbose:
         tell_everything()

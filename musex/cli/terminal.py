@@ -19,7 +19,12 @@ from musex.system.progress import OnProgress
 from musex.system.signals import undoing
 from musex.system.wording import format_count, format_time
 
-OPTIONS = {"song_path": "song"}  # of arguments that are called otherwise
+OPTIONS = {
+    "song_path": "song",
+    "hits": "hit",
+    "keep_from": "jumps-from",
+    "keep_to": "jumps-to",
+}  # of arguments that are called otherwise
 SHOW_CURSOR = b"\r\x1b[2K\x1b[?25h"  # in a line that is empty
 LINE_UP = b"\r\x1b[2K\x1b[1A"  # from a line that is empty
 SONGS_PER_SECOND = 4  # how often their lines are drawn, beside what is being computed
@@ -196,8 +201,11 @@ def summarise(plan: Any, path: Path, taken: float) -> None:
         made_of += f", nearest to {format_time(plan.settings.requested_seconds)} that ends a phrase"
     if plan.intro:
         made_of += f", loops from {format_time(plan.intro / plan.song.sample_rate)}"
+    beyond = len(seams_beyond(plan))
     if plan.tries > 1:
-        made_of += f", {len(seams_beyond(plan)) or 'none'} beyond the bounds in the best of {plan.tries} plans"
+        made_of += f", {beyond or 'none'} beyond the bounds in the best of {plan.tries} plans"
+    elif beyond:  # of what was changed by hand, or is rendered again
+        made_of += f", {beyond} beyond the bounds"
     typer.echo(
         f"{path}: {format_time(plan.seconds)} ({made_of}), made in {taken:.1f} s, {tell_speed(plan.seconds, taken)}"
     )

@@ -135,6 +135,11 @@ def unreachable(request: Request) -> DurationError:
     """Why a song cannot be played in a duration."""
     length, target = (frames / request.song.sample_rate for frames in (request.song.frames, request.target))
     cannot = f"this song of {length:.1f} s cannot be played in {target:.1f} s"
+    if request.settings.forbid:
+        return DurationError(
+            f"{cannot} without the jumps that are rejected or forbidden; reject or forbid fewer, or ask for another "
+            "duration"
+        )
     if request.settings.avoid or request.material.keep != (0, request.analysis.steps):
         return DurationError(
             f"{cannot} with only what is kept and not avoided; keep more of it, avoid less, or ask for another duration"

@@ -11,12 +11,13 @@ from musex.audio.song import Song
 from musex.errors import DurationError, MusexError
 from musex.planning.chain import Chain
 from musex.planning.course import ModelLike, Request, courses
-from musex.planning.goals import Goal, Leg
+from musex.planning.goals import Goal, HitMissedError, Leg
 from musex.planning.measures import measure_plan
 from musex.planning.natural_loops import without_intro
 from musex.planning.path import Path
 from musex.planning.planner import plan_song
 from musex.planning.weights import SEARCH
+from musex.planning.wishes import meets_hits
 from musex.plans import Plan, Seam
 from musex.seams.bounds import exceeded
 from musex.settings import Settings
@@ -139,11 +140,25 @@ def edit_plan(
             made = plan_song(song, model, goals=goals, closing=plan.closing, weights=ONE_TRY, **work)
         except DurationError:
             continue
+        except HitMissedError:
+            if lock:
+                raise
+            continue  # what stays slips with each edit, and hits within it
+        if not meets_hits(made, Request(song, model, made.frames, settings, SEARCH)):
+            continue
         beyond = sum(len(exceeded(seam)) for seam in made.seams if (seam.leave, seam.enter) not in known)
         found.append((beyond, made))
         if not beyond:
             break
-    return min(found, key=lambda pair: pair[0])[1] if found else plan_song(song, model, **work)
+    if found:
+        return min(found, key=lambda pair: pair[0])[1]
+    if lock or replaced:
+        numbers = ", ".join(str(number) for number in sorted({*(lock or ()), *replaced}))
+        raise DurationError(
+            f"no way through the song takes the jumps that shall be there (seams {numbers} of the plan), ends on time "
+            "and meets each hit: lock or take fewer, or others"
+        )
+    return plan_song(song, model, **work)
 
 
 def _asked_seconds(plan: Plan) -> float | None:

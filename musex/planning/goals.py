@@ -9,6 +9,10 @@ from musex.system.wording import format_time
 HIT_TOLERANCE_SECONDS = 0.05  # by which a hit may be early or late
 
 
+class HitMissedError(MusexError):
+    """Something else is fixed where a place of the song shall be heard."""
+
+
 @dataclass(frozen=True)
 class Goal:
     """A place of the song that is played at a time of the output; all in samples.
@@ -69,7 +73,7 @@ UNFIXED = Leg()  # a whole output
 def join_goals(fixed: tuple[Goal, ...], hits: tuple[Goal, ...], sample_rate: int) -> tuple[Goal, ...]:
     """Goals in the order of their times; of the hits those that what is fixed does not have already.
 
-    Raises MusexError if something else is fixed where one shall be.
+    Raises HitMissedError if something else is fixed where one shall be.
     """
     free = []
     for hit in hits:
@@ -78,5 +82,5 @@ def join_goals(fixed: tuple[Goal, ...], hits: tuple[Goal, ...], sample_rate: int
             free.append(hit)
         elif abs(within.place_at(hit.at) - hit.place) > HIT_TOLERANCE_SECONDS * sample_rate:
             place, at = (format_time(samples / sample_rate) for samples in (hit.place, hit.at))
-            raise MusexError(f"{place} of the song cannot be heard at {at}, where seams are locked: lock fewer")
+            raise HitMissedError(f"{place} of the song cannot be heard at {at}, where seams are locked: lock fewer")
     return tuple(sorted((*fixed, *free), key=lambda goal: goal.at))

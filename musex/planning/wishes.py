@@ -10,7 +10,7 @@ from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES
 from musex.errors import DurationError, MusexError
 from musex.planning.course import Course, Request, lay_course, lay_courses
-from musex.planning.goals import UNFIXED, Goal, Leg
+from musex.planning.goals import HIT_TOLERANCE_SECONDS, UNFIXED, Goal, Leg
 from musex.planning.jumps import Jumps
 from musex.planning.transitions import judge_jumps
 from musex.plans import Plan, Seam
@@ -46,6 +46,14 @@ def place_hits(request: Request) -> tuple[Goal, ...]:
         hold = min(HIT_SECONDS, until - time, seconds - place)
         goals.append(Goal(round(place * rate), round(time * rate), hold=int(hold * rate)))
     return tuple(goals)
+
+
+def meets_hits(plan: Plan, request: Request) -> bool:
+    """Whether each hit point of a request is heard on time in a plan."""
+    hits = place_hits(request)
+    heard = plan.places(np.array([hit.at for hit in hits], dtype=np.int64))
+    tolerance = HIT_TOLERANCE_SECONDS * request.song.sample_rate
+    return all(abs(int(place) - hit.place) <= tolerance for place, hit in zip(heard, hits, strict=True))
 
 
 def find_unmet(plan: Plan, request: Request) -> Goal | None:
@@ -89,7 +97,8 @@ def find_required(request: Request, ends: JumpEnds) -> Seam:
                 best = min(seams, key=request.finder.price)
                 return request.finder.choose_fade(best, slide=laid.limits.slide)
     told = " to ".join("anywhere" if end is None else format_time(end) for end in ends)
-    raise MusexError(f"no jump from {told} can be required: the song has none there; choose other places")
+    none = "none there that is not forbidden" if request.settings.forbid else "none there"
+    raise MusexError(f"no jump from {told} can be required: the song has {none}; choose other places")
 
 
 def _beside(course: Course, ends: JumpEnds) -> Course:

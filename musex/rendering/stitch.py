@@ -28,9 +28,15 @@ class BegunAnewError(Exception):
 def check_plan(plan: Plan, song: Song) -> None:
     """Refuse a plan that is not of this song, or whose spans and seams do not fit together; raises MusexError."""
     frames, channels = song.samples.shape
-    for name, true in (("sample_rate", song.sample_rate), ("frames", frames), ("channels", channels)):
+    for name, unit, true in (
+        ("sample_rate", "Hz", song.sample_rate),
+        ("frames", "samples long", frames),
+        ("channels", "channels", channels),
+    ):
         if plan.song[name] != true:
-            raise MusexError(f"the plan's song has {name} {plan.song[name]}, this one {true}: not the same song")
+            raise MusexError(
+                f"the plan was made from another song than this one, which is not {plan.song[name]} {unit} but {true}"
+            )
     if plan.song.sha256 != song.sha256:
         raise MusexError("the plan was made from another song than this one (their SHA-256 differ)")
     if not plan.spans or len(plan.seams) != len(plan.spans) - (not plan.loops):

@@ -374,7 +374,7 @@ def test_bad_durations(options: list[str], song: Path, capsys: pytest.CaptureFix
         ("render more.wav", "more.wav is one file too many: name the song by --song, stems or tracks by --stems"),
         ("render --stems a.wav --check", "leave out --stems"),
         ("extend --minutes 1 --avoid 5", "5 is not a stretch of the song"),
-        ("extend --minutes 1 --keep-from 9 --keep-to 8", "--keep-to must be after --keep-from"),
+        ("extend --minutes 1 --keep-from 9 --keep-to 8", "--jumps-to must be after --jumps-from"),
         ("extend --minutes 1 --bitrate much", "--bitrate much cannot be used"),
         ("extend --minutes 1 --format mp4", "cannot write mp4"),
         ("extend --minutes 1 --name {x}", "is no name for outputs"),

@@ -122,6 +122,7 @@ def test_wishes_are_followed(song: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--from", "plan.json", "--reject", "x"], 2, "--reject x names no seam"),
         (["--from", "plan.json", "--take", "2"], 2, "--take 2 names no alternative"),
         (["--from", "plan.json", "--take", "2:0"], 2, "--take 2:0 names no alternative"),
+        (["--from", "plan.json", "--take", "1:2", "--take", "1:3"], 2, "--take names seam 1 twice"),
         (["--from", "plan.json", "--lock", "1", "--reject", "1"], 2, "cannot both"),
         (["--from", "plan.json", "-o", "-"], 2, "without --check, --from"),
         (["--from", "missing.json"], 1, "no such plan"),
@@ -130,7 +131,10 @@ def test_wishes_are_followed(song: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--minutes", "3", "--hit", "1:00@0:00.5"], 1, "the nearest time at which it can be"),
         (["--minutes", "3", "--forbid", "1:00"], 2, "1:00 is no jump"),
         (["--minutes", "3", "--must", "1:00"], 2, "1:00 is not a stretch"),
-        (["--minutes", "3", "--must", "1:00-1:10", "--ending", "loop"], 2, "for other endings than loop"),
+        (["--minutes", "3", "--must", "1:00-1:10", "--ending", "loop"], 2, "--must is for other endings than loop"),
+        (["--minutes", "3", "--hit", "0:10@0:20", "--ending", "loop"], 2, "--hit is for other endings than loop"),
+        (["--minutes", "3", "--must", "0:30-0:40", "--avoid", "0:35-0:45"], 2, "they must not overlap"),
+        (["--minutes", "3", "--forbid", "0:50>0:30", "--require", "0:50>0:30"], 1, "none there that is not forbidden"),
         (["--minutes", "3", "--dry-run", "-o", "x.wav"], 2, "--dry-run writes nothing"),
     ],
 )
@@ -144,3 +148,22 @@ def test_wrong_wishes_are_one_line(
     assert told in error
     assert error.count("\n") == 1
     assert sorted(path.name for path in Path().iterdir()) == there
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "a", "1.5"])
+def test_seams_are_counted_from_one(number: str, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["seams", "plan.json", "--", number]) == 2
+    error = capsys.readouterr().err
+    assert f"seam {number} cannot be used: give a whole number from 1 on" in error
+    assert error.count("\n") == 1
+
+
+def test_the_summary_tells_what_a_change_by_hand_costs(
+    song: Path, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(Path("plan.json").read_text())
+    content["tries"] = 1
+    content["seams"][0]["level_db"] = 20.0
+    Path("plan.json").write_text(json.dumps(content))
+    assert run(["render", "plan.json", "--song", "song.mp3", "-o", "again.wav"]) == 0
+    assert ", 1 beyond the bounds)" in capsys.readouterr().out

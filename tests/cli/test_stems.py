@@ -58,6 +58,19 @@ def test_from_a_song_to_stems_and_their_cuts(song: Path, capsys: pytest.CaptureF
     np.testing.assert_array_equal(read(output)[:22_050], read(song)[:22_050])
 
 
+@pytest.mark.parametrize(("output", "told"), [("cuts.wav", "such as cuts"), ("-", "cannot be streamed")])
+def test_stems_go_to_folders(
+    output: str, told: str, song: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(song.parent)
+    assert run(["extend", "song.wav", "--seconds", "15", "-o", "long.wav", "--plan", "plan.json", "-q"]) == 0
+    there = {path.name for path in Path().iterdir()}
+    for command in (["stems", "song.wav"], ["render", "plan.json", "--stems", "song.wav"]):
+        assert run([*command, "-o", output]) == 1
+        assert told in capsys.readouterr().err
+    assert {path.name for path in Path().iterdir()} == there
+
+
 def test_a_mixed_stream_is_the_file(song: Path) -> None:
     output, streamed = song.with_name("long.wav"), song.with_name("streamed.wav")
     assert run(["extend", str(song), "--seconds", "12", "-o", str(output), "--mix", "drums=off rest=-3dB", "-q"]) == 0

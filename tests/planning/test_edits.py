@@ -12,7 +12,7 @@ from musex.errors import MusexError
 from musex.planning.planner import plan_song
 from musex.plans import Plan, Seam
 from musex.prediction.model import Model, load_model
-from musex.settings import Ending
+from musex.settings import Ending, Hit
 
 GROOVE = Path(__file__).parent.parent.parent / "examples" / "groove.mp3"
 SECONDS = 300.0
@@ -170,3 +170,21 @@ def test_what_is_planned_anew_can_be_unlike_another(song: Song, model: Model, pl
     again = musex.plan(song, seconds=SECONDS, unlike=[plan], model=model)
     assert again.frames == plan.frames
     assert places(again.seams) != places(plan.seams)
+
+
+def test_hits_stay_on_time_however_often_a_plan_is_changed(song: Song, model: Model) -> None:
+    hits: tuple[Hit, ...] = ((32.0, 45.0), ("peak", 90.0))
+    plan = plan_song(song, model, seconds=120.0, hits=hits)
+    assert plan.places(np.array([45 * song.sample_rate]))[0] / song.sample_rate == pytest.approx(32.0, abs=0.05)
+    for turn in range(14):  # slips add up
+        plan = musex.edit(song, plan, reject=[1 + turn % 2], model=model)
+        heard = plan.places(np.array([45 * song.sample_rate]))[0] / song.sample_rate
+        assert heard == pytest.approx(32.0, abs=0.05), turn
+
+
+def test_what_cannot_stay_is_told_and_not_left_out(song: Song, model: Model) -> None:
+    plan = plan_song(song, model, seconds=93.4)
+    last = len(plan.seams)
+    seconds = plan.seams[-1].at / song.sample_rate + 1.0
+    with pytest.raises(MusexError, match=rf"\(seams {last} of the plan\)"):
+        musex.edit(song, plan, lock=[last], seconds=seconds, model=model)
