@@ -53,7 +53,7 @@ class Jumps:
         return np.asarray(leaves - self.targets)
 
 
-def _block_costs(rows: Array, squares: Array, first: int, count: int, columns: Array | None = None) -> Array:
+def _block_costs(rows: Array, squares: Array, first: int, count: int, *, columns: Array | None = None) -> Array:
     """Costs of leaving before steps first … first + count - 1 for every step, or each of `columns`: (count, columns).
 
     `rows` are padded by half the longest window on both sides. Sums along the diagonals double in length at each turn:
@@ -189,9 +189,9 @@ def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *,
     for first in range(limits.first_leave, min(limits.last, steps - 1) + 1, block):
         count = min(block, limits.last + 1 - first, steps - first)
         if coarse:
-            always = _always_compared(first, count, steps, limits, material)
+            always = _always_compared(range(first, first + count), steps, limits, material)
             columns = chosen = coarse.nearest(first, count, always=always, most=most)
-        found = _block_costs(rows, squares, first, count, chosen)
+        found = _block_costs(rows, squares, first, count, columns=chosen)
         found[:, (columns < limits.first_enter) | (columns > limits.last)] = np.inf
         distances = first + np.arange(count)[:, None] - columns
         found[np.abs(distances) < limits.distance] = np.inf
@@ -208,10 +208,10 @@ def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *,
     return Jumps(targets, costs, (over, kept - odd, odd))
 
 
-def _always_compared(first: int, count: int, steps: int, limits: Limits, material: Material | None) -> Array:
+def _always_compared(block: range, steps: int, limits: Limits, material: Material | None) -> Array:
     """Steps to compare a block with wherever the song is alike: those near it, and what follows silence after it."""
     reach = limits.distance + ODD_REACH
-    near = np.arange(max(0, first - reach), min(steps, first + count + reach))
-    after = [stop for start, stop in material.avoided if start >= first] if material else []
+    near = np.arange(max(0, block.start - reach), min(steps, block.stop + reach))
+    after = [stop for start, stop in material.avoided if start >= block.start] if material else []
     landing = np.arange(after[0], min(steps, after[0] + LANDING_STEPS)) if after else near[:0]
     return np.concatenate([near, landing])
