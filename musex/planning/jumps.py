@@ -162,7 +162,7 @@ def _best_partners(found: Array, distances: Array, limits: Limits, kept: int) ->
     return np.concatenate([best, others + start], axis=1), np.concatenate([best_costs, other_costs], axis=1)
 
 
-def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *, most: int = MOST_COMPARED) -> Jumps:
+def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *, most: int | None = None) -> Jumps:
     """The best partners of each step, by how alike ±0.2, ±0.8 and ±3.2 s around both places sound.
 
     Args:
@@ -170,13 +170,16 @@ def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *,
             `musex.analysis.form.comparison_rows`.
         limits: where and how far jumps may go.
         material: what may be heard; all of the song if not given.
-        most: steps of a song of more than `LONG_STEPS` that each block of steps is compared with.
+        most: steps that each block of steps is compared with; all if not given, `MOST_COMPARED` of more than
+            `LONG_STEPS`.
 
     Memory grows with steps times partners; what is compared is compared in blocks.
     """
     steps = len(rows)
     half = max(WINDOWS) // 2
-    coarse = _CoarseSong(rows) if steps > LONG_STEPS else None
+    if most is None:
+        most = steps if steps <= LONG_STEPS else MOST_COMPARED
+    coarse = _CoarseSong(rows) if most < steps else None
     rows = np.pad(rows, ((half, half), (0, 0)), mode="edge")
     squares = np.sum(rows**2, axis=1)
     kept = min(limits.partners + ODD_PARTNERS, steps)
