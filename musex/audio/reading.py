@@ -121,15 +121,16 @@ class _Recording:
 
     def __init__(self, channels: int, expected_frames: int) -> None:
         most = HELD_BYTES // (4 * channels)  # a header that claims more is believed when the samples come
-        self.buffer: Samples = np.empty((min(max(expected_frames, BLOCK_FRAMES), most), channels), np.float32)
+        held = max(expected_frames, BLOCK_FRAMES) if expected_frames <= most else 0
+        self.buffer: Samples = np.empty((held, channels), np.float32)
         self.frames = 0
-        self.spool: Spool | None = None
+        self.spool = Spool() if expected_frames > most else None
 
     def append(self, block: Samples) -> None:
         length = (self.frames + len(block)) * self.buffer.shape[1] * 4
         if length > most_bytes():
             raise MemoryError
-        if length > HELD_BYTES:
+        if length > HELD_BYTES or self.spool is not None:
             if self.spool is None:
                 self.spool = Spool()
                 self.spool.append(self.buffer[: self.frames])

@@ -28,6 +28,7 @@ SUB_LAGS = (-2, -1, 0, 1, 2)  # frames tried around a jump's lag
 BLOCK = 256  # steps that leave, whose distances are held at once
 JUMPS_AT_ONCE = 1024  # whose attacks are compared at once
 JUMPS_ON_DIAGONALS = 16_384  # of a long song, whose distances are held at once
+ROWS_AT_ONCE = 4096  # steps of a long song whose jumps are seen at once
 PAIRS_AT_ONCE = 2048  # of rows, that stay in the processor's cache
 
 
@@ -229,9 +230,12 @@ def judge_jumps(analysis: Analysis, head: TransitionHead, targets: Array, possib
         Log-odds float32 (steps, partners, 4) of `TRANSITION_QUESTIONS`, and frames to be added to each jump's lag,
         int64 (steps, partners); both zero where there is no jump.
     """
-    leaves, partners = np.nonzero(possible)
-    seen, sub_lags = see(analysis, leaves, targets[leaves, partners])
     odds = np.zeros((*targets.shape, len(TRANSITION_QUESTIONS)), np.float32)
     lags = np.zeros(targets.shape, np.int64)
-    odds[leaves, partners], lags[leaves, partners] = head.log_odds(seen), sub_lags
+    at_once = len(targets) if len(targets) <= LONG_STEPS else ROWS_AT_ONCE
+    for first in range(0, len(targets), at_once):
+        leaves, partners = np.nonzero(possible[first : first + at_once])
+        leaves += first
+        seen, sub_lags = see(analysis, leaves, targets[leaves, partners])
+        odds[leaves, partners], lags[leaves, partners] = head.log_odds(seen), sub_lags
     return odds, lags
