@@ -219,6 +219,7 @@ Network = Literal["pointer", "paper", "lstm"]  # what may be trained
 GENERATIVE = ("paper", "lstm")  # the networks that predict the waveform itself
 Quality = Literal["small", "good", "best"]  # of lossy formats, which is asked for in place of a bit rate
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+LONG_STEPS = 9000  # 15 min: what takes a song's length squared is done throughout for songs of no more steps
 TRANSITION_QUESTIONS = ("beat", "bar", "row", "written")  # which of these a jump keeps, as the transition head says
 POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
 SHORTEST_SONG_SECONDS = 5.0  # of a song that can be made longer

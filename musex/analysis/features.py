@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
-from musex.config import FEATURES, FeatureConfig
+from musex.config import FEATURES, LONG_STEPS, FeatureConfig
 from musex.system.arrays import Array
+from musex.system.spools import Spool, in_blocks, let_go
 
 BLOCK_FRAMES = 2048  # frames transformed at once: bounds memory for songs of any length
 
@@ -53,6 +54,8 @@ def chroma_filters(config: FeatureConfig = FEATURES) -> Array:
 
 def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) -> Array:
     """Mix (frames, channels) to mono at the features' sample rate: float32 (samples,)."""
+    if len(samples) * FEATURES.steps_per_second > LONG_STEPS * sample_rate:
+        return _spool_mono(samples, sample_rate, config)
     mono = samples if samples.ndim == 1 else mix_down(samples)
     if sample_rate != config.sample_rate:
         mono = soxr.resample(mono, sample_rate, config.sample_rate, quality="HQ")
@@ -65,13 +68,31 @@ def mix_down(samples: Array) -> Array:
     A channel in opposite phase to the loudest one is turned over: one of which their mean would keep less than a
     quarter of the power.
     """
-    products = samples.T @ samples
-    powers = np.diagonal(products)
-    loudest = int(powers.argmax())
-    opposite = products[loudest] < -0.5 * np.sqrt(powers * powers[loudest])
+    opposite = _opposite(samples.T @ samples)
     if not opposite.any():
         return np.asarray(samples.mean(axis=1))
-    return np.asarray(samples @ (np.where(opposite, -1.0, 1.0) / len(powers)).astype(samples.dtype))
+    return np.asarray(samples @ (np.where(opposite, -1.0, 1.0) / len(opposite)).astype(samples.dtype))
+
+
+def _opposite(products: Array) -> Array:
+    """Which channels to turn over, bool (channels,), by the products of each with each."""
+    powers = np.diagonal(products)
+    loudest = int(powers.argmax())
+    return np.asarray(products[loudest] < -0.5 * np.sqrt(powers * powers[loudest]))
+
+
+def _spool_mono(samples: Array, sample_rate: int, config: FeatureConfig) -> Array:
+    """The same as `to_mono` of what lasts long, a minute at a time, in a spool."""
+    samples, spool, minute = samples.reshape(len(samples), -1), Spool(), 60 * sample_rate
+    opposite = _opposite(sum(block.T @ block for block in in_blocks(samples, minute)))
+    gains = (np.where(opposite, -1.0, 1.0) / len(opposite)).astype(samples.dtype)
+    stream = soxr.ResampleStream(sample_rate, config.sample_rate, 1, quality="HQ")
+    for number, block in enumerate(in_blocks(samples, minute)):
+        mono = np.asarray(block @ gains, np.float32)
+        if sample_rate != config.sample_rate:
+            mono = stream.resample_chunk(mono, last=(number + 1) * minute >= len(samples))
+        spool.append(mono)
+    return spool.finish()
 
 
 def standardise(waveform: Array) -> tuple[Array, float, float]:
@@ -87,14 +108,15 @@ def magnitudes(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> It
     signal there is silence.
     """
     before = (config.n_fft - config.hop_length) // 2
-    after = frames * config.hop_length + config.n_fft - before - len(mono)
-    padded = np.pad(mono, (before, max(0, after)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length][:frames]
     window = np.hanning(config.n_fft + 1)[:-1].astype(np.float32)
     scale = 2.0 / window.sum()
     for start in range(0, frames, BLOCK_FRAMES):
-        block = slice(start, start + BLOCK_FRAMES)
-        yield block, np.abs(np.fft.rfft(windows[block] * window)).astype(np.float32) * scale
+        block = slice(start, min(start + BLOCK_FRAMES, frames))
+        first, stop = start * config.hop_length - before, (block.stop - 1) * config.hop_length - before + config.n_fft
+        heard = np.pad(mono[max(first, 0) : max(stop, 0)], (max(-first, 0), max(stop - max(len(mono), first), 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(heard, config.n_fft)[:: config.hop_length]
+        yield block, np.abs(np.fft.rfft(windows * window)).astype(np.float32) * scale
+        let_go(mono)
 
 
 def to_log_mel(magnitude: Array, config: FeatureConfig = FEATURES) -> Array:

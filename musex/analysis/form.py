@@ -16,6 +16,7 @@ OUTRO_BLOCKS = 8  # means that stand for a window of the ending: half a second e
 AUDIBLE_DB = 70.0  # what lies farther below the loudest is as good as silent
 SHARES = (0.4, 0.3, 0.2, 0.1)  # of timbre, harmony, attacks and level in how unlike two steps sound; not measured
 STRANGE = 2.0  # deviations from the song's median beyond which a window is unlike all others
+LATE_WINDOWS = 450  # of the ending that are looked at, at most: a quarter of 15 min
 USUAL_WINDOWS = 400  # windows of the song from which the usual likeness is known
 
 
@@ -96,7 +97,8 @@ def beginnings(rows: Array) -> Array:
 def outro_start(rows: Array, start: int, stop: int) -> int:
     """Where the last stretch begins that is unlike everything else in the song; `stop` if it ends as it went.
 
-    Looks at the last quarter of the sound in steps [start, stop); `rows` are those of `comparison_rows`.
+    Looks at the last quarter of the sound in steps [start, stop), or the last 4 min of a long song; `rows` are those of
+    `comparison_rows`.
     """
     firsts = np.arange(start, stop - OUTRO_STEPS + 1, OUTRO_HOP)
     if len(firsts) < 8 * OUTRO_STEPS // OUTRO_HOP:
@@ -113,7 +115,7 @@ def outro_start(rows: Array, start: int, stop: int) -> int:
         distances[np.abs(firsts[which, None] - firsts) < OUTRO_STEPS] = np.inf
         return np.asarray(np.sqrt(np.maximum(distances.min(axis=1), 0.0)))
 
-    late = len(firsts) - len(firsts) // 4
+    late = len(firsts) - min(len(firsts) // 4, LATE_WINDOWS)
     usual = nearest(np.unique(np.linspace(0, late - 1, USUAL_WINDOWS).astype(np.int64)))
     middle = float(np.median(usual))
     spread = 1.4826 * float(np.median(np.abs(usual - middle)))

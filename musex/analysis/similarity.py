@@ -55,6 +55,15 @@ def find_contrast(periodicity: Array) -> Array:
     """
     reach = min(CONTRAST_REACH, len(periodicity) - 1)
     padded = np.pad(periodicity, reach, mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    low, high = windows.min(axis=1), windows.max(axis=1)
+    low, high = -_greatest(-padded, 2 * reach + 1), _greatest(padded, 2 * reach + 1)
     return np.asarray((periodicity - low) / np.maximum(high - low, 1e-6))
+
+
+def _greatest(values: Array, width: int) -> Array:
+    """The greatest of each `width` values beside each other: (n,) to (n - width + 1,)."""
+    length = 1
+    while 2 * length <= width:
+        values = np.maximum(values[:-length], values[length:])
+        length *= 2
+    rest = width - length
+    return np.asarray(np.maximum(values[: len(values) - rest], values[rest:]))

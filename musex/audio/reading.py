@@ -28,12 +28,14 @@ from musex.audio.song import BLOCK_FRAMES, MOST_CHANNELS, Samples, Song, check_u
 from musex.audio.streams import AudioStream, choose_stream
 from musex.errors import AudioError, suggest
 from musex.system.processes import running
+from musex.system.spools import Spool
 
 if TYPE_CHECKING:
     pass
 
 
 UNKNOWN_FRAMES = 2**62
+HELD_BYTES = 320_000_000  # of samples that are held in memory: 15 min in stereo at 44.1 kHz
 
 SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif", ".oga", ".aifc", ".caf", ".au", ".w64")
 FFMPEG_SUFFIXES = (
@@ -112,22 +114,38 @@ def most_bytes() -> int:
 
 
 class _Recording:
-    """Decoded blocks in one array that grows in place, since headers cannot be trusted to say how many will come."""
+    """Decoded blocks in one array that grows in place, since headers cannot be trusted to say how many will come.
+
+    What is longer than `HELD_BYTES` goes on to a file.
+    """
 
     def __init__(self, channels: int, expected_frames: int) -> None:
-        hour = 3600 * 48_000  # a header that claims more is believed when the samples come
-        self.buffer: Samples = np.empty((min(max(expected_frames, BLOCK_FRAMES), hour), channels), np.float32)
+        most = HELD_BYTES // (4 * channels)  # a header that claims more is believed when the samples come
+        held = max(expected_frames, BLOCK_FRAMES) if expected_frames <= most else 0
+        self.buffer: Samples = np.empty((held, channels), np.float32)
         self.frames = 0
+        self.spool = Spool() if expected_frames > most else None
 
     def append(self, block: Samples) -> None:
-        if (self.frames + len(block)) * self.buffer.shape[1] * 4 > most_bytes():
+        length = (self.frames + len(block)) * self.buffer.shape[1] * 4
+        if length > most_bytes():
             raise MemoryError
+        if length > HELD_BYTES or self.spool is not None:
+            if self.spool is None:
+                self.spool = Spool()
+                self.spool.append(self.buffer[: self.frames])
+                self.buffer = np.empty((0, self.buffer.shape[1]), np.float32)
+            self.spool.append(block)
+            self.frames += len(block)
+            return
         if self.frames + len(block) > len(self.buffer):
             self.buffer.resize((self.frames * 3 // 2 + len(block), self.buffer.shape[1]), refcheck=False)
         self.buffer[self.frames : self.frames + len(block)] = block
         self.frames += len(block)
 
     def finish(self) -> Samples:
+        if self.spool is not None:
+            return self.spool.finish()
         self.buffer.resize((self.frames, self.buffer.shape[1]), refcheck=False)
         return self.buffer
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from musex.config import SHORTEST_SONG_SECONDS
 from musex.errors import AudioError
+from musex.system.spools import in_blocks
 from musex.system.wording import format_count, format_time
 
 if TYPE_CHECKING:
@@ -170,8 +171,8 @@ def check_usable(song: Song, name: str, *, silent: bool = False) -> Song:
             f"extended{lost}"
         )
     peak = 0.0
-    for start in range(0, song.frames, BLOCK_FRAMES):
-        block_peak = float(np.max(np.abs(song.samples[start : start + BLOCK_FRAMES])))
+    for number, block in enumerate(in_blocks(song.samples, BLOCK_FRAMES)):
+        block_peak, start = float(np.max(np.abs(block))), number * BLOCK_FRAMES
         if not np.isfinite(block_peak):
             raise AudioError(
                 f"{name} holds NaN or infinite samples near {start / song.sample_rate:.1f} s: export it again"

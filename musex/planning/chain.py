@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from musex.config import LONG_STEPS
 from musex.errors import DurationError
 from musex.planning.course import Request, courses, lay_courses
 from musex.planning.goals import Goal, Leg
@@ -23,6 +24,7 @@ from musex.plans import Beginning, Part, Seam
 from musex.system.wording import format_time
 
 APART_STEPS = 150  # around what is being played, which the pointer does not see: as in its training
+SHOWN_STEPS = 2048  # of a long song, at each prediction; 30 min made an hour have the same 20 seams as with all of it
 
 
 class Chain:
@@ -110,7 +112,8 @@ class Chain:
         outlook = look_back(unwanted, horizon)
         if not path.is_tempted(outlook):
             return outlook
-        pointer = self.model.predict(self._memory, path.context, apart=APART_STEPS).pointer[:horizon]
+        shown = path.promising(outlook, SHOWN_STEPS) if self.request.analysis.steps > LONG_STEPS else None
+        pointer = self.model.predict(self._memory, path.context, apart=APART_STEPS, shown=shown).pointer[:horizon]
         self.predictions += 1
         weights = path.weights
         return look_ahead(pointer, unwanted, here=path.here, weight=weights.pointer, cap=weights.pointer_cap)

@@ -12,6 +12,7 @@ from musex.config import FEATURES, FeatureConfig
 from musex.errors import MusexError
 from musex.settings import Settings
 from musex.system.arrays import Array
+from musex.system.spools import in_blocks
 
 CELL_STEPS = 5  # that the cost-to-go takes as one, in all but long songs
 MOST_CELLS = 720  # of that table: longer songs have longer cells
@@ -19,6 +20,7 @@ NEAR_EDGE = 20  # steps: what is avoided nearer to the song's start or end takes
 SILENCE_DB = (-60.0, -95.0)  # below the loudest step, and at all: no sound of the music
 REST_STEPS = 30  # of silence that may be a rest of the music: more of it is none of it
 TAIL_STEPS = 20  # of silence after the last sound that belong to the music
+HOPS_AT_ONCE = 3000  # a minute
 LEAD_STEPS = 5  # of silence before the first sound that belong to the music
 
 
@@ -224,7 +226,8 @@ def quiet_tail(mono: Array, config: FeatureConfig = FEATURES) -> float:
     frames = len(mono) // hop
     if not frames:
         return 0.0
-    levels = np.sqrt(np.mean(mono[len(mono) - frames * hop :].reshape(frames, hop) ** 2, axis=1))
+    by_hop = mono[len(mono) - frames * hop :].reshape(frames, hop)
+    levels = np.sqrt(np.concatenate([np.mean(block**2, axis=1) for block in in_blocks(by_hop, HOPS_AT_ONCE)]))
     sounding = levels[levels > 1e-4]
     usual = float(np.median(sounding)) if len(sounding) else 0.0
     loud = np.flatnonzero(levels > max(0.01 * usual, 1e-4))

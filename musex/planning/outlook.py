@@ -58,7 +58,7 @@ def look_ahead(pointer: Array, heard: Array, *, here: int, weight: float, cap: f
 
 def look_back(heard: Array, horizon: int) -> Outlook:
     """What is known before anything is predicted: no place is less expected than another; see `look_ahead`."""
-    expected = np.zeros((horizon + 1, len(heard) + horizon + 1), np.float32)
+    expected = np.broadcast_to(np.float32(0.0), (horizon + 1, len(heard) + horizon + 1))
     return Outlook(expected, _sum_heard(heard, horizon), horizon)
 
 

@@ -189,6 +189,20 @@ class Path:
         total = costs + after + self.seam_costs[leaves[0] : leaves[-1] + 1]
         return bool(total.min() < self._staying(outlook, 0))
 
+    def promising(self, outlook: Outlook, most: int) -> Array:
+        """`most` steps of the song, in order, around where the cheapest jumps of this horizon go on: int64 (most,).
+
+        Around each lie what a prediction compares with what was played, and what it may play on.
+        """
+        leaves, config = self._leaves(outlook, 0), self.request.model.config
+        costs, after = self._weigh(outlook, 0, leaves)
+        total = costs + after + self.seam_costs[leaves[0] : leaves[-1] + 1]
+        targets = self.course.jumps.targets[leaves[0] : leaves[-1] + 1].ravel()[np.argsort(total, axis=None)]
+        around = targets[:, None] + np.arange(-config.context_steps, config.horizon_steps)
+        around = np.clip(around, 0, self.request.analysis.steps - 1).ravel()
+        places, firsts = np.unique(around, return_index=True)
+        return np.sort(places[np.argsort(firsts)[:most]])
+
     def _leaves(self, outlook: Outlook, time: int) -> Array:
         """The steps before which a jump may leave within this horizon."""
         course, here = self.course, self.here

@@ -10,7 +10,9 @@ from musex.planning.jumps import Jumps
 from musex.seams.finder import SEAM_PRICES, SeamPrices
 from musex.seams.measures import beyond_own
 from musex.system.arrays import Array
+from musex.system.spools import let_go
 
+LET_GO_STEPS = 600  # of a long song, that are held at once
 HEARD_STEPS = 100  # what it costs to hear a horizon is told for so many steps, whatever a model's horizon is
 
 
@@ -156,7 +158,12 @@ def expect_seams(samples: Array, rate: float, jumps: Jumps, config: SearchConfig
     """
     steps, second = jumps.steps, FEATURES.steps_per_second
     bounds = np.minimum(np.rint(np.arange(steps + 1) * rate).astype(np.int64), len(samples))
-    energies = [float(np.vdot(part, part)) for part in (samples[a:b] for a, b in pairwise(bounds))]  # without a copy
+    energies = []
+    for start, stop in pairwise(bounds):
+        part = samples[start:stop]
+        energies.append(float(np.vdot(part, part)))  # without a copy
+        if not len(energies) % LET_GO_STEPS:
+            let_go(samples)
     sums = np.concatenate([[0.0], np.cumsum(energies)])
     places = np.arange(steps)
     first, last = np.maximum(places - second, 0), np.minimum(places + second, steps)

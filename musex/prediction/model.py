@@ -154,20 +154,23 @@ class Model:
         padded = np.pad(features, ((0, missing), (0, 0))).astype(np.float32)
         return Memory(features, padded[None], np.pad(mask, (0, missing))[None])
 
-    def predict(self, memory: Memory, context: Array, *, apart: int = 0) -> Prediction:
+    def predict(self, memory: Memory, context: Array, *, apart: int = 0, shown: Array | None = None) -> Prediction:
         """Predict the next horizon after the memory positions `context` were played, the newest last.
 
         With `apart`, the memory lacks so many steps around the place where the context would simply go on: what else
         could follow? So training asks, too; with that place in sight the answer would always be: what comes there.
+        With `shown`, steps in order, the memory has these alone: nothing is said for the others.
         """
         played = np.asarray(context, np.int64)
         hidden = slice(0, 0)
         if apart and len(played):
             apart = min(apart, len(memory.features) // 4)
             hidden = slice(max(0, int(played[-1]) + 1 - apart), int(played[-1]) + 1 + apart)
-        return self.predict_rows(memory, memory.features[played], hidden=hidden)
+        return self.predict_rows(memory, memory.features[played], hidden=hidden, shown=shown)
 
-    def predict_rows(self, memory: Memory, heard: Array, *, hidden: slice = slice(0, 0)) -> Prediction:
+    def predict_rows(
+        self, memory: Memory, heard: Array, *, hidden: slice = slice(0, 0), shown: Array | None = None
+    ) -> Prediction:
         """Predict the next horizon after the feature rows `heard` (any number, width), `hidden` steps out of sight."""
         steps = self.config.context_steps
         heard = heard[-steps:].astype(np.float32)
@@ -176,10 +179,15 @@ class Model:
         inputs = {"context": context[None], "context_mask": mask[None]}
         seen = memory.mask.copy()
         seen[:, hidden] = 0.0
-        outputs = run(self.runner, memory=memory.padded, memory_mask=seen, **inputs)
+        places = slice(0, len(memory.features)) if shown is None else shown
+        rows = memory.padded
+        if shown is not None:
+            rows, seen = rows[:, shown], seen[:, shown]
+        outputs = run(self.runner, memory=rows, memory_mask=seen, **inputs)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise ModelError(f"{self.path} predicts what is not a number: train it again")
-        logits = outputs["starts"][0][: len(memory.features)].astype(np.float64)
+        logits = np.full((len(memory.features), len(POINTER_SECONDS)), -np.inf)
+        logits[places] = outputs["starts"][0][: len(memory.features)]
         logits[hidden] = -np.inf
         starts = self._starts(logits)
         return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)

@@ -13,6 +13,7 @@ from musex.rendering.swaps import with_swaps
 from musex.seams.crossfade import crossfade
 from musex.settings import StemName
 from musex.system.arrays import Array
+from musex.system.spools import let_go
 
 BLOCK_SECONDS = 1.0
 CUT_SECONDS = 0.01  # fade where the output begins or ends within the song
@@ -202,6 +203,7 @@ def play(sounds: Iterable[Array], song: Song, *, frames: int, fades: Callable[[]
             if filled == size:
                 _fade(block, start, frames, fades())
                 yield block
+                let_go(song.samples)
                 block, start, filled = np.empty_like(block), start + size, 0
     if filled:
         block = block[:filled]

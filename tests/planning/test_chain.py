@@ -48,7 +48,7 @@ class MatchingModel:
         normal: np.ndarray = log_mel / (np.linalg.norm(log_mel, axis=1, keepdims=True) + 1e-6)
         return normal
 
-    def predict(self, memory: np.ndarray, context: np.ndarray, *, apart: int) -> Guess:
+    def predict(self, memory: np.ndarray, context: np.ndarray, *, apart: int, shown: np.ndarray | None = None) -> Guess:
         likeness = np.zeros(len(memory))
         for age, position in enumerate(context[::-1][:20], start=1):
             likeness[age:] += (memory @ memory[min(position, len(memory) - 1)])[: max(0, len(memory) - age)]
@@ -93,7 +93,7 @@ def test_a_model_of_another_horizon_is_asked_as_it_answers() -> None:
     asked: list[int] = []
     predict = model.predict
 
-    def counting(memory: np.ndarray, context: np.ndarray, *, apart: int) -> Guess:
+    def counting(memory: np.ndarray, context: np.ndarray, *, apart: int, shown: np.ndarray | None = None) -> Guess:
         asked.append(len(context))
         guess = predict(memory, context, apart=apart)
         assert len(guess.pointer) == 40

@@ -9,7 +9,7 @@ from musex.config import FEATURES, TRANSITION_QUESTIONS
 from musex.evaluation.baselines import ablate
 from musex.evaluation.jumps import share_the_same
 from musex.planning.planner import plan_song
-from musex.planning.transitions import input_width, judge_jumps, see
+from musex.planning.transitions import _strips_of_all, _strips_of_jumps, input_width, judge_jumps, see
 from musex.prediction.model import load_model
 from musex.seams.bounds import BOUNDS
 from musex.settings import Ending
@@ -69,6 +69,18 @@ def test_jumps_are_seen_the_same_whichever_others_there_are(verses: Song) -> Non
         alone, lag = see(analysis, leaves[number : number + 1], enters[number : number + 1])
         np.testing.assert_allclose(alone[0], together[number], atol=1e-3)
         assert lag[0] == lags[number]
+
+
+def test_strips_along_the_jumps_alone_are_those_of_all_steps() -> None:
+    rng = np.random.default_rng(0)
+    log_mel = rng.normal(-40.0, 10.0, (5 * 700, FEATURES.n_mels)).astype(np.float32)
+    analysis = Analysis(log_mel, rng.random((len(log_mel), FEATURES.n_chroma), np.float32))
+    leaves, enters = rng.integers(0, 700, (2, 300))
+    enters[:100] = (leaves[:100] + rng.choice([-90, 120], 100)) % 700  # many on the same diagonals
+    enters += enters == leaves
+    leaves[-4:], enters[-4:] = [0, 699, 0, 350], [699, 0, 350, 699]
+    along, of_all = (find(analysis, leaves, enters) for find in (_strips_of_jumps, _strips_of_all))
+    np.testing.assert_allclose(along, of_all, atol=1e-4)
 
 
 def test_the_head_tells_a_kept_bar_from_half_a_bar_off(verses: Song) -> None:

@@ -14,7 +14,7 @@ from musex.errors import ModelError
 from musex.extension import pointing
 from musex.prediction import trial
 from musex.prediction.described import packaged_model
-from musex.prediction.model import load_model
+from musex.prediction.model import IMPOSSIBLE, load_model
 from tests.phrases import compose
 
 
@@ -112,3 +112,14 @@ def test_threads_share_a_model() -> None:
         together = list(pool.map(lambda context: model.predict(memory, context).log_mel, contexts))
     for expected, found in zip(alone, together, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_prediction_is_told_of_what_is_shown_alone() -> None:
+    model, features = load_model(), analyse(compose(60, 5), 22_050)
+    memory, context = model.listen(features), np.arange(100, 300)
+    everything = model.predict(memory, context).starts
+    np.testing.assert_allclose(model.predict(memory, context, shown=np.arange(len(features))).starts, everything)
+    shown = np.arange(250, 450)
+    starts = model.predict(memory, context, shown=shown).starts
+    assert (starts[np.setdiff1d(np.arange(len(features)), shown)] == IMPOSSIBLE).all()
+    np.testing.assert_allclose(np.exp(starts[shown]).sum(axis=0), 1.0, atol=1e-3)

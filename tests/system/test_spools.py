@@ -1,0 +1,59 @@
+"""Samples in a temporary file."""
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musex.analysis.features import _spool_mono, analyse_frames, to_mono
+from musex.audio.song import Song, check_usable
+from musex.config import FEATURES
+from musex.system.spools import Spool, in_blocks, let_go
+
+STATM = Path("/proc/self/statm")
+
+
+def test_a_spool_holds_what_was_written() -> None:
+    samples = np.random.default_rng(0).standard_normal((1000, 2)).astype(np.float32)
+    spool = Spool()
+    for block in in_blocks(samples, 300):
+        spool.append(block)
+    held = spool.finish()
+    np.testing.assert_array_equal(held, samples)
+    let_go(held[10:])
+    np.testing.assert_array_equal(held, samples)
+    with pytest.raises(ValueError, match="read-only"):
+        held[0] = 0.0
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="only Linux tells what is held")
+def test_what_is_let_go_of_takes_no_memory() -> None:
+    minute = np.random.default_rng(0).standard_normal((60 * 44_100, 2)).astype(np.float32)
+    spool = Spool()
+    for _ in range(20):
+        spool.append(minute)
+    samples = spool.finish()
+    before = held_bytes()
+    check_usable(Song(samples, 44_100), "a long song")
+    assert held_bytes() - before < samples.nbytes / 8
+    assert float(samples[::1000].sum()) != 0.0
+    assert held_bytes() - before > samples.nbytes / 2  # or this would prove nothing
+    let_go(samples)
+    assert held_bytes() - before < samples.nbytes / 8
+
+
+def held_bytes() -> int:
+    return int(STATM.read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.parametrize("sample_rate", [22_050, 44_100])
+def test_a_long_song_is_mixed_as_a_short_one_is(sample_rate: int) -> None:
+    samples = np.random.default_rng(0).standard_normal((150 * sample_rate, 2)).astype(np.float32)
+    samples[:, 1] = 0.2 * samples[:, 1] - samples[:, 0]
+    usual, spooled = to_mono(samples, sample_rate), _spool_mono(samples, sample_rate, FEATURES)
+    assert abs(len(usual) - len(spooled)) <= 1
+    length = min(len(usual), len(spooled))
+    np.testing.assert_allclose(spooled[:length], usual[:length], atol=1e-4)
+    for whole, by_minutes in zip(analyse_frames(usual[:length]), analyse_frames(spooled[:length]), strict=True):
+        np.testing.assert_allclose(by_minutes, whole, atol=1e-2)
