@@ -23,7 +23,7 @@ WINDOWS = {4: 0.3, 16: 0.4, 64: 0.3}  # steps compared around a jump, and their 
 COARSE_STEPS = 8  # whose mean stands for them where a long song is searched coarsely
 CELL_STEPS = 32  # chosen together
 MOST_COMPARED = (
-    6144  # steps of a longer one that each block is compared with: all but 0.5 % of partners in 30 min, 0.9 % in 1 h
+    6144  # steps of a longer one that each block is compared with; misses 0.5 % of partners in 30 min, 1 % in 1 h
 )
 LONG_BLOCK = 128  # steps of a longer one that are compared at once
 LANDING_STEPS = 512  # after what is avoided, of a longer one, among which there are always partners

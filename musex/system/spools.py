@@ -3,10 +3,12 @@
 import mmap
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from musex.errors import MusexError
 from musex.system.arrays import Array
 
 
@@ -14,21 +16,36 @@ class Spool:
     """Blocks of float32 samples, (frames, channels) or (frames,), written one after another to a temporary file."""
 
     def __init__(self) -> None:
-        """Make the file, which goes with the last array that shows it. Raises OSError if there is no place for it."""
-        self.file = tempfile.TemporaryFile(prefix="musex-")  # noqa: SIM115 (`finish` closes it)
+        """Make the file, which goes with the last array that shows it. Raises MusexError without a place for it."""
+        with _told():
+            self.file = tempfile.TemporaryFile(prefix="musex-", buffering=0)  # noqa: SIM115 (`finish` closes it)
         self.shape: tuple[int, ...] = ()
 
     def append(self, block: Array) -> None:
-        """Write a block down. Raises OSError if there is no place for it."""
-        self.file.write(np.ascontiguousarray(block, np.float32).data)
+        """Write a block down. Raises MusexError if there is no place for it."""
+        rest = np.ascontiguousarray(block, np.float32).data.cast("B")
+        with _told():
+            while rest:
+                rest = rest[self.file.write(rest) :]
         self.shape = (sum(self.shape[:1]) + len(block), *block.shape[1:])
 
     def finish(self) -> Array:
         """All blocks as one array, float32, that cannot be written to."""
-        self.file.flush()
         with self.file:
             mapped = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, np.float32).reshape(self.shape)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell that a disk is full as what it is: the song can be read, its samples have no place."""
+    try:
+        yield
+    except OSError as error:
+        raise MusexError(
+            f"the samples of hours need a temporary file in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR to a "
+            "folder with more room"
+        ) from error
 
 
 def let_go(samples: Array) -> None:

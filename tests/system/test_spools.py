@@ -1,6 +1,8 @@
 """Samples in a temporary file."""
 
 import mmap
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from musex.analysis.features import _spool_mono, analyse_frames, to_mono
 from musex.audio.song import Song, check_usable
 from musex.config import FEATURES
+from musex.errors import MusexError
 from musex.system.spools import Spool, in_blocks, let_go
 
 STATM = Path("/proc/self/statm")
@@ -25,6 +28,23 @@ def test_a_spool_holds_what_was_written() -> None:
     np.testing.assert_array_equal(held, samples)
     with pytest.raises(ValueError, match="read-only"):
         held[0] = 0.0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits")
+def test_a_place_that_is_full_is_told() -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        spool = Spool()
+        with pytest.raises(MusexError, match=r"need a temporary file in .*: File too large; set TMPDIR to"):
+            spool.append(np.zeros((1 << 20, 2), np.float32))
+        spool.file.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="only Linux tells what is held")
