@@ -239,10 +239,16 @@ class Session:
         """Go back a step; where one was still being made, it is given up, and that is all."""
         if self._given_up:
             return
-        self._set(self.history.undo())
+        self._go(self.history.undo(), "undo")
 
     def redo(self) -> None:
-        self._set(self.history.redo())
+        """Go forth again."""
+        self._go(self.history.redo(), "redo")
+
+    def _go(self, history: History, whither: str) -> None:
+        if history == self.history:
+            raise MusexError(f"there is nothing to {whither}")
+        self._set(history)
 
     def _set(self, history: History) -> None:
         self.history = history

@@ -80,8 +80,10 @@ picture.onSeam = (number) => seams.choose(number, true);
 seams.onChoose = (number) => { output.choose(number); picture.choose(number); };
 mood.onArc = (arc) => act({ action: "change", settings: { arc } });
 const travel = async (action, words) => { if (await act({ action })) say(words); };
-find("undo").addEventListener("click", () => travel("undo", "Undone."));
-find("redo").addEventListener("click", () => travel("redo", "Redone."));
+const undo = () => travel("undo", "Undone.");
+const redo = () => travel("redo", "Redone.");
+find("undo").addEventListener("click", undo);
+find("redo").addEventListener("click", redo);
 
 // Keys of the whole page, where nothing is being written.
 const letters = find("letters");
@@ -92,7 +94,7 @@ document.addEventListener("keydown", (event) => {
   if (writes) return;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
     event.preventDefault();
-    find(event.shiftKey ? "redo" : "undo").click();
+    (event.shiftKey ? redo : undo)(); // whether or not the page shows yet that there is something
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
