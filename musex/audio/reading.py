@@ -130,17 +130,16 @@ class _Recording:
         length = (self.frames + len(block)) * self.buffer.shape[1] * 4
         if length > most_bytes():
             raise MemoryError
-        if length > HELD_BYTES or self.spool is not None:
-            if self.spool is None:
-                self.spool = Spool()
-                self.spool.append(self.buffer[: self.frames])
-                self.buffer = np.empty((0, self.buffer.shape[1]), np.float32)
+        if self.spool is None and length > HELD_BYTES:
+            self.spool = Spool()
+            self.spool.append(self.buffer[: self.frames])
+            self.buffer = np.empty((0, self.buffer.shape[1]), np.float32)
+        if self.spool is not None:
             self.spool.append(block)
-            self.frames += len(block)
-            return
-        if self.frames + len(block) > len(self.buffer):
-            self.buffer.resize((self.frames * 3 // 2 + len(block), self.buffer.shape[1]), refcheck=False)
-        self.buffer[self.frames : self.frames + len(block)] = block
+        else:
+            if self.frames + len(block) > len(self.buffer):
+                self.buffer.resize((self.frames * 3 // 2 + len(block), self.buffer.shape[1]), refcheck=False)
+            self.buffer[self.frames : self.frames + len(block)] = block
         self.frames += len(block)
 
     def finish(self) -> Samples:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import musex
 from musex.errors import MusexError
+from musex.planning.course import UNKNOWN_BAR_SECONDS
 from musex.planning.planner import Planner
 from musex.plans import Beginning, Part, Plan, Seam
 from musex.rendering.levels import level_plan, separate_for, with_mix
@@ -16,6 +17,7 @@ from musex.studio.history import Step, carry_locks, lock_of
 from musex.system.arrays import Array
 
 if TYPE_CHECKING:
+    from musex.inspection import SongInfo
     from musex.studio.session import Session
 
 logger = logging.getLogger(__name__)
@@ -153,7 +155,12 @@ def beat_seconds(session: "Session", by: str) -> float:
         raise MusexError("beats and bars are still being looked for: wait a moment")
     if not facts.tempo:
         raise MusexError("this song has no steady beat to move by")
-    return 60.0 / facts.tempo * ((facts.metre or 4) if by == "bar" else 1)
+    return bar_seconds(facts) if by == "bar" else 60.0 / facts.tempo
+
+
+def bar_seconds(facts: "SongInfo | None") -> float:
+    """How long a bar usually is; what is taken for it where the song has none, or nobody has looked yet."""
+    return 60.0 / facts.tempo * (facts.metre or 4) if facts and facts.tempo else UNKNOWN_BAR_SECONDS
 
 
 def find_alternatives(session: "Session", number: int) -> list[Any]:

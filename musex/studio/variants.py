@@ -11,6 +11,7 @@ import musex
 from musex.errors import DurationError, MusexError
 from musex.plans import Plan, Seam
 from musex.seams.bounds import count_exceeded
+from musex.studio.editing import bar_seconds
 from musex.studio.history import Step, carry_locks
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ SAME_SHARE = 0.99  # from which on it is no other version
 SAME_SECONDS = 0.5  # places of the song this near are the same
 LOOK_SECONDS = 0.25  # between two looks at what is heard
 AROUND_BARS = range(-4, 5)  # by which the same jump, taken earlier or later, is no other one; by choice
-BAR_SECONDS = 2.0  # where the song has no bars
 
 Barred = tuple[tuple[float, float], ...]  # jumps: seconds of the song that they leave and enter
 
@@ -89,11 +89,11 @@ def _plan(session: "Session", found: list[Plan], options: dict[str, Any]) -> Pla
 
 def _barred(session: "Session", found: list[Plan]) -> Iterator[Barred]:
     """Which jumps may be forbidden, one choice after another: none, then those of one seam of each plan."""
-    step, rate, facts = session.step, session.song.sample_rate, session.info
+    step, rate = session.step, session.song.sample_rate
     locked = [step.plan.seams[number - 1] for number in step.locked_numbers]
     stay = {(seam.leave, seam.enter) for seam in locked}
     free = [[seam for seam in plan.seams if (seam.leave, seam.enter) not in stay] for plan in found]
-    bar = 60.0 / facts.tempo * (facts.metre or 4) if facts and facts.tempo else BAR_SECONDS
+    bar = bar_seconds(session.info)
 
     def around(seam: Seam) -> Barred:
         ends = [(seam.leave / rate + bars * bar, seam.enter / rate + bars * bar) for bars in AROUND_BARS]
