@@ -187,22 +187,25 @@ class Copy(layers.Layer):
 
     def call(self, logits: Any, rows: Any, mask: Any) -> tuple[Any, Any]:
         total, n_mels = ops.shape(rows)[1], rows.shape[2]
-        block, heads = self.block_steps, self.heads
-        ahead = ops.pad(rows, ((0, 0), (0, block), (0, 0)))
-        unfolded = ops.concatenate([ahead[:, i : i + total] for i in range(block)], axis=2)  # (B, N, block * n_mels)
-        unfolded = ops.concatenate([unfolded, ops.square(unfolded)], axis=2)
-        reach = ops.pad(mask, ((0, 0), (0, self.horizon_steps)))
+        block, heads, horizon = self.block_steps, self.heads, self.horizon_steps
+        reach = ops.pad(mask, ((0, 0), (0, horizon)))
         by_head = ops.transpose(logits, (0, 2, 1))
-        moved = []
-        for number in range(self.blocks):
-            shift = number * block
-            valid = reach[:, shift + block - 1 : shift + block - 1 + total] * mask
+        weights = []
+        for number in reversed(range(self.blocks)):
+            last = number * block + block - 1
+            valid = reach[:, last : last + total] * mask
             sharp = ops.expand_dims(ops.exp(self.sharpness[number]), 1)
-            weights = ops.softmax(by_head * sharp - FAR * ops.expand_dims(1.0 - valid, 1), axis=2)
-            moved.append(ops.pad(weights, ((0, 0), (0, 0), (shift, 0)))[:, :, :total])
-        copied = ops.matmul(ops.concatenate(moved, axis=1), unfolded)
-        parts = ops.reshape(copied, (-1, self.blocks, heads, 2, block, n_mels))
-        parts = ops.reshape(ops.transpose(parts, (0, 3, 1, 4, 5, 2)), (-1, 2, self.horizon_steps, n_mels, heads))
+            weights.append(ops.softmax(by_head * sharp - FAR * ops.expand_dims(1.0 - valid, 1), axis=2))
+        # A start's weight is that of the row t later, t steps ahead. With the last of these times first, after
+        # horizon - 1 zeros, and read back one longer, each row of weights moves left by one more than that before it.
+        padded = ops.pad(ops.stack(weights, axis=2), ((0, 0), (0, 0), (0, 0), (horizon - 1, 0)))
+        each_step = ops.tile(ops.expand_dims(padded, 3), (1, 1, 1, block, 1))
+        width = total + horizon - 1
+        flat = ops.pad(ops.reshape(each_step, (-1, horizon * width)), ((0, 0), (0, horizon)))
+        moved = ops.reshape(flat, (-1, heads * horizon, width + 1))
+        squares = ops.pad(ops.concatenate([rows, ops.square(rows)], axis=2), ((0, 0), (0, horizon), (0, 0)))
+        copied = ops.reshape(ops.matmul(moved, squares), (-1, heads, horizon, 2, n_mels))
+        parts = ops.transpose(ops.flip(copied, axis=2), (0, 3, 2, 4, 1))
         mean, square = parts[:, 0], parts[:, 1]
         return mean, ops.sqrt(ops.maximum(square - ops.square(mean), 0.0) + 1e-3)
 
