@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from musex.analysis.similarity import GROUPS
 from musex.analysis.song_analysis import Analysis
@@ -26,7 +27,7 @@ BORDERS = (0, 2, 5, 10, 20, 40, 80, 160)  # steps from the jump between which di
 REACHES = (25, 100, 200)  # frames on each side of a jump over which attacks are compared
 SUB_LAGS = (-2, -1, 0, 1, 2)  # frames tried around a jump's lag
 BLOCK = 256  # steps that leave, whose distances are held at once
-JUMPS_AT_ONCE = 1024  # whose attacks are compared at once
+JUMPS_AT_ONCE = 256  # whose attacks are compared at once, in the processor's cache
 JUMPS_ON_DIAGONALS = 16_384  # of a long song, whose distances are held at once
 ROWS_AT_ONCE = 4096  # steps of a long song whose jumps are seen at once
 PAIRS_AT_ONCE = 2048  # of rows, that stay in the processor's cache
@@ -178,43 +179,43 @@ def _agreement(analysis: Analysis, leaves: Array, enters: Array) -> tuple[Array,
     """Best sub-lags in frames, (jumps,), and the attacks' correlations there on both sides: (jumps, 2 x reaches)."""
     far, slack = REACHES[-1], max(SUB_LAGS)
     attacks = np.pad(analysis.attacks, ((far + slack, far + slack), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(attacks, 2 * far, axis=0)  # (frames, bands, 2 far)
-    borders = [0, *(far - reach for reach in REACHES[-2::-1]), far, *(far + reach for reach in REACHES[:-1])]
-    places, goes_on = leaves * FEATURES.frames_per_step + slack, enters * FEATURES.frames_per_step + slack
     sums = np.concatenate([[0.0], np.cumsum(np.sum(attacks.astype(np.float64) ** 2, axis=1))])
-
-    def energy_around(starts: Array) -> Array:
-        """Energy of the windows that start there, over each reach, before and after: (starts, 2 x reaches)."""
-        middle = starts + far
-        sides = [
-            side
-            for reach in REACHES
-            for side in (sums[middle] - sums[middle - reach], sums[middle + reach] - sums[middle])
-        ]
-        return np.stack(sides, axis=1)
-
+    bands = np.ascontiguousarray(attacks.T)
+    narrow, wide = (sliding_window_view(bands, 2 * (far + more), axis=1) for more in (0, slack))  # (bands, frames, …)
+    places, goes_on = leaves * FEATURES.frames_per_step + slack, enters * FEATURES.frames_per_step + slack
     found = np.empty((len(leaves), 2 * len(REACHES)), np.float32)
     sub_lags = np.empty(len(leaves), np.int64)
     for first in range(0, len(leaves), JUMPS_AT_ONCE):
-        these = slice(first, first + JUMPS_AT_ONCE)
-        fixed = windows[places[these]]
-        values = np.empty((len(fixed), len(SUB_LAGS), 2 * len(REACHES)), np.float32)
+        here, there = (starts[first : first + JUMPS_AT_ONCE] for starts in (places, goes_on))
+        fixed, moved, energy = narrow[:, here], wide[:, there - slack], _energy_around(sums, here + far)
+        values = np.empty((len(here), len(SUB_LAGS), 2 * len(REACHES)), np.float32)
         for number, sub_lag in enumerate(SUB_LAGS):
-            other = goes_on[these] + sub_lag
-            both = np.sqrt(energy_around(places[these]) * energy_around(other))
-            values[:, number] = _by_reach(fixed, windows[other], borders) / np.maximum(both, 1e-3)
+            other = moved[:, :, slack + sub_lag :][:, :, : 2 * far]
+            both = np.sqrt(energy * _energy_around(sums, there + sub_lag + far))
+            values[:, number] = _by_reach(fixed, other) / np.maximum(both, 1e-3)
         best = np.argmax(values[:, :, 2:].sum(axis=2) - 0.01 * np.abs(np.array(SUB_LAGS)), axis=1)
+        these = slice(first, first + JUMPS_AT_ONCE)
         sub_lags[these] = np.array(SUB_LAGS)[best]
-        found[these] = values[np.arange(len(fixed)), best]
+        found[these] = values[np.arange(len(here)), best]
     return sub_lags, found
 
 
-def _by_reach(one: Array, other: Array, borders: list[int]) -> Array:
-    """Products of windows (jumps, bands, frames) summed over each reach, before and after: (jumps, 2 x reaches)."""
-    parts = np.add.reduceat(np.einsum("jbf,jbf->jf", one, other), borders, axis=1)
-    half = parts.shape[1] // 2
-    before, after = np.cumsum(parts[:, half - 1 :: -1], axis=1), np.cumsum(parts[:, half:], axis=1)
-    return np.stack([before, after], axis=2).reshape(len(parts), -1)
+def _energy_around(sums: Array, middles: Array) -> Array:
+    """Energy over each reach before and after frames, (frames, 2 x reaches), by its sums up to each frame."""
+    middle = sums[middles]
+    sides = [side for reach in REACHES for side in (middle - sums[middles - reach], sums[middles + reach] - middle)]
+    return np.stack(sides, axis=1)
+
+
+def _by_reach(one: Array, other: Array) -> Array:
+    """Products of windows (bands, jumps, frames) summed over each reach, before and after: (jumps, 2 x reaches)."""
+    middle, sides = one.shape[2] // 2, []
+    for sign in (-1, 1):
+        borders = [middle + sign * reach for reach in (0, *REACHES)]
+        rings = [slice(*sorted(ring)) for ring in pairwise(borders)]
+        parts = [np.einsum("bjf,bjf->j", one[:, :, ring], other[:, :, ring]) for ring in rings]
+        sides.append(np.cumsum(parts, axis=0))
+    return np.stack(sides, axis=1).reshape(-1, one.shape[1]).T
 
 
 def judge_jumps(analysis: Analysis, head: TransitionHead, targets: Array, possible: Array) -> tuple[Array, Array]:

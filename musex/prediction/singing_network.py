@@ -15,7 +15,7 @@ from musex.system.json_files import check_types
 RANGE_DB = 80.0  # below a song's loudest band: nothing lower is heard
 QUIETEST_DB = -60.0  # of a loudest band: what is below it is no music
 SPREAD_DB = 20.0
-STRETCH_FRAMES = 4096  # of a song that are heard at once, with what has a say in them
+STRETCH_FRAMES = 1024  # of a song that are heard at once, with what has a say in them: 40 MB, of 4096 150 MB
 MOST_REACH = 10_000  # frames
 
 

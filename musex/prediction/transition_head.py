@@ -10,6 +10,7 @@ from musex.prediction.described import load_described, read_description
 from musex.prediction.litert import Runner, load_runner, run
 from musex.system.arrays import Array
 
+JUMPS_AT_ONCE = 4096  # of which all layers take 10 MB
 TRIED_JUMPS = 4  # with which a head is tried
 SURE = 12.0  # log-odds of 160,000 to 1, as many jumps as it learned from: nothing more is known
 
@@ -39,7 +40,12 @@ class TransitionHead:
         """
         if not len(seen):
             return np.zeros((0, len(TRANSITION_QUESTIONS)), np.float32)
-        odds = next(iter(run(self.runner, seen=np.ascontiguousarray(seen, np.float32)).values()))
+        blocks = (seen[first : first + JUMPS_AT_ONCE] for first in range(0, len(seen), JUMPS_AT_ONCE))
+        odds = np.concatenate([self._answer(np.ascontiguousarray(block, np.float32)) for block in blocks])
+        return np.asarray(np.clip(odds, -SURE, SURE))
+
+    def _answer(self, seen: Array) -> Array:
+        odds = next(iter(run(self.runner, seen=seen).values()))
         if odds.shape != (len(seen), len(TRANSITION_QUESTIONS)) or not np.isfinite(odds).all():
             raise ModelError(f"{self.path} does not answer as a transition head does: train it again")
-        return np.asarray(np.clip(odds, -SURE, SURE))
+        return odds
