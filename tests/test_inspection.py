@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musex.analysis import features
+from musex.analysis import features, song_analysis
 from musex.analysis.features import analyse_mono
 from musex.audio.song import song_from_array
 from musex.cli import app as cli
@@ -30,13 +30,13 @@ def chord(midi: tuple[int, ...], seconds: float) -> np.ndarray:
 
 
 def test_a_song_is_mixed_down_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    mixed, mix_down = list[int](), features.mix_down
+    mixed, to_mono = list[int](), features.to_mono
 
-    def count(samples: np.ndarray) -> np.ndarray:
+    def count(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         mixed.append(len(samples))
-        return mix_down(samples)
+        return to_mono(samples, sample_rate)
 
-    monkeypatch.setattr(features, "mix_down", count)
+    monkeypatch.setattr(song_analysis, "to_mono", count)
     inspect_song(song_from_array(clicks(120.0, 20)[:, None], RATE))
     assert len(mixed) == 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -11,6 +11,7 @@ from musex.config import FEATURES, LONG_STEPS, FeatureConfig
 from musex.system.arrays import Array
 from musex.system.spools import Spool, in_blocks, let_go
 
+MIXED_SECONDS = 60  # of a song, mixed and resampled at once
 BLOCK_FRAMES = 256  # frames transformed at once: they stay in the processor's cache, however long a song is
 
 
@@ -53,44 +54,36 @@ def chroma_filters(config: FeatureConfig = FEATURES) -> Array:
 
 
 def to_mono(samples: Array, sample_rate: int, config: FeatureConfig = FEATURES) -> Array:
-    """Mix (frames, channels) to mono at the features' sample rate: float32 (samples,)."""
-    if len(samples) * FEATURES.steps_per_second > LONG_STEPS * sample_rate:
-        return _spool_mono(samples, sample_rate, config)
-    mono = samples if samples.ndim == 1 else mix_down(samples)
-    if sample_rate != config.sample_rate:
-        mono = soxr.resample(mono, sample_rate, config.sample_rate, quality="HQ")
-    return np.ascontiguousarray(mono, dtype=np.float32)
-
-
-def mix_down(samples: Array) -> Array:
-    """The mean of channels (frames, channels), float (frames,), in which none cancels another.
+    """Mix (frames, channels) to mono at the features' sample rate: float32 (samples,); of what lasts long, in a spool.
 
     A channel in opposite phase to the loudest one is turned over: one of which their mean would keep less than a
     quarter of the power.
     """
-    opposite = _opposite(samples.T @ samples)
-    return np.asarray(samples @ (np.where(opposite, -1.0, 1.0) / len(opposite)).astype(samples.dtype))
+    samples, at_once = samples.reshape(len(samples), -1), MIXED_SECONDS * sample_rate
+    nothing = np.zeros((samples.shape[1], samples.shape[1]))
+    gains = _mixing_gains(sum((block.T @ block for block in in_blocks(samples, at_once)), nothing), samples.dtype)
+    stream = soxr.ResampleStream(sample_rate, config.sample_rate, 1, quality="HQ")
+    spool = Spool() if len(samples) * FEATURES.steps_per_second > LONG_STEPS * sample_rate else None
+    blocks = [np.zeros(0, np.float32)]
+    for number, block in enumerate(in_blocks(samples, at_once)):
+        mono = block @ gains
+        if sample_rate != config.sample_rate:
+            mono = stream.resample_chunk(mono, last=(number + 1) * at_once >= len(samples))
+        blocks.append(mono) if spool is None else spool.append(mono)
+    return np.concatenate(blocks) if spool is None else spool.finish()
 
 
-def _opposite(products: Array) -> Array:
-    """Which channels to turn over, bool (channels,), by the products of each with each."""
+def mix_down(samples: Array) -> Array:
+    """Mix (frames, channels) to mono as `to_mono` does, at its own rate: float (frames,)."""
+    return np.asarray(samples @ _mixing_gains(samples.T @ samples, samples.dtype))
+
+
+def _mixing_gains(products: Array, dtype: Any) -> Array:
+    """What each channel counts in the mix, (channels,), by the products of each with each."""
     powers = np.diagonal(products)
     loudest = int(powers.argmax())
-    return np.asarray(products[loudest] < -0.5 * np.sqrt(powers * powers[loudest]))
-
-
-def _spool_mono(samples: Array, sample_rate: int, config: FeatureConfig) -> Array:
-    """The same as `to_mono` of what lasts long, a minute at a time, in a spool."""
-    samples, spool, minute = samples.reshape(len(samples), -1), Spool(), 60 * sample_rate
-    opposite = _opposite(sum(block.T @ block for block in in_blocks(samples, minute)))
-    gains = (np.where(opposite, -1.0, 1.0) / len(opposite)).astype(samples.dtype)
-    stream = soxr.ResampleStream(sample_rate, config.sample_rate, 1, quality="HQ")
-    for number, block in enumerate(in_blocks(samples, minute)):
-        mono = np.asarray(block @ gains, np.float32)
-        if sample_rate != config.sample_rate:
-            mono = stream.resample_chunk(mono, last=(number + 1) * minute >= len(samples))
-        spool.append(mono)
-    return spool.finish()
+    opposite = products[loudest] < -0.5 * np.sqrt(powers * powers[loudest])
+    return np.asarray(np.where(opposite, -1.0, 1.0) / len(opposite), dtype)
 
 
 def standardise(waveform: Array) -> tuple[Array, float, float]:

@@ -1,4 +1,4 @@
-"""Samples of hours in a temporary file, mapped: what is let go of takes no memory until it is looked at again."""
+"""A long song in a temporary file, mapped: what is let go of takes no memory until it is looked at again."""
 
 import mmap
 import tempfile
@@ -43,8 +43,8 @@ def _told() -> Iterator[None]:
         yield
     except OSError as error:
         raise MusexError(
-            f"the samples of hours need a temporary file in {tempfile.gettempdir()}: {error.strerror}; set TMPDIR to a "
-            "folder with more room"
+            f"the samples of a long song need a temporary file in {tempfile.gettempdir()}: {error.strerror}; set "
+            "TMPDIR to a folder with more room"
         ) from error
 
 
