@@ -222,5 +222,6 @@ QUALITIES: tuple[Quality, ...] = get_args(Quality)
 LONG_STEPS = 9000  # 15 min: what takes a song's length squared is done throughout for songs of no more steps
 TRANSITION_QUESTIONS = ("beat", "bar", "row", "written")  # which of these a jump keeps, as the transition head says
 POINTER_SECONDS = (2, 5, 10)  # the pointer's three distributions: what fits the next 2, 5 and 10 s
+IMPOSSIBLE = -30.0  # log-probability of a place that the pointer rules out
 SHORTEST_SONG_SECONDS = 5.0  # of a song that can be made longer
 LONGEST_OUTPUT_SECONDS = 24 * 3600.0  # a day

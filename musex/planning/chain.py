@@ -113,10 +113,11 @@ class Chain:
         if not path.is_tempted(outlook):
             return outlook
         shown = path.promising(outlook, SHOWN_STEPS) if self.request.analysis.steps > LONG_STEPS else None
-        pointer = self.model.predict(self._memory, path.context, apart=APART_STEPS, shown=shown).pointer[:horizon]
+        starts = self.model.predict(self._memory, path.context, apart=APART_STEPS, shown=shown).starts
         self.predictions += 1
         weights = path.weights
-        return look_ahead(pointer, unwanted, here=path.here, weight=weights.pointer, cap=weights.pointer_cap)
+        costs = {"weight": weights.pointer, "cap": weights.pointer_cap}
+        return look_ahead(starts, unwanted, horizon=horizon, here=path.here, **costs)
 
     @cached_property
     def _memory(self) -> Any:

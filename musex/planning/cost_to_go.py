@@ -59,7 +59,8 @@ class CostToGo:
         self._make_room(jumps.steps, limits, material, debt)
         self._end(material, goal, slack, off_time)
         for _ in range(2 + 2 * len(material.avoided)):
-            self._improve_all(last=0 if material.avoided else -1)
+            if not self._improve_all(last=0 if material.avoided else -1):
+                break
 
     def _keep_best(self, jumps: Jumps, costs: Array, limits: Limits) -> None:
         """Keep the best jumps of each kind that leave within each cell: (cells, jumps) arrays."""
@@ -114,18 +115,19 @@ class CostToGo:
                 self.table[segment, : max(0, start - material.stop - self.low)] = 0.0
             self.table[self.segments[-1], : -self.low] = 0.0
 
-    def _improve_all(self, *, last: int) -> None:
-        """Improve the columns of all debts above zero, and downwards from `last`."""
-        for first in range(1, self.high + 1, self.stretch):
-            self._improve(first, min(first + self.stretch, self.high + 1))
-        for stop in range(last, self.low - 1, -self.stretch):
-            self._improve(max(stop - self.stretch + 1, self.low), stop + 1)
+    def _improve_all(self, *, last: int) -> bool:
+        """Improve the columns of all debts above zero, and downwards from `last`; returns whether any became lower."""
+        upwards = [(first, min(first + self.stretch, self.high + 1)) for first in range(1, self.high + 1, self.stretch)]
+        downwards = [
+            (max(end - self.stretch + 1, self.low), end + 1) for end in range(last, self.low - 1, -self.stretch)
+        ]
+        return any([self._improve(first, stop) for first, stop in upwards + downwards])
 
     def _cell(self, positions: Array) -> Array:
         return np.asarray(np.minimum(-(-positions // self.cell_steps), self.cells))
 
-    def _improve(self, first: int, stop: int) -> None:
-        """Lower the columns of debts first … stop - 1 to what one jump and the table as it is allow."""
+    def _improve(self, first: int, stop: int) -> bool:
+        """Lower the columns of debts first … stop - 1 to what one jump and the table as it is allow, if they do."""
         windows = np.lib.stride_tricks.sliding_window_view(self.padded, stop - first, axis=1)
         begins = np.clip(first - self.low + self.stretch - self.jump_distances, 0, windows.shape[1] - 1)
         after = windows[self.jump_landings, begins]  # (cells, jumps, debts)
@@ -133,8 +135,11 @@ class CostToGo:
         for segment in self.segments:
             best[segment] = np.minimum.accumulate(best[segment][::-1], axis=0)[::-1]
         columns = self.table[:-1, first - self.low : stop - self.low]
-        np.minimum(columns, best, out=columns)
-        self.padded[:, -self.stretch :] = self.table[:, -1:]
+        lower = bool((best < columns).any())
+        if lower:
+            np.minimum(columns, best, out=columns)
+            self.padded[:, -self.stretch :] = self.table[:, -1:]
+        return lower
 
     def reaches(self, debt: int) -> bool:
         """Whether there is a way from the song's start, whatever the debt is once the table knows it exactly."""

@@ -56,7 +56,7 @@ class PredictionLike(Protocol):
     """One horizon, as a model says it."""
 
     @property
-    def pointer(self) -> Array: ...
+    def starts(self) -> Array: ...
 
 
 class ModelLike(Protocol):

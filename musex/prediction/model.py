@@ -10,7 +10,7 @@ import numpy as np
 
 from musex.analysis.features import standardise
 from musex.audio.song import HIGHEST_SAMPLE_RATE
-from musex.config import FEATURES, GENERATIVE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
+from musex.config import FEATURES, GENERATIVE, IMPOSSIBLE, POINTER_SECONDS, FeatureConfig, PointerConfig, WaveformConfig
 from musex.errors import ModelError
 from musex.prediction.described import MODEL_NAME, TRANSITION_FILE, load_described, packaged_model, read_description
 from musex.prediction.join_head import JoinHead
@@ -23,7 +23,6 @@ from musex.system.json_files import check_types
 POINTER_INPUTS = {"context", "context_mask", "memory", "memory_mask"}
 TRIED_STEPS = 300  # of the memory with which a model is tried
 MOST_STEPS = 10_000  # of a context or a horizon
-IMPOSSIBLE = -30.0  # log-probability of what the pointer rules out
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,23 @@ class Prediction:
 
     Attributes:
         log_mel: (horizon_steps, n_mels), dB.
-        pointer: (horizon_steps, steps), log-probability of each memory position for each step of the horizon.
         starts: (steps, 3), log-probability of playing on from each memory step over the next 2, 5 and 10 s.
     """
 
     log_mel: Array
-    pointer: Array
     starts: Array
+
+    @cached_property
+    def pointer(self) -> Array:
+        """Log-probability of each memory position for each step of the horizon, (horizon_steps, steps).
+
+        A start at j is at position j + t after t steps.
+        """
+        pointer = np.full((len(self.log_mel), len(self.starts)), IMPOSSIBLE, np.float32)
+        for step in range(len(pointer)):
+            column = next(i for i, seconds in enumerate(POINTER_SECONDS) if step < seconds * FEATURES.steps_per_second)
+            pointer[step, step:] = self.starts[: max(0, len(self.starts) - step), column]
+        return pointer
 
     def __repr__(self) -> str:
         return f"<Prediction of {len(self.log_mel)} steps, after {len(self.starts)} of the song>"
@@ -189,23 +198,13 @@ class Model:
         logits = np.full((len(memory.features), len(POINTER_SECONDS)), -np.inf)
         logits[places] = outputs["starts"][0][: len(memory.features)]
         logits[hidden] = -np.inf
-        starts = self._starts(logits)
-        return Prediction(outputs["log_mel"][0], self._pointer(starts), starts)
+        return Prediction(outputs["log_mel"][0], self._starts(logits))
 
     def _starts(self, logits: Array) -> Array:
         """Log-probabilities (steps, 3) of the network's logits."""
         shifted = logits - logits.max(axis=0)
         normal = shifted - np.log(np.exp(shifted).sum(axis=0))
         return np.asarray(np.maximum(normal, IMPOSSIBLE), np.float32)
-
-    def _pointer(self, starts: Array) -> Array:
-        """Where each step of the horizon comes from: start j is at position j + t after t steps."""
-        pointer = np.full((self.config.horizon_steps, len(starts)), IMPOSSIBLE, np.float32)
-        rate = self.config.features.steps_per_second
-        for step in range(self.config.horizon_steps):
-            column = next(i for i, seconds in enumerate(POINTER_SECONDS) if step < seconds * rate)
-            pointer[step, step:] = starts[: max(0, len(starts) - step), column]
-        return pointer
 
 
 class WaveformModel:

@@ -33,7 +33,7 @@ RATE = 8000
 
 @dataclass(frozen=True)
 class Guess:
-    pointer: np.ndarray
+    starts: np.ndarray
 
 
 class MatchingModel:
@@ -55,10 +55,7 @@ class MatchingModel:
         played = int(context[-1]) + 1 if len(context) else 0
         likeness[max(0, played - min(apart, len(memory) // 4)) : played + min(apart, len(memory) // 4)] = -30.0
         scores = likeness - np.log(np.exp(likeness - likeness.max()).sum()) - likeness.max()
-        pointer = np.full((self.config.horizon_steps, len(memory)), -30.0, np.float32)
-        for step in range(min(len(pointer), len(memory))):
-            pointer[step, step:] = scores[: len(memory) - step]
-        return Guess(pointer)
+        return Guess(np.repeat(scores[:, None], 3, axis=1).astype(np.float32))
 
 
 def compose(seconds: float, *, sample_rate: int = RATE, channels: int = 1, seed: int = 0) -> np.ndarray:
@@ -95,9 +92,7 @@ def test_a_model_of_another_horizon_is_asked_as_it_answers() -> None:
 
     def counting(memory: np.ndarray, context: np.ndarray, *, apart: int, shown: np.ndarray | None = None) -> Guess:
         asked.append(len(context))
-        guess = predict(memory, context, apart=apart)
-        assert len(guess.pointer) == 40
-        return guess
+        return predict(memory, context, apart=apart)
 
     model.predict = counting  # type: ignore[method-assign]
     plan = plan_song(song, model, seconds=150.0)
