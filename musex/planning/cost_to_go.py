@@ -117,11 +117,10 @@ class CostToGo:
 
     def _improve_all(self, *, last: int) -> bool:
         """Improve the columns of all debts above zero, and downwards from `last`; returns whether any became lower."""
-        upwards = [(first, min(first + self.stretch, self.high + 1)) for first in range(1, self.high + 1, self.stretch)]
-        downwards = [
-            (max(end - self.stretch + 1, self.low), end + 1) for end in range(last, self.low - 1, -self.stretch)
-        ]
-        return any([self._improve(first, stop) for first, stop in upwards + downwards])
+        ends = range(last, self.low - 1, -self.stretch)
+        spans = [(first, min(first + self.stretch, self.high + 1)) for first in range(1, self.high + 1, self.stretch)]
+        spans += [(max(end - self.stretch + 1, self.low), end + 1) for end in ends]
+        return sum(self._improve(*span) for span in spans) > 0
 
     def _cell(self, positions: Array) -> Array:
         return np.asarray(np.minimum(-(-positions // self.cell_steps), self.cells))
@@ -136,9 +135,8 @@ class CostToGo:
             best[segment] = np.minimum.accumulate(best[segment][::-1], axis=0)[::-1]
         columns = self.table[:-1, first - self.low : stop - self.low]
         lower = bool((best < columns).any())
-        if lower:
-            np.minimum(columns, best, out=columns)
-            self.padded[:, -self.stretch :] = self.table[:, -1:]
+        np.minimum(columns, best, out=columns)
+        self.padded[:, -self.stretch :] = self.table[:, -1:]
         return lower
 
     def reaches(self, debt: int) -> bool:

@@ -14,7 +14,7 @@ from musex.errors import ModelError
 from musex.extension import pointing
 from musex.prediction import trial
 from musex.prediction.described import packaged_model
-from musex.prediction.model import IMPOSSIBLE, load_model
+from musex.prediction.model import load_model
 from tests.phrases import compose
 
 
