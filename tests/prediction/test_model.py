@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from musex.analysis.features import analyse
+from musex.config import IMPOSSIBLE
 from musex.errors import ModelError
 from musex.extension import pointing
 from musex.prediction import trial
