@@ -1,6 +1,5 @@
 """What the network hears: log-mel, chroma and onset strength. The same NumPy code serves training and inference."""
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import soxr
 from musex.config import FEATURES, LONG_STEPS, FeatureConfig
 from musex.system.arrays import Array
 from musex.system.spools import Spool, in_blocks, let_go
+from musex.system.threads import share_out
 
 MIXED_SECONDS = 60  # of a song, mixed and resampled at once
 BLOCK_FRAMES = 256  # frames transformed at once: they stay in the processor's cache, however long a song is
@@ -92,22 +92,25 @@ def standardise(waveform: Array) -> tuple[Array, float, float]:
     return np.asarray((waveform - mean) / max(deviation, 1e-9), np.float32), mean, deviation
 
 
-def magnitudes(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> Iterator[tuple[slice, Array]]:
-    """Magnitude spectra (frames of the block, n_fft // 2 + 1) of a mono signal, block by block.
+def magnitudes(mono: Array, block: slice, config: FeatureConfig = FEATURES) -> Array:
+    """Magnitude spectra (frames of the block, n_fft // 2 + 1) of so many frames of a mono signal.
 
     Frame n is centred on the middle of its hop, so that a step's frames describe that step's samples; beyond the
     signal there is silence.
     """
     before = (config.n_fft - config.hop_length) // 2
     window = np.hanning(config.n_fft + 1)[:-1].astype(np.float32)
-    scale = 2.0 / window.sum()
-    for start in range(0, frames, BLOCK_FRAMES):
-        block = slice(start, min(start + BLOCK_FRAMES, frames))
-        first, stop = start * config.hop_length - before, (block.stop - 1) * config.hop_length - before + config.n_fft
-        heard = np.pad(mono[max(first, 0) : max(stop, 0)], (max(-first, 0), max(stop - max(len(mono), first), 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(heard, config.n_fft)[:: config.hop_length]
-        yield block, np.abs(np.fft.rfft(windows * window)).astype(np.float32) * scale
-        let_go(mono)
+    first = block.start * config.hop_length - before
+    stop = (block.stop - 1) * config.hop_length - before + config.n_fft
+    heard = np.pad(mono[max(first, 0) : max(stop, 0)], (max(-first, 0), max(stop - max(len(mono), first), 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(heard, config.n_fft)[:: config.hop_length]
+    let_go(mono)
+    return np.asarray(np.abs(np.fft.rfft(windows * window)) * (2.0 / window.sum()), np.float32)
+
+
+def frame_blocks(frames: int) -> list[slice]:
+    """So many frames, in order, `BLOCK_FRAMES` at a time."""
+    return [slice(start, min(start + BLOCK_FRAMES, frames)) for start in range(0, frames, BLOCK_FRAMES)]
 
 
 def to_log_mel(magnitude: Array, config: FeatureConfig = FEATURES) -> Array:
@@ -118,7 +121,7 @@ def to_log_mel(magnitude: Array, config: FeatureConfig = FEATURES) -> Array:
 
 def log_mel_frames(mono: Array, frames: int, config: FeatureConfig = FEATURES) -> Array:
     """Log-mel in dB (frames, n_mels) of a mono signal at the features' sample rate; see `magnitudes`."""
-    return np.concatenate([to_log_mel(magnitude, config) for _, magnitude in magnitudes(mono, frames, config)])
+    return np.concatenate([to_log_mel(magnitudes(mono, block, config), config) for block in frame_blocks(frames)])
 
 
 def analyse_frames(mono: Array, config: FeatureConfig = FEATURES) -> tuple[Array, Array]:
@@ -130,9 +133,13 @@ def analyse_frames(mono: Array, config: FeatureConfig = FEATURES) -> tuple[Array
     frames = steps * config.frames_per_step
     log_mel = np.empty((frames, config.n_mels), np.float32)
     chroma = np.empty((frames, config.n_chroma), np.float32)
-    for block, magnitude in magnitudes(mono, frames, config):
+
+    def analyse_block(block: slice) -> None:
+        magnitude = magnitudes(mono, block, config)
         log_mel[block] = to_log_mel(magnitude, config)
         chroma[block] = magnitude @ chroma_filters(config)
+
+    share_out(analyse_block, frame_blocks(frames))
     return log_mel, chroma
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from musex.config import LONG_STEPS
 from musex.planning.material import Limits, Material
 from musex.system.arrays import Array
+from musex.system.threads import share_out
 
 ODD_PARTNERS = 4  # of each step, whatever the beat, so that every duration can be reached
 ODD_KIND = 2  # their number among the kinds of `Jumps`
@@ -188,8 +189,9 @@ def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *,
     targets = np.zeros((steps, over + kept), np.int64)
     costs = np.full((steps, over + kept), np.inf, np.float32)
     block = LONG_BLOCK if coarse else int(np.clip((1 << 20) // steps, 32, 256))
-    columns, chosen = np.arange(steps), None
-    for first in range(limits.first_leave, min(limits.last, steps - 1) + 1, block):
+
+    def fill_block(first: int) -> None:
+        columns, chosen = np.arange(steps), None
         count = min(block, limits.last + 1 - first, steps - first)
         if coarse:
             always = _always_compared(range(first, first + count), steps, limits, material)
@@ -208,6 +210,8 @@ def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *,
                 targets[rows_here, :over] = columns[best]
         best, costs[rows_here, over:] = _best_partners(found, distances, limits, kept)
         targets[rows_here, over:] = columns[best]
+
+    share_out(fill_block, range(limits.first_leave, min(limits.last, steps - 1) + 1, block))
     return Jumps(targets, costs, (over, kept - odd, odd))
 
 

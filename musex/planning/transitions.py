@@ -22,6 +22,7 @@ from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES, LONG_STEPS, TRANSITION_QUESTIONS
 from musex.prediction.transition_head import TransitionHead
 from musex.system.arrays import Array
+from musex.system.threads import share_out
 
 BORDERS = (0, 2, 5, 10, 20, 40, 80, 160)  # steps from the jump between which distances are pooled
 REACHES = (25, 100, 200)  # frames on each side of a jump over which attacks are compared
@@ -91,10 +92,13 @@ def _strips_of_all(analysis: Analysis, leaves: Array, enters: Array) -> Array:
     order = np.argsort(leaves, kind="stable")
     strips = np.empty((len(leaves), len(GROUPS) * 2 * (len(BORDERS) - 1)), np.float32)
     sorted_leaves = leaves[order]
-    for first in range(0, analysis.steps, BLOCK):
+
+    def fill_block(first: int) -> None:
         these = order[np.searchsorted(sorted_leaves, first) : np.searchsorted(sorted_leaves, first + BLOCK)]
         if len(these):
             strips[these] = _strips_of_block(analysis, first, leaves[these], enters[these])
+
+    share_out(fill_block, range(0, analysis.steps, BLOCK))
     return strips
 
 
@@ -142,9 +146,12 @@ def _strips_of_jumps(analysis: Analysis, leaves: Array, enters: Array) -> Array:
     rows, borders = np.concatenate(groups, axis=1), np.cumsum([0, *(group.shape[1] for group in groups)])
     strips = np.empty((len(leaves), len(GROUPS) * 2 * (len(BORDERS) - 1)), np.float32)
     order = np.lexsort((leaves, enters - leaves))
-    for first in range(0, len(order), JUMPS_ON_DIAGONALS):
+
+    def fill_block(first: int) -> None:
         these = order[first : first + JUMPS_ON_DIAGONALS]
         strips[these] = _strips_along(rows, borders, leaves[these], enters[these])
+
+    share_out(fill_block, range(0, len(order), JUMPS_ON_DIAGONALS))
     return strips
 
 
