@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+MOST_THREADS = 2  # blocks of work take memory while they are worked on; by choice
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -17,13 +19,13 @@ def usable_cores() -> int:
 
 
 def share_out(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What `work` returns for each item, in order, worked out by a thread a core.
+    """What `work` returns for each item, in order, worked out by up to `MOST_THREADS`, on a core each.
 
     NumPy lets other threads run while it is at work on arrays; what takes Python's time gains nothing by it.
     """
     items = list(items)
-    cores = min(usable_cores(), len(items))
-    if cores < 2:
+    count = min(MOST_THREADS, usable_cores(), len(items))
+    if count < 2:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(cores) as threads:
+    with ThreadPoolExecutor(count) as threads:
         return list(threads.map(work, items))
