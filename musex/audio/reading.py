@@ -2,14 +2,15 @@
 
 import os
 import re
+import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -30,12 +31,9 @@ from musex.errors import AudioError, suggest
 from musex.system.processes import running
 from musex.system.spools import Spool
 
-if TYPE_CHECKING:
-    pass
-
-
 UNKNOWN_FRAMES = 2**62
 HELD_BYTES = 100_000_000  # of samples that are held in memory: 4 min 43 s in stereo at 44.1 kHz
+ROOMLESS_BYTES = 320_000_000  # of them where temporary files have no room: 15 min
 
 SOUNDFILE_SUFFIXES = (".mp3", ".wav", ".flac", ".ogg", ".opus", ".aiff", ".aif", ".oga", ".aifc", ".caf", ".au", ".w64")
 FFMPEG_SUFFIXES = (
@@ -116,11 +114,12 @@ def most_bytes() -> int:
 class _Recording:
     """Decoded blocks in one array that grows in place, since headers cannot be trusted to say how many will come.
 
-    What is longer than `HELD_BYTES` goes on to a file.
+    What is longer than `HELD_BYTES` goes on to a file, where there is room for one.
     """
 
     def __init__(self, channels: int, expected_frames: int) -> None:
-        most = HELD_BYTES // (4 * channels)  # a header that claims more is believed when the samples come
+        self.held_bytes = HELD_BYTES if _has_room(4 * channels * expected_frames) else ROOMLESS_BYTES
+        most = self.held_bytes // (4 * channels)  # a header that claims more is believed when the samples come
         held = max(expected_frames, BLOCK_FRAMES) if expected_frames <= most else 0
         self.buffer: Samples = np.empty((held, channels), np.float32)
         self.frames = 0
@@ -130,7 +129,7 @@ class _Recording:
         length = (self.frames + len(block)) * self.buffer.shape[1] * 4
         if length > most_bytes():
             raise MemoryError
-        if self.spool is None and length > HELD_BYTES:
+        if self.spool is None and length > self.held_bytes:
             self.spool = Spool()
             self.spool.append(self.buffer[: self.frames])
             self.buffer = np.empty((0, self.buffer.shape[1]), np.float32)
@@ -147,6 +146,14 @@ class _Recording:
             return self.spool.finish()
         self.buffer.resize((self.frames, self.buffer.shape[1]), refcheck=False)
         return self.buffer
+
+
+def _has_room(length: int) -> bool:
+    """Whether temporary files have room for so many bytes more, or twice as many as are held in memory."""
+    try:
+        return shutil.disk_usage(tempfile.gettempdir()).free > max(length, 2 * HELD_BYTES)
+    except OSError:
+        return False
 
 
 def _missing(path: Path) -> str:

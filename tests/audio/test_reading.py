@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mutagen
@@ -414,6 +415,18 @@ def test_hours_in_a_small_file_do_not_fill_the_memory(
     monkeypatch.setattr(reading, "most_bytes", lambda: 4_000_000)
     with pytest.raises(AudioError, match=r"does not fit in half of the memory \(0\.0 GB\) when decoded"):
         read_song(tmp_path / f"a{suffix}")
+
+
+def test_a_song_is_held_in_memory_where_temporary_files_have_no_room(
+    tmp_path: Path, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_song(tmp_path / "song.wav", [song.samples], song=song)
+    monkeypatch.setattr(reading, "HELD_BYTES", 100_000)
+    spooled = read_song(tmp_path / "song.wav").samples
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=150_000))
+    held = read_song(tmp_path / "song.wav").samples
+    assert (spooled.flags.writeable, held.flags.writeable) == (False, True)  # what lies in a file cannot be written to
+    np.testing.assert_array_equal(spooled, held)
 
 
 def _halve_streaminfo(content: bytes) -> bytes:
