@@ -131,7 +131,7 @@ def train(
 
     try:
         with show_progress(quiet) as on_progress:
-            fit(
+            model = fit(
                 dataset,
                 run,
                 network=network,
@@ -150,7 +150,10 @@ def train(
     except WorkerLostError as error:
         _begin_again(error)
     if not quiet:
-        typer.echo(f"{run}: trained; use it by `musex extend SONG --minutes 10 --model {run}`")
+        use = (
+            f"use it by `musex extend SONG --minutes 10 --model {run}`" if model.exists() else "the chief has the model"
+        )
+        typer.echo(f"{run}: trained; {use}")
 
 
 def _begin_again(error: MusexError) -> NoReturn:
@@ -158,9 +161,8 @@ def _begin_again(error: MusexError) -> NoReturn:
 
     TensorFlow says so itself: a process whose collective operations have failed cannot use them any more.
     """
-    typer.echo(
-        f"musex: warning: {str(error).split(':')[0]}; waiting for all to go on from the last checkpoint", err=True
-    )
+    gone = str(error).partition(": start")[0]
+    typer.echo(f"musex: warning: {gone}; waiting for all to go on from the last checkpoint", err=True)
     arguments = sys.orig_argv[1:]
     os.execv(sys.executable, [sys.executable, *arguments, *(["--resume"] if "--resume" not in arguments else [])])
 

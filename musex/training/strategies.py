@@ -49,7 +49,7 @@ class Sharing:
             self.strategy = tf.distribute.MirroredStrategy(_devices())
         self.replicas: int = self.strategy.num_replicas_in_sync
         self.here = self.replicas // self.workers  # replicas of this worker
-        self._reduce = tf.function(self._all_reduce)
+        self._reduce = tf.function(self._all_reduce, input_signature=[tf.TensorSpec([None], tf.float64)])
 
     @property
     def workers(self) -> int:
@@ -113,8 +113,8 @@ class Sharing:
         values = np.asarray(values, np.float64)
         if self.workers == 1:
             return values
-        sums = self._reduce(tf.constant(values / self.here))
-        return np.asarray(sums)
+        sums = self._reduce(tf.constant(values.ravel() / self.here))
+        return np.asarray(sums).reshape(values.shape)
 
     def agree(self, values: Any) -> Any:
         """What the chief says."""
@@ -122,7 +122,8 @@ class Sharing:
 
     def _all_reduce(self, values: Any) -> Any:
         def add() -> Any:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+            own = tf.identity(values)  # on this replica's device
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
 
         return self.strategy.experimental_local_results(self.strategy.run(add))[0]
 
