@@ -338,12 +338,12 @@ def _hear_into(folder: Path, source: tuple[Path, str], on_progress: OnProgress =
 
 def _hear_on_cluster(sources: Sequence[tuple[Path, str]], address: str, jobs: int) -> Iterator[Heard]:
     """The same by the workers of a Dask cluster, whose answers come over the network."""
-    from distributed import wait
-
     waiting: dict[Any, tuple[Path, str]] = {}
     left = [(path.resolve(), key) for path, key in reversed(sources)]
     names = {key: path for path, key in sources}
     with held_off(), connect(address, jobs) as client:
+        from distributed import wait  # which is there now
+
         while left or waiting:
             check_stop()  # here, for workers have to end in order
             room = IN_FLIGHT * max(1, len(client.nthreads())) - len(waiting)

@@ -46,7 +46,7 @@ def read_workers(environment: Mapping[str, str] = os.environ) -> Workers:
         raise _fault(f"it lacks {error}" if isinstance(error, KeyError) else "it is put together otherwise") from error
     if unknown := set(cluster) - {"chief", "worker"}:
         raise _fault(f"a cluster has a chief and workers, no {min(unknown)}")
-    if kind not in cluster:
+    if kind not in [*cluster]:
         raise _fault(f"this task is a {str(kind)[:40]!r}, of which the cluster has none")
     for address in addresses:
         if not isinstance(address, str) or not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}", address):
