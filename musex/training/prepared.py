@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -28,11 +27,10 @@ from musex.audio.reading import read_song
 from musex.config import FEATURES
 from musex.errors import AudioError, DatasetError, MusexError
 from musex.system.arrays import Array, load_array, save_array
-from musex.system.clusters import connect
+from musex.system.cluster import work_on_cluster
 from musex.system.json_files import check_types, parse_json, read_json_text
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import LEFTOVER, locked, save_text
-from musex.system.signals import check_stop, held_off
 from musex.system.workers import work_side_by_side
 from musex.training.dataset import CACHE_FOLDER, FEATURE_VERSION, Track, feature_key, find_tracks
 
@@ -43,8 +41,6 @@ INDEX_FILE = "index.json"
 WAITING_FOLDER = "waiting"
 SHARD_NAME = re.compile(r"shard-\d{5,9}")
 SHARD_BYTES = 64 * 2**20  # of features, 11 h of music: few files for millions of songs, and little to write anew
-IN_FLIGHT = 4  # tracks for each worker of a cluster: it never waits for the next one, and features are few in memory
-LOOK_SECONDS = 0.2  # after which it is seen at the latest that all shall stop
 
 
 @dataclass(frozen=True)
@@ -249,7 +245,10 @@ class _Store:
 
     def _hear(self, missing: Sequence[tuple[Path, str]], jobs: int, cluster: str | None) -> Iterator[Heard]:
         if cluster is not None and missing:
-            yield from _hear_on_cluster(missing, cluster, jobs)
+            sources = [(path.resolve(), key) for path, key in missing]  # workers are in other folders
+            paths = {key: path for path, key in missing}
+            for heard, _ in work_on_cluster(_hear_far, sources, cluster, jobs, on_failure=_give_up):
+                yield replace(heard, path=paths[heard.key])
         elif min(jobs, len(missing)) > 1:
             for heard, _ in work_side_by_side(partial(_hear_into, self.waiting), missing, min(jobs, len(missing))):
                 yield heard
@@ -336,30 +335,14 @@ def _hear_into(folder: Path, source: tuple[Path, str], on_progress: OnProgress =
     return replace(heard, features=None)
 
 
-def _hear_on_cluster(sources: Sequence[tuple[Path, str]], address: str, jobs: int) -> Iterator[Heard]:
-    """The same by the workers of a Dask cluster, whose answers come over the network."""
-    waiting: dict[Any, tuple[Path, str]] = {}
-    left = [(path.resolve(), key) for path, key in reversed(sources)]
-    names = {key: path for path, key in sources}
-    with held_off(), connect(address, jobs) as client:
-        from distributed import wait  # which is there now
+def _hear_far(source: tuple[Path, str], on_progress: OnProgress) -> Heard:
+    """The same by a worker of a cluster, whose answer comes over the network."""
+    return hear(source)
 
-        while left or waiting:
-            check_stop()  # here, for workers have to end in order
-            room = IN_FLIGHT * max(1, len(client.nthreads())) - len(waiting)
-            for source in [left.pop() for _ in range(min(room, len(left)))]:
-                waiting[client.submit(hear, source, pure=False)] = source
-            try:
-                done = wait([*waiting], timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED).done
-            except TimeoutError:
-                continue
-            for future in done:
-                _, key = waiting.pop(future)
-                failure = future.exception()
-                if failure is None:
-                    yield replace(future.result(), path=names[key])
-                else:  # its worker died of it, again and again, or is another musex
-                    yield Heard(names[key], key, problem=" ".join(f"{type(failure).__name__}: {failure}".split()))
+
+def _give_up(source: tuple[Path, str], *, message: str) -> Heard:
+    """What is said of a file at which workers died."""
+    return Heard(*source, problem=message)
 
 
 def load_prepared(folder: Path) -> Prepared:

@@ -120,7 +120,7 @@ def worker(index: int, addresses: list[str], prepared: Path, run: Path) -> "subp
         "--precision",
         "float32",
         "--epochs",
-        "3",
+        "2",
     ]
     return musex_process(*command, "--resume", environment={"TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": ""})
 
@@ -143,10 +143,10 @@ def test_a_killed_worker_comes_back_and_all_learn_what_one_would_have(prepared: 
     assert f"one of {addresses[1]} is gone; waiting for all to go on from the last checkpoint" in warned
     assert other.communicate(timeout=60)[0].strip() == f"{elsewhere}: trained; the chief has the model"
     assert not elsewhere.exists(), "the chief alone writes"
-    assert [line.split()[1] for line in told.splitlines() if line.startswith("epoch")] == ["0", "1", "2"]
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("epoch")] == ["0", "1"]
 
     whole = tmp_path / "whole"
-    command = ["train", str(prepared), "-o", str(whole), "--precision", "float32", "--epochs", "3", "--quiet"]
+    command = ["train", str(prepared), "-o", str(whole), "--precision", "float32", "--epochs", "2", "--quiet"]
     assert cli.run(command) == 0
     np.testing.assert_allclose(curves(run), curves(whole), rtol=1e-2)
     assert pointing(run).join_head is not None
