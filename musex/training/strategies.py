@@ -43,8 +43,11 @@ class Sharing:
             self.team = read_workers()
             try:
                 self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            except LOST as error:  # after half a minute alone
+                raise WorkerLostError(f"{self.team.others} did not come: start every worker") from error
             except (tf.errors.OpError, RuntimeError, ValueError) as error:
-                raise MusexError(f"could not meet {self.team.others}: {' '.join(str(error).split())[:200]}") from error
+                reason = " ".join(str(error).split())[:200]
+                raise MusexError(f"cannot train together as {self.team.address}: {reason}") from error
         elif strategy == "mirrored":
             self.strategy = tf.distribute.MirroredStrategy(_devices())
         self.replicas: int = self.strategy.num_replicas_in_sync

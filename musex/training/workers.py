@@ -24,6 +24,11 @@ class Workers:
     index: int
 
     @property
+    def address(self) -> str:
+        """Where this worker listens to the others."""
+        return self.addresses[self.index]
+
+    @property
     def others(self) -> str:
         """The addresses of all the others, in words."""
         return ", ".join(address for number, address in enumerate(self.addresses) if number != self.index)
