@@ -38,7 +38,18 @@ from musex.system.ledgers import (
 )
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import LONGEST_NAME, name_beside, save_text, shorten, temporary_folder
-from musex.system.stores import fetch, identity, is_stored, is_url, lies_here, list_files, place_of, read_bytes
+from musex.system.stores import (
+    bucket_of,
+    check_store,
+    fetch,
+    identity,
+    is_stored,
+    is_url,
+    lies_here,
+    list_files,
+    place_of,
+    read_bytes,
+)
 from musex.system.workers import collected_warnings, work_side_by_side
 from musex.versions import Version, make_versions, name_versions
 
@@ -368,6 +379,8 @@ def extend_songs(
     work = _Work(how, force, checked, order, model)
     if cluster is not None or (jobs or 1) > 1:
         _check_reach(tasks)
+    for place in {bucket_of(path): path for task in tasks for path in task.files if is_stored(path)}.values():
+        check_store(place)
     waiting = []
     for task in tasks:
         if task.problem:
@@ -483,7 +496,7 @@ def _load(model: str | Path | None, changed: int | None) -> Model | WaveformMode
 
 def _extend(task: Task, on_progress: OnProgress | None, *, work: _Work) -> Outcome:
     """Write what is missing of a task, or all with `force`; each file is remembered as soon as it is in its place."""
-    began = time.monotonic()
+    began, stage = time.monotonic(), None
     try:
         if not is_stored(task.song):
             check_song(task.song)
@@ -515,7 +528,8 @@ def _extend(task: Task, on_progress: OnProgress | None, *, work: _Work) -> Outco
             )
             plans = [stage.named(plan) for plan in plans]
     except (MusexError, OSError, MemoryError) as error:
-        return Outcome(task, "failed", message=" ".join(str(error).split()) or type(error).__name__)
+        message = str(error) if stage is None else stage.named_places(str(error))
+        return Outcome(task, "failed", message=" ".join(message.split()) or type(error).__name__)
     state = "skipped" if done == set(task.files) else "made"
     return Outcome(task, state, tuple(plans), time.monotonic() - began)
 
@@ -570,6 +584,12 @@ class _Stage:
     def named(self, plan: Plan) -> Plan:
         """A plan that says where its song is, not where it was worked on."""
         return replace(plan, song=replace(plan.song, path=str(self.task.song))) if is_stored(self.task.song) else plan
+
+    def named_places(self, message: str) -> str:
+        """A message that names places as the user knows them."""
+        for path, place in {self.song: self.task.song, **self.places}.items():
+            message = message.replace(str(path), str(place))
+        return message
 
     def name_song(self, path: Path) -> None:
         """The same for a plan's file."""

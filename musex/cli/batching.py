@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import typer
 
-from musex.cli.arguments import UsageError, parse_place
+from musex.cli.arguments import UsageError, parse_place, usage_checked
 from musex.cli.terminal import show_seams, show_songs, show_tables, tell_error, tell_result
 from musex.errors import MusexError
 from musex.system.stores import is_stored
@@ -37,8 +37,10 @@ def gather(
     if not found:
         raise UsageError("no song is named: give songs or folders of them, or a list of them by --manifest LIST")
     if cluster is not None:
-        from musex.system.cluster import LOCAL, check_installed
+        from musex.system.cluster import LOCAL, check_address, check_installed
 
+        with usage_checked():
+            check_address(cluster)
         check_installed()
         if jobs is not None and cluster != LOCAL:
             raise UsageError(f"--jobs is how many workers are started here: those at {cluster} are there; leave it out")

@@ -5,12 +5,15 @@ trust each other, and their network, or have certificates (an address of tls://)
 such, made for it alone, lest other users of this machine could join it.
 """
 
+import asyncio
 import logging
 import os
 import queue
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -62,7 +65,8 @@ def work_on_cluster(
         Stopped: A signal asks the program to end.
     """
     check_installed()
-    with held_off(), _quiet(), _connected(address, workers) as client:
+    check_address(address)
+    with _quiet(), _connected(address, workers) as client, held_off():
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         run = f"musex-{os.getpid()}-{time.time_ns()}"
         if on_progress is not None:
@@ -109,6 +113,12 @@ def check_installed() -> None:
         raise MusexError(f"a cluster needs {' and '.join(missing)}: {CURE}")
 
 
+def check_address(address: str) -> None:
+    """Refuse what is no address of a scheduler; raises MusexError."""
+    if address != LOCAL and not re.fullmatch(r"((tcp|tls|ws|wss)://)?[^/\s]+:\d+/?", address):
+        raise MusexError(f"{address} is no address of a scheduler: give one such as tcp://host:8786, or {LOCAL}")
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Within, Dask logs nothing: what matters of it is told in an error."""
@@ -135,14 +145,31 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         stack.enter_context(dask.config.set(limits))
         place: Any = stack.enter_context(_started(workers)) if address == LOCAL else address
         try:
+            if address != LOCAL:
+                with ThreadPoolExecutor(1) as apart:  # who calls may run in a loop of its own, such as a notebook's
+                    apart.submit(asyncio.run, _greet(address)).result()
             client = distributed.Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, MemoryError) as error:
             raise MusexError(
                 f"no Dask scheduler answers at {address} ({_reason(error)}); start one by `dask scheduler`, or use "
                 f"{LOCAL}"
             ) from error
         stack.callback(_close, client)
         yield client
+
+
+async def _greet(address: str) -> None:
+    """Connect to a scheduler, and leave; what is none may never answer, for which a client would wait."""
+    distributed: Any = import_module("distributed")
+    comm: Any = import_module("distributed.comm")
+    security = distributed.Security().get_connection_args("client")
+    try:
+        greeted = await asyncio.wait_for(
+            comm.connect(address, timeout=CONNECT_SECONDS, **security), CONNECT_SECONDS + 1
+        )
+    except TimeoutError as error:
+        raise OSError("what is there does not speak as Dask does") from error
+    await greeted.close()
 
 
 @contextmanager
@@ -216,7 +243,8 @@ class _Watch:
         return MusexError(f"the scheduler at {self.address} is gone; {self._so_far()}")
 
     def _so_far(self) -> str:
-        return f"{self.done} of {format_count(self.count, 'song')} are done, and skipped when the same command is run again"
+        songs = format_count(self.count, "song")
+        return f"{self.done} of {songs} are done, and skipped when the same command is run again"
 
 
 def _reason(error: BaseException) -> str:

@@ -50,7 +50,9 @@ def place_of(text: str | Path) -> Path:
     Raises:
         MusexError: musex has no such stores, or what reaches them is not installed.
     """
-    if isinstance(text, Path) or not is_url(text):
+    if not isinstance(text, str):
+        return text
+    if not is_url(text):
         return Path(text)
     parts = urlsplit(text)
     if parts.scheme == "file":
@@ -110,6 +112,16 @@ def _parts(place: Path) -> tuple[Any, str]:
     """A place's file system, as fsspec knows it, and its path there."""
     stored = cast(Any, place)
     return stored.fs, stored.path
+
+
+def check_store(place: Path) -> None:
+    """Refuse early where a place's store does not answer, or has no such bucket; raises AudioError."""
+    identity(place)
+
+
+def bucket_of(place: Path) -> str:
+    """What of a place's path names the part of its store that somebody has to make."""
+    return str(cast(Any, place).fs._strip_protocol(str(place))).split("/")[0]
 
 
 def identity(place: Path) -> str | None:
