@@ -139,6 +139,7 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
     import dask
 
     distributed: Any = import_module("distributed")  # whose classes have no types
+    comm: Any = import_module("distributed.comm")
 
     with ExitStack() as stack:
         limits = {"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS:g} s"}
@@ -146,8 +147,9 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         place: Any = stack.enter_context(_started(workers)) if address == LOCAL else address
         try:
             if address != LOCAL:
+                security = distributed.Security().get_connection_args("client")
                 with ThreadPoolExecutor(1) as apart:  # who calls may run in a loop of its own, such as a notebook's
-                    apart.submit(asyncio.run, _greet(address)).result()
+                    apart.submit(asyncio.run, _greet(comm, address, security)).result()
             client = distributed.Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError, MemoryError) as error:
             raise MusexError(
@@ -158,11 +160,8 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         yield client
 
 
-async def _greet(address: str) -> None:
+async def _greet(comm: Any, address: str, security: dict[str, Any]) -> None:
     """Connect to a scheduler, and leave; what is none may never answer, for which a client would wait."""
-    distributed: Any = import_module("distributed")
-    comm: Any = import_module("distributed.comm")
-    security = distributed.Security().get_connection_args("client")
     try:
         greeted = await asyncio.wait_for(
             comm.connect(address, timeout=CONNECT_SECONDS, **security), CONNECT_SECONDS + 1
