@@ -193,12 +193,11 @@ def test_a_scheduler_that_goes_ends_the_batch_and_another_goes_on(
     running = musex_process(*command, "--cluster", address)
     wait_until(lambda: list(out.glob("*-extended.wav")) or running.poll())
     process.kill()
-    told, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
     assert re.fullmatch(rf"musex: error: the scheduler at {address} is gone; \d of 9 songs are done, and .*\n", errors)
-    assert " made" in told
     local = musex_process(*command, "--cluster", "local", "--jobs", "2", "--json")
-    told, errors = local.communicate(timeout=120)
+    told, _ = local.communicate(timeout=120)
     states = Counter(row["state"] for row in json.loads(told)["outputs"])
     assert states["failed"] == 1
     assert states["skipped"] >= 1

@@ -36,6 +36,7 @@ CLOSE_SECONDS = 5.0  # in which the workers of a cluster that was started here e
 TELL_SECONDS = 1.0  # after which a worker tells of its progress within a stage again
 RETRIES = 2  # of what fails for a reason that nobody foresaw
 TOPIC = "musex-progress"
+LOUD = ("distributed", "tornado", "asyncio")  # libraries that tell of each connection that is lost
 
 
 def work_on_cluster(
@@ -122,15 +123,16 @@ def check_address(address: str) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Within, Dask logs nothing: what matters of it is told in an error."""
-    log = logging.getLogger("distributed")
-    level = log.level
-    import distributed  # noqa: F401 - which sets the level when it is imported
-
-    log.setLevel(logging.CRITICAL + 1)
+    import_module("distributed")  # which makes its loggers
+    logs = [logging.getLogger(name) for name in [*logging.root.manager.loggerDict] if name.split(".")[0] in LOUD]
+    loud = [log for log in logs if not log.disabled]
+    for log in loud:
+        log.disabled = True
     try:
         yield
     finally:
-        log.setLevel(level)
+        for log in loud:
+            log.disabled = False
 
 
 @contextmanager
@@ -178,19 +180,20 @@ def _started(workers: int | None) -> Iterator[Any]:
 
     distributed: Any = import_module("distributed")
 
-    with temporary_folder() as folder, terminal_held_off():
-        cluster = distributed.LocalCluster(
-            n_workers=workers or CPU_COUNT,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            local_directory=str(folder),
-            protocol="tls://",
-            security=distributed.Security.temporary(),
-            silence_logs=logging.CRITICAL + 1,
-        )
+    with temporary_folder() as folder:
+        with terminal_held_off():
+            cluster = distributed.LocalCluster(
+                n_workers=workers or CPU_COUNT,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                dashboard_address=None,
+                worker_dashboard_address=None,
+                local_directory=str(folder),
+                protocol="tls://",
+                security=distributed.Security.temporary(),
+                silence_logs=logging.CRITICAL + 1,
+            )
         try:
             yield cluster
         finally:
