@@ -3,8 +3,9 @@
 Twenty songs of 1 to 4 min are made `--minutes` long by `musex extend --jobs 2`, and the wall-clock time is divided by
 half of the processor time that all its processes took: 1 where both cores are busy all the time. Whatever else runs on
 the machine takes cores, too; what it took stands beside. `idle` counts only what the cores had left: the ratio as it
-would be with nothing else running is (processor + idle) / processor. The same songs one after another show what a song
-costs more in a batch: processors share a memory.
+would be with nothing else running is (processor + idle) / processor, or more where others fill the gaps. `working` is
+the share of the time that the jobs were at songs; the rest is lost at the start, for imports, and at the end, when some
+have no song left. The same songs one after another (`--alone`) tell what a song costs more side by side.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def own_seconds() -> float:
 def lasts(path: Path) -> bool:
     """Whether a song is 1 to 4 min long."""
     try:
-        return 60.0 <= soundfile.info(path).duration <= 240.0
+        return 60.0 <= float(soundfile.info(path).duration) <= 240.0
     except soundfile.LibsndfileError:
         return False
 
@@ -53,18 +54,20 @@ def measure(songs: list[Path], arguments: list[str]) -> dict[str, float]:
     """What a batch takes, in seconds."""
     environment = {name: value for name, value in os.environ.items() if name not in OWN}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "musex", "extend", *map(str, songs), "-o", folder, "--quiet", *arguments]
+        command = [sys.executable, "-m", "musex", "extend", *map(str, songs), "-o", folder, "--json", *arguments]
         before, busy, idle = own_seconds(), *machine_seconds()
         began = time.perf_counter()
-        subprocess.run(command, check=True, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)})
+        environment["PYTHONPATH"] = str(ROOT)
+        told = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE).stdout
         wall, processor = time.perf_counter() - began, own_seconds() - before
         busy, idle = (now - then for now, then in zip(machine_seconds(), (busy, idle), strict=True))
         assert len(list(Path(folder).glob("[!.]*"))) == len(songs)
-    return {"wall": wall, "processor": processor, "others": busy - processor, "idle": idle}
+    working = sum(output["made_in_seconds"] for output in json.loads(told)["outputs"])
+    return {"wall": wall, "processor": processor, "others": busy - processor, "idle": idle, "working": working}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("music", type=Path)
     parser.add_argument("--songs", type=int, default=20)
     parser.add_argument("--minutes", default="10")
@@ -76,15 +79,16 @@ def main() -> None:
     results = {}
     for jobs in (options.jobs, *([1] if options.alone else [])):
         taken = measure(songs, ["--minutes", options.minutes, "--format", "mp3", "--jobs", str(jobs)])
+        told = ", ".join(f"{name} {taken[name]:.1f} s" for name in ("wall", "processor", "others", "idle"))
+        taken["working"] /= jobs * taken["wall"]
         taken["ratio"] = taken["wall"] / (taken["processor"] / jobs)
-        results[f"--jobs {jobs}"] = taken
-        told = ", ".join(f"{name} {value:.1f} s" for name, value in taken.items() if name != "ratio")
-        line = f"{len(songs)} songs, --jobs {jobs}: {told}; wall / (processor / {jobs}) = {taken['ratio']:.3f}"
+        line = f"{len(songs)} songs, --jobs {jobs}: {told}, working {taken['working']:.1%}"
+        line += f"; wall / (processor / {jobs}) = {taken['ratio']:.3f}"
         if jobs == os.cpu_count():
-            alone = (taken["processor"] + taken["idle"]) / taken["processor"]
-            taken["ratio_alone"] = alone
-            line += f", with nothing else running {alone:.3f}"
+            taken["ratio_alone"] = (taken["processor"] + taken["idle"]) / taken["processor"]
+            line += f", with nothing else running {taken['ratio_alone']:.3f}"
         print(line, flush=True)
+        results[f"--jobs {jobs}"] = taken
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
