@@ -24,6 +24,7 @@ from musex.plans import read_plan
 from musex.system import cluster
 from musex.system.ledgers import ENTRIES, Origin, is_done, put_remembered
 from musex.system.stores import fetch, identity, list_files, place_of, put
+from tests.pages import REMOTE
 from tests.processes import ROOT, musex_process
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -384,6 +385,40 @@ def test_a_manifest_lists_songs(album: Path, memory: Any, tmp_path: Path, capsys
         read_manifest(tmp_path / "none.txt")
     assert cli.run(["extend", "-s", "14"]) == 2
     assert "no song is named" in capsys.readouterr().err
+
+
+def test_commands_of_the_pages_do_as_told(
+    album: Path,
+    service: tuple[dict[str, str], Path],
+    scheduler: tuple[str, Any, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What a cluster and a store are needed for, with two short songs."""
+    import s3fs
+
+    for name, value in service[0].items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    s3fs.S3FileSystem().mkdir("music")
+    (tmp_path / "album").mkdir()
+    for name in ("first", "second"):
+        samples, rate = soundfile.read(album / "song 0.wav")
+        soundfile.write(tmp_path / "album" / f"{name}.mp3", samples, rate)
+    upload(tmp_path / "album", "s3://music/album")
+    s3fs.S3FileSystem().pipe_file("music/list.txt", b"album/first.mp3\n")
+    monkeypatch.chdir(tmp_path)
+    assert len(REMOTE) >= 5
+    for words in REMOTE:
+        given = [{"tcp://scheduler:8786": scheduler[0], "10": "0.3"}.get(word, word) for word in words]
+        process = musex_process(*given)
+        told = process.communicate(timeout=120)
+        assert process.returncode == 0, (words, told)
+        assert "error" not in told[1]
+    states = Counter(row["state"] for row in results(tmp_path / "results.jsonl"))
+    assert states == {"made": 2}
+    assert len(list_files(place_of("s3://music/long"))) == 4
+    assert len(list((tmp_path / "long").glob("[!.]*"))) == 2
 
 
 def test_without_a_cluster_nothing_of_it_is_imported(album: Path, tmp_path: Path) -> None:
