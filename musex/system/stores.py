@@ -57,8 +57,10 @@ def place_of(text: str | Path) -> Path:
     parts = urlsplit(text)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
+    if parts.scheme in ("http", "https", "ftp"):
+        return Path(text)  # which is not there, and whoever reads it says what to do
     if parts.scheme not in STORES:
-        listed = ", ".join(f"{name}://" for name in STORES)
+        listed = ", ".join(f"{name}://" for name in STORES if name != "memory")
         raise AudioError(
             f"{text} cannot be used: musex reads and writes paths and {listed}{suggest(parts.scheme, STORES)}"
         )

@@ -61,8 +61,10 @@ HERE = [words for words in COMMANDS if words not in (*LEARNING, *REMOTE)]
 def test_commands_do_as_told(
     arguments: tuple[str, ...], reader: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In their order: some go on from what others wrote; `test_training_pages.py` has those that learn, `test_clusters.py` those
-    that need a cluster or a store."""
+    """In their order: some go on from what others wrote; `test_training_pages.py` has those that learn.
+
+    `test_clusters.py` has those that need a cluster or a store.
+    """
     if arguments in ELSEWHERE:
         file, test = ELSEWHERE[arguments].split("::")
         assert f"def {test}(" in next((ROOT / "tests").rglob(file)).read_text(encoding="utf-8")
