@@ -35,6 +35,7 @@ def commands_of(page: Path) -> list[list[str]]:
 
 COMMANDS = list(dict.fromkeys(tuple(arguments) for page in PAGES for arguments in commands_of(page)))
 LEARNING = [words for words in COMMANDS if words[0] == "train" or any(word.endswith("run/") for word in words)]
+REMOTE = [words for words in COMMANDS if "--cluster" in words or any("://" in word for word in words)]
 SHORTER = {
     "10": "2",
     "30": "2",

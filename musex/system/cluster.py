@@ -5,12 +5,15 @@ trust each other, and their network, or have certificates (an address of tls://)
 such, made for it alone, lest other users of this machine could join it.
 """
 
+import asyncio
 import logging
 import os
 import queue
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -33,6 +36,7 @@ CLOSE_SECONDS = 5.0  # in which the workers of a cluster that was started here e
 TELL_SECONDS = 1.0  # after which a worker tells of its progress within a stage again
 RETRIES = 2  # of what fails for a reason that nobody foresaw
 TOPIC = "musex-progress"
+LOUD = ("distributed", "tornado", "asyncio")  # libraries that tell of each connection that is lost
 
 
 def work_on_cluster(
@@ -62,7 +66,8 @@ def work_on_cluster(
         Stopped: A signal asks the program to end.
     """
     check_installed()
-    with held_off(), _quiet(), _connected(address, workers) as client:
+    check_address(address)
+    with _quiet(), _connected(address, workers) as client, held_off():
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         run = f"musex-{os.getpid()}-{time.time_ns()}"
         if on_progress is not None:
@@ -109,18 +114,25 @@ def check_installed() -> None:
         raise MusexError(f"a cluster needs {' and '.join(missing)}: {CURE}")
 
 
+def check_address(address: str) -> None:
+    """Refuse what is no address of a scheduler; raises MusexError."""
+    if address != LOCAL and not re.fullmatch(r"((tcp|tls|ws|wss)://)?[^/\s]+:\d+/?", address):
+        raise MusexError(f"{address} is no address of a scheduler: give one such as tcp://host:8786, or {LOCAL}")
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Within, Dask logs nothing: what matters of it is told in an error."""
-    log = logging.getLogger("distributed")
-    level = log.level
-    import distributed  # noqa: F401 - which sets the level when it is imported
-
-    log.setLevel(logging.CRITICAL + 1)
+    import_module("distributed")  # which makes its loggers
+    logs = [logging.getLogger(name) for name in [*logging.root.manager.loggerDict] if name.split(".")[0] in LOUD]
+    loud = [log for log in logs if not log.disabled]
+    for log in loud:
+        log.disabled = True
     try:
         yield
     finally:
-        log.setLevel(level)
+        for log in loud:
+            log.disabled = False
 
 
 @contextmanager
@@ -129,20 +141,36 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
     import dask
 
     distributed: Any = import_module("distributed")  # whose classes have no types
+    comm: Any = import_module("distributed.comm")
 
     with ExitStack() as stack:
         limits = {"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS:g} s"}
         stack.enter_context(dask.config.set(limits))
         place: Any = stack.enter_context(_started(workers)) if address == LOCAL else address
         try:
+            if address != LOCAL:
+                security = distributed.Security().get_connection_args("client")
+                with ThreadPoolExecutor(1) as apart:  # who calls may run in a loop of its own, such as a notebook's
+                    apart.submit(asyncio.run, _greet(comm, address, security)).result()
             client = distributed.Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, MemoryError) as error:
             raise MusexError(
                 f"no Dask scheduler answers at {address} ({_reason(error)}); start one by `dask scheduler`, or use "
                 f"{LOCAL}"
             ) from error
         stack.callback(_close, client)
         yield client
+
+
+async def _greet(comm: Any, address: str, security: dict[str, Any]) -> None:
+    """Connect to a scheduler, and leave; what is none may never answer, for which a client would wait."""
+    try:
+        greeted = await asyncio.wait_for(
+            comm.connect(address, timeout=CONNECT_SECONDS, **security), CONNECT_SECONDS + 1
+        )
+    except TimeoutError as error:
+        raise OSError("what is there does not speak as Dask does") from error
+    await greeted.close()
 
 
 @contextmanager
@@ -152,19 +180,20 @@ def _started(workers: int | None) -> Iterator[Any]:
 
     distributed: Any = import_module("distributed")
 
-    with temporary_folder() as folder, terminal_held_off():
-        cluster = distributed.LocalCluster(
-            n_workers=workers or CPU_COUNT,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            local_directory=str(folder),
-            protocol="tls://",
-            security=distributed.Security.temporary(),
-            silence_logs=logging.CRITICAL + 1,
-        )
+    with temporary_folder() as folder:
+        with terminal_held_off():
+            cluster = distributed.LocalCluster(
+                n_workers=workers or CPU_COUNT,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                dashboard_address=None,
+                worker_dashboard_address=None,
+                local_directory=str(folder),
+                protocol="tls://",
+                security=distributed.Security.temporary(),
+                silence_logs=logging.CRITICAL + 1,
+            )
         try:
             yield cluster
         finally:
@@ -216,7 +245,8 @@ class _Watch:
         return MusexError(f"the scheduler at {self.address} is gone; {self._so_far()}")
 
     def _so_far(self) -> str:
-        return f"{self.done} of {format_count(self.count, 'song')} are done, and skipped when the same command is run again"
+        songs = format_count(self.count, "song")
+        return f"{self.done} of {songs} are done, and skipped when the same command is run again"
 
 
 def _reason(error: BaseException) -> str:
