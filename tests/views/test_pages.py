@@ -17,7 +17,7 @@ import typer
 from musex.audio.reading import read_song
 from musex.cli.app import app
 from tests.conftest import MadeOnce
-from tests.pages import COMMANDS, LEARNING, PAGES, REMOTE, ROOT, commands_of, follow, prepare
+from tests.pages import APART, COMMANDS, LEARNING, PAGES, REMOTE, ROOT, commands_of, follow, prepare
 
 PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
 
@@ -54,7 +54,7 @@ def reader(made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory, make_s
     return prepare(made_once, tmp_path_factory.mktemp("reader"), make_song)
 
 
-HERE = [words for words in COMMANDS if words not in (*LEARNING, *REMOTE)]
+HERE = [words for words in COMMANDS if words not in (*LEARNING, *REMOTE, *APART)]
 
 
 @pytest.mark.parametrize("arguments", HERE, ids=" ".join)
