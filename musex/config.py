@@ -216,6 +216,8 @@ class WaveformConfig:
 
 
 Network = Literal["pointer", "paper", "lstm"]  # what may be trained
+Strategy = Literal["mirrored", "multiworker"]  # what a training is shared among: GPUs of one machine, or machines
+Precision = Literal["auto", "float32", "mixed"]  # "mixed": convolutions multiply bfloat16, weights stay float32
 GENERATIVE = ("paper", "lstm")  # the networks that predict the waveform itself
 Quality = Literal["small", "good", "best"]  # of lossy formats, which is asked for in place of a bit rate
 QUALITIES: tuple[Quality, ...] = get_args(Quality)

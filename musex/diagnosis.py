@@ -25,7 +25,8 @@ from musex.prediction.model import load_model
 from musex.system.caches import place_caches
 from musex.system.side_files import temporary_folder
 
-PACKAGES = ("numpy", "soundfile", "soxr", "librosa", "pydub", "ai-edge-litert", "imageio-ffmpeg", "tensorflow")
+PACKAGES = ("numpy", "soundfile", "soxr", "librosa", "pydub", "ai-edge-litert", "imageio-ffmpeg")
+EXTRAS = ("tensorflow", "distributed", "universal-pathlib", "s3fs", "gcsfs")  # which are told where they are installed
 SECONDS = 20.0  # of the song that is extended as a trial
 SAMPLE_RATE = 44_100  # of the same
 
@@ -71,11 +72,11 @@ def _try(name: str, look: Callable[[], str]) -> Finding:
 
 
 def _versions() -> Iterator[str]:
-    for name in PACKAGES:
+    for name in (*PACKAGES, *EXTRAS):
         try:
             yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
-            if name != "tensorflow":
+            if name not in EXTRAS:
                 yield f"{name} missing"
 
 

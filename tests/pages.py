@@ -34,7 +34,17 @@ def commands_of(page: Path) -> list[list[str]]:
 
 
 COMMANDS = list(dict.fromkeys(tuple(arguments) for page in PAGES for arguments in commands_of(page)))
-LEARNING = [words for words in COMMANDS if words[0] == "train" or any(word.endswith("run/") for word in words)]
+APART = [  # which have tests of their own: test_prepared, test_strategies
+    words for words in COMMANDS if "--strategy" in words or (words[0] == "prepare" and "--cluster" in words)
+]
+LEARNING = [
+    words
+    for words in COMMANDS
+    if (words[0] in ("train", "prepare") or any(word.endswith("run/") for word in words)) and words not in APART
+]
+REMOTE = [
+    words for words in COMMANDS if ("--cluster" in words or any("://" in word for word in words)) and words not in APART
+]
 SHORTER = {
     "10": "2",
     "30": "2",

@@ -32,7 +32,7 @@ def test_two_commands_set_everything_up() -> None:
 def test_extras_named_exist() -> None:
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     named = set(re.findall(r'"\.\[(\w+)\]"', README))
-    assert named == extras == {"train", "editors", "evaluate", "play", "studio", "dev"}
+    assert named == extras == {"train", "editors", "evaluate", "play", "studio", "cluster", "dev"}
 
 
 def test_continuous_integration_runs_the_same_command() -> None:

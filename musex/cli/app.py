@@ -35,6 +35,7 @@ for command in (
     making.play,
     studios.studio,
     pictures.spectrogram,
+    learning.prepare,
     learning.train,
     learning.evaluate,
     facts.info,

@@ -13,6 +13,7 @@ import typer
 from musex.config import Quality
 from musex.errors import MusexError, suggest
 from musex.settings import Hit, JumpEnds, Levels, Mix, Settings, find_fault
+from musex.system.stores import place_of
 
 
 class UsageError(MusexError):
@@ -61,6 +62,12 @@ def choice_option(name: str, words: Any, **shown: Any) -> Any:
         return [choice for choice in choices if choice.startswith(begun)]
 
     return typer.Option(name, parser=parse, metavar=f"[{'|'.join(choices)}]", autocompletion=complete, **shown)
+
+
+def parse_place(text: str | Path) -> Path:
+    """A path, or a place in an object store by its URL; raises UsageError if musex has no such stores."""
+    with usage_checked():
+        return place_of(text)
 
 
 ModelOption = Annotated[
@@ -114,6 +121,23 @@ MixOption = Annotated[
         help='How loud stems are (voice, drums, bass, rest): "voice=off drums=-6dB", or over time, as minutes:level: '
         '"drums=0:off,1:0dB".',
     ),
+]
+ManifestOption = Annotated[
+    str | None,
+    typer.Option("--manifest", metavar="LIST", help="Songs and folders from a text, one a line, such as a playlist."),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Have the songs extended by the workers of a Dask scheduler (tcp://host:8786, tls://…), or of one that is "
+        "started here: local, with --jobs workers.",
+    ),
+]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="FILE", help="Add a line of JSON for each output, made or failed, as it ends."),
 ]
 SeedOption = Annotated[int, count_option("--seed", least=0, help="Fixes everything drawn at random.")]
 

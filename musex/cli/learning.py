@@ -1,9 +1,11 @@
 """Commands about models: `train` and `evaluate`."""
 
+import os
+import sys
 from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,13 +17,61 @@ from musex.cli.arguments import (
     choice_option,
     count_option,
     number_option,
+    usage_checked,
 )
 from musex.cli.terminal import check_stdout, show_progress, show_tables, tell_result
-from musex.config import GENERATIVE, Network, Units
+from musex.config import GENERATIVE, Network, Precision, Strategy, Units
+from musex.errors import MusexError
+from musex.system.wording import format_count
+
+
+def prepare(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of features, new or prepared before.")],
+    jobs: Annotated[
+        int | None,
+        count_option("--jobs", "-j", least=1, help="Songs listened to at a time. \\[default: one for each core]"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Have the workers of a Dask scheduler listen, which find DATASET at the same path; or local.",
+        ),
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the features of a folder of music, once and for all, for `musex train OUT`.
+
+    Only what is missing is made: run it again after music was added, or after it was stopped.
+    """
+    from musex.training.prepared import prepare as make
+
+    with show_progress(quiet) as on_progress:
+        made = make(
+            dataset,
+            out,
+            jobs=jobs,
+            cluster=cluster,
+            on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
+        )
+    if not quiet:
+        left_out = f", {format_count(len(made.left_out), 'file')} left out" if made.left_out else ""
+        typer.echo(
+            f"{out}: {format_count(len(made.tracks), 'track')}, {made.made} of them made now{left_out}; "
+            f"{made.hours:.3g} h of music in {format_count(len(made.shards), 'shard')}, {made.bytes / 1e6:.3g} MB; "
+            f"learn from it by `musex train {out} -o RUN`"
+        )
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder of music, searched to its depths.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET", help="A folder of music, searched to its depths; or what `musex prepare` made of one."
+        ),
+    ],
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The folder of this training run.")],
     network: Annotated[Network, choice_option("--network", Network, help="Which network.")] = "pointer",
     units: Annotated[
@@ -33,6 +83,20 @@ def train(
             "for `lstm`. \\[default: shared]",
         ),
     ] = None,
+    strategy: Annotated[
+        Strategy | None,
+        choice_option(
+            "--strategy",
+            Strategy,
+            help="Share each batch among the GPUs of this machine, or the machines that TF_CONFIG names.",
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision,
+        choice_option(
+            "--precision", Precision, help="Whether convolutions multiply bfloat16; auto: where the hardware does."
+        ),
+    ] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")] = False,
     validation: Annotated[
         list[str] | None,
@@ -56,27 +120,51 @@ def train(
     if units and network not in GENERATIVE:
         raise UsageError(f"--units is for --network {' and '.join(GENERATIVE)}: {network} has no such units")
     from musex.training.dataset import find_tracks
+    from musex.training.orders import check_order
+    from musex.training.prepared import is_prepared
+    from musex.training.workers import WorkerLostError
 
-    paths = find_tracks(dataset)  # a folder without music is refused before TensorFlow is loaded
+    with usage_checked():  # before TensorFlow is loaded, as a folder without music is
+        check_order(dataset, network, strategy=strategy, precision=precision)
+    paths = None if is_prepared(dataset) else find_tracks(dataset)
     from musex.training.train import train as fit
 
-    with show_progress(quiet) as on_progress:
-        fit(
-            dataset,
-            run,
-            network=network,
-            units=units,
-            validation=tuple(validation or ()),
-            resume=resume,
-            minutes=minutes,
-            epochs=epochs,
-            seed=seed,
-            paths=paths,
-            on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
-            on_epoch=None if quiet else _print_epoch,
-        )
+    try:
+        with show_progress(quiet) as on_progress:
+            model = fit(
+                dataset,
+                run,
+                network=network,
+                units=units,
+                strategy=strategy,
+                precision=precision,
+                validation=tuple(validation or ()),
+                resume=resume,
+                minutes=minutes,
+                epochs=epochs,
+                seed=seed,
+                paths=paths,
+                on_track=lambda done, tracks: on_progress("Analysing", done / tracks) if on_progress else None,
+                on_epoch=None if quiet else _print_epoch,
+            )
+    except WorkerLostError as error:
+        _begin_again(error)
     if not quiet:
-        typer.echo(f"{run}: trained; use it by `musex extend SONG --minutes 10 --model {run}`")
+        use = (
+            f"use it by `musex extend SONG --minutes 10 --model {run}`" if model.exists() else "the chief has the model"
+        )
+        typer.echo(f"{run}: trained; {use}")
+
+
+def _begin_again(error: MusexError) -> NoReturn:
+    """Take this process's place with one that goes on from the last checkpoint, once all workers are there again.
+
+    TensorFlow says so itself: a process whose collective operations have failed cannot use them any more.
+    """
+    gone = str(error).partition(": start")[0]
+    typer.echo(f"musex: warning: {gone}; waiting for all to go on from the last checkpoint", err=True)
+    arguments = sys.orig_argv[1:]
+    os.execv(sys.executable, [sys.executable, *arguments, *(["--resume"] if "--resume" not in arguments else [])])
 
 
 def _print_epoch(values: dict[str, float]) -> None:

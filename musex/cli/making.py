@@ -11,10 +11,12 @@ import typer
 from musex.cli.arguments import (
     BitrateOption,
     CheckOption,
+    ClusterOption,
     ExportOption,
     ForceOption,
     JsonOption,
     LikeOption,
+    ManifestOption,
     MixOption,
     ModelOption,
     NoveltyOption,
@@ -22,6 +24,7 @@ from musex.cli.arguments import (
     QualityOption,
     QuietOption,
     ReportOption,
+    ResultsOption,
     SeedOption,
     StreamOption,
     UsageError,
@@ -31,20 +34,18 @@ from musex.cli.arguments import (
     length_facts,
     parse_bitrate,
     parse_duration,
+    parse_place,
     parse_settings,
     usage_checked,
 )
+from musex.cli.batching import are_batch, extend_several, gather
 from musex.cli.editing import given_settings, read_edit, show_planned, usual_seconds
 from musex.cli.looping import check_form, extend_by_tags, extend_to_parts, repeated_seconds
 from musex.cli.terminal import (
     check_seams,
     check_stdout,
     show_progress,
-    show_seams,
-    show_songs,
-    show_tables,
     summarise,
-    tell_error,
     tell_everything,
     tell_result,
 )
@@ -59,9 +60,13 @@ NOT_STREAMED = "--check, --from, --export, --json, --plan, --report, --variation
 def extend(
     context: typer.Context,
     songs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT", help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="INPUT",
+            parser=parse_place,
+            help="Songs (mp3, wav, flac, ogg, m4a and more), and folders of them; also s3://… and gs://….",
+        ),
+    ] = None,
     minutes: Annotated[
         str | None,
         typer.Option("--minutes", "-m", metavar="M", help="How long it shall last; of a loop, without its --intro."),
@@ -79,6 +84,7 @@ def extend(
             "--output",
             "-o",
             metavar="FILE",
+            parser=parse_place,
             help="The file to write, its ending says the format: mp3, wav, flac, ogg, opus, m4a or aiff; or a folder, "
             "as for several songs; - for a stream to stdout (--format, else wav). "
             "\\[default: INPUT-extended beside the input]",
@@ -96,7 +102,12 @@ def extend(
             "{ending}.",
         ),
     ] = DEFAULT_NAME,
-    jobs: Annotated[int, count_option("--jobs", "-j", least=1, help="Songs extended at a time.")] = 1,
+    jobs: Annotated[
+        int | None, count_option("--jobs", "-j", least=1, help="Songs extended at a time. \\[default: 1]")
+    ] = None,
+    manifest: ManifestOption = None,
+    cluster: ClusterOption = None,
+    results: ResultsOption = None,
     seed: SeedOption = 0,
     ending: Annotated[
         Ending,
@@ -234,6 +245,7 @@ def extend(
         typer.Option(
             "--plan",
             metavar="FILE",
+            parser=parse_place,
             help="Keep the plan as JSON, for `musex render`; or a folder, as for several songs.",
         ),
     ] = None,
@@ -250,6 +262,7 @@ def extend(
     Several songs, or a folder of them, are extended one after another (or --jobs at a time); what was made before of
     the same song with the same settings is skipped, and a plan or a page that is missing is made.
     """
+    songs, batch = gather(songs, manifest, jobs=jobs, cluster=cluster, results=results)
     edit = read_edit(from_plan, songs, lock=lock, reject=reject, take=take, variations=variations, model=model)
     usual, natural = usual_seconds(edit, ending, repeats)
     wanted = parse_duration(minutes, seconds, to, like, usual=usual, natural=natural or intro or tag_only or loop_parts)
@@ -266,7 +279,7 @@ def extend(
     options = options if edit is None else given_settings(context, options)
     work = {"model": model, "bitrate": bitrate, "stream": stream, **options}
     kept = {"variations": variations, "plan": plan, "pages": report, "exports": export or ()}
-    beside = {"dry_run": dry_run, "check": check, "json": json, "stems": stems, "edit": edit}
+    beside = {"dry_run": dry_run, "check": check, "json": json, "stems": stems, "edit": edit, "batch": batch}
     several, bare = _check_together(songs, output, **beside, **kept)
     asked = {**work, **(edit.settings if edit else {}), **options}
     wanted = wanted if repeats is None else repeated_seconds(songs, repeats, wanted, **asked)
@@ -282,7 +295,7 @@ def extend(
     tasks = _name_tasks(songs, output, name=name, suffix=suffix, facts=facts, **kept)
     work |= {"check": check, "force": force}
     if several:
-        _extend_several(tasks, wanted, quiet, json, jobs=jobs, **work)
+        extend_several(tasks, wanted, quiet, json, batch=batch, **work)
     elif loop_parts or tag_only:
         extend_loop = extend_to_parts if loop_parts else extend_by_tags
         extend_loop(tasks[0], wanted, quiet, json, **work)
@@ -295,9 +308,7 @@ def _check_together(songs: list[Path], output: Path | None, **asked: Any) -> tup
 
     Raises UsageError for what does not go together.
     """
-    from musex.batches import are_several
-
-    several, edited = are_several(songs), asked["edit"] is not None
+    several, edited = asked["batch"].is_one or are_batch(songs, output, asked["plan"]), asked["edit"] is not None
     more = bool(asked["pages"] or asked["plan"] or asked["exports"]) or asked["variations"] > 1
     if several and asked["stems"] is not None:
         raise UsageError("--stems is for one song: a folder has the stems of one")
@@ -383,38 +394,6 @@ def _stream(song: Path, seconds: float | None, quiet: bool, **options: Any) -> N
             stream_file(song, sys.stdout.buffer, seconds=seconds, on_progress=on_progress, **options)
         except BrokenPipeError:  # whoever listens has heard enough: as a command that SIGPIPE ends
             raise typer.Exit(128 + 13) from None
-
-
-def _extend_several(
-    tasks: list[Any], seconds: float | None, quiet: bool, json: bool, *, jobs: int, check: bool, **work: Any
-) -> None:
-    """Extend every task's song, and tell of all at the end; exit code 1 if one failed, else 3 if a seam its check."""
-    from musex.batches import extend_songs
-    from musex.cli.tables import describe_outcome, outcome_table
-    from musex.seams.bounds import passes
-
-    outcomes = []
-    with show_songs(quiet, len(tasks)) as lines:
-        on_progress = None if lines is None else lines.report
-        for outcome in extend_songs(tasks, seconds=seconds, jobs=jobs, checked=check, on_progress=on_progress, **work):
-            outcomes.append(outcome)
-            if lines is not None:
-                lines.finish(outcome.task.song)
-    if json:
-        tell_result(dumps({"outputs": [output for one in outcomes for output in describe_outcome(one)]}, indent=1))
-    if not quiet:
-        show_tables([outcome_table(outcomes)])
-    checked = [pair for outcome in outcomes for pair in outcome.version_plans] if check else []
-    for version, plan in checked if not quiet else []:
-        show_seams(plan, f"{version.output}, of {plan.song.name}: ")
-    failed = [outcome for outcome in outcomes if outcome.state == "failed"]
-    for outcome in failed:
-        song = str(outcome.task.song)
-        tell_error(outcome.message if song in outcome.message else f"{song}: {outcome.message}")
-    if failed:
-        raise typer.Exit(1)
-    if not all(passes(plan) for _, plan in checked):
-        raise typer.Exit(3)
 
 
 def render(

@@ -207,7 +207,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[bool | None]:
 
 def name_beside(path: str | Path, ending: str) -> Path:
     """`<stem><ending>` beside a file, its stem cut where the name would be longer than file systems allow."""
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     return path.with_name(shorten(path.stem, LONGEST_NAME - len(os.fsencode(ending))) + ending)
 
 

@@ -50,7 +50,7 @@ def work_side_by_side(
     with held_off(), ProcessPoolExecutor(jobs, context, _begin, (channel,)) as workers:
         futures: set[Future[tuple[Result, tuple[str, ...]]]] = set()
         try:
-            with _terminal_held_off():
+            with terminal_held_off():
                 futures |= {workers.submit(_work, work, number, item) for number, item in enumerate(items)}
             waiting = futures
             while waiting:
@@ -75,7 +75,7 @@ def work_side_by_side(
 
 
 @contextmanager
-def _terminal_held_off() -> Iterator[None]:
+def terminal_held_off() -> Iterator[None]:
     """Processes begun within do not hear of Ctrl-C or of a closed terminal, from their first moment on.
 
     A terminal tells all that run in it; who gave the work stops the workers.
@@ -83,6 +83,9 @@ def _terminal_held_off() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # begun by the first process, it would let signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield

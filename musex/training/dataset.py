@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,14 @@ class Track:
     path: Path
     group: str  # the folder below the data set: what validation is split by
     cache: Path
+    start: int = 0  # row of the cache, which may hold several tracks
+    steps: int | None = None  # all to its end
 
     @property
     def features(self) -> Array:
         """Features (steps, width), float16, mapped from disk."""
-        return map_features(self.cache)
+        rows = map_features(self.cache)[self.start :]
+        return rows if self.steps is None else rows[: self.steps]
 
 
 @cache
@@ -72,6 +76,13 @@ def cache_file(dataset: Path, name: str) -> Path:
     return folder / name
 
 
+def feature_key(path: Path, dataset: Path) -> str:
+    """What features of a file are kept by: it changes with the file, and with what features are."""
+    stat = path.stat()
+    key = f"{FEATURE_VERSION} {FEATURES} {path.relative_to(dataset)} {stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.sha256(key.encode()).hexdigest()[:24]
+
+
 def load_tracks(
     dataset: Path,
     *,
@@ -96,9 +107,7 @@ def load_tracks(
         cache_folder.mkdir(parents=True, exist_ok=True)
     tracks = []
     for number, path in enumerate(paths):
-        stat = path.stat()
-        key = f"{FEATURE_VERSION} {FEATURES} {path.relative_to(dataset)} {stat.st_size} {stat.st_mtime_ns}"
-        name = hashlib.sha256(key.encode()).hexdigest()[:24] + ".npy"
+        name = f"{feature_key(path, dataset)}.npy"
         file = cache_file(dataset, name) if cache_folder is None else cache_folder / name
         cached = load_array(file, mapped=True)
         if cached is None or cached.shape[1:] != (FEATURES.width,):
@@ -259,10 +268,18 @@ def splice_context(context: Array, past: Array, random: np.random.Generator, sha
 
 
 def draw_windows(
-    tracks: list[Track], config: PointerConfig, memory_steps: int, seed: int, *, sampling: Sampling
+    tracks: list[Track],
+    config: PointerConfig,
+    memory_steps: int,
+    seed: int,
+    *,
+    sampling: Sampling,
+    numbers: Iterable[int] | None = None,
 ) -> Iterator[Window]:
-    """Training windows without end, of tracks that are long enough."""
-    random = np.random.default_rng(seed)
+    """Training windows by their numbers, or without end, of tracks that are long enough.
+
+    Each follows from the seed and its number alone: whoever draws some of them draws them as one that draws all.
+    """
     arrays = [track.features for track in tracks]
     arrays = [features for features in arrays if len(features) > 3 * config.horizon_steps]
     if not arrays:
@@ -270,7 +287,8 @@ def draw_windows(
     longest = round(sampling.longest_seconds * config.features.steps_per_second)
     weights = np.array([min(len(features), longest) for features in arrays], np.float64) ** sampling.length_power
     weights /= weights.sum()
-    while True:
+    for number in count() if numbers is None else numbers:
+        random = np.random.default_rng((seed, number))
         features = arrays[random.choice(len(arrays), p=weights)]
         yield training_window(features, random, config, memory_steps, sampling=sampling)
 

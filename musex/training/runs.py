@@ -7,7 +7,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,29 @@ def _match(variables: Sequence[Any], arrays: Mapping[str, Array]) -> list[tuple[
     return pairs if fits else None
 
 
+class Watch:
+    """How many examples are learned from in a second, and what share of that time passes waiting for them."""
+
+    def __init__(self) -> None:
+        self.started, self.waited, self.examples = time.monotonic(), 0.0, 0
+
+    @contextmanager
+    def waiting(self, examples: int) -> Iterator[None]:
+        """Within, so many examples are waited for."""
+        began = time.monotonic()
+        yield
+        self.waited += time.monotonic() - began
+        self.examples += examples
+
+    def tell(self) -> dict[str, float]:
+        """Both since this was made, as columns of a log."""
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        return {
+            "samples_per_second": round(self.examples / seconds, 2),
+            "waiting_share": round(self.waited / seconds, 4),
+        }
+
+
 class RunLog:
     """The losses of a run, an epoch at a time: rows of a CSV, and scalars for TensorBoard.
 
@@ -162,7 +186,7 @@ class RunLog:
     def add(self, row: dict[str, float]) -> None:
         """Keep one epoch; `row["epoch"]` is its number, from 0. Raises MusexError if it cannot be written."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(row), extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(text, list(row), restval="nan", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows([*self._before(row["epoch"]), row])
         save_text(text.getvalue(), self.path, force=True)

@@ -25,6 +25,7 @@ from musex.training.networks.paper import build_paper
 from musex.training.runs import (
     Checkpoints,
     RunLog,
+    Watch,
     export,
     load_state,
     open_run,
@@ -125,11 +126,13 @@ def fit(
         started, epoch = time.monotonic(), progress.epochs
         order = np.random.default_rng((config.seed, epoch)).permutation(len(learned))
         task.reset_metrics()
-        loss = math.nan
+        loss, watch = math.nan, Watch()
         for start in range(0, len(order), config.batch_size):
-            batch = learned[order[start : start + config.batch_size]]
+            chosen = order[start : start + config.batch_size]
+            with watch.waiting(len(chosen)):
+                batch = learned[chosen]
             loss = float(task.train_on_batch(batch[:, :cut], batch[:, cut:]))  # the mean of the epoch so far
-        size = config.validation_batch_size
+        pace, size = watch.tell(), config.validation_batch_size
         error = float(task.evaluate(held[:, :cut], held[:, cut:], batch_size=size, verbose=0))
         progress = progress.after(error, progress.seconds + time.monotonic() - started)
         row = {
@@ -138,6 +141,7 @@ def fit(
             "validation_loss": error,
             "silence": silence,
             "seconds": round(progress.seconds, 1),
+            **pace,
             "peak_memory_mb": round(peak_memory_mb()),
         }
         log.add(row)

@@ -17,7 +17,7 @@ import typer
 from musex.audio.reading import read_song
 from musex.cli.app import app
 from tests.conftest import MadeOnce
-from tests.pages import COMMANDS, LEARNING, PAGES, ROOT, commands_of, follow, prepare
+from tests.pages import APART, COMMANDS, LEARNING, PAGES, REMOTE, ROOT, commands_of, follow, prepare
 
 PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
 
@@ -54,11 +54,17 @@ def reader(made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory, make_s
     return prepare(made_once, tmp_path_factory.mktemp("reader"), make_song)
 
 
-@pytest.mark.parametrize("arguments", [words for words in COMMANDS if words not in LEARNING], ids=" ".join)
+HERE = [words for words in COMMANDS if words not in (*LEARNING, *REMOTE, *APART)]
+
+
+@pytest.mark.parametrize("arguments", HERE, ids=" ".join)
 def test_commands_do_as_told(
     arguments: tuple[str, ...], reader: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In their order: some go on from what others wrote; `test_training_pages.py` has those that learn."""
+    """In their order: some go on from what others wrote; `test_training_pages.py` has those that learn.
+
+    `test_clusters.py` has those that need a cluster or a store.
+    """
     if arguments in ELSEWHERE:
         file, test = ELSEWHERE[arguments].split("::")
         assert f"def {test}(" in next((ROOT / "tests").rglob(file)).read_text(encoding="utf-8")

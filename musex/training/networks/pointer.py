@@ -255,11 +255,11 @@ def match_prior(columns: int, matched: dict[int, list[float]]) -> np.ndarray:
     return weights
 
 
-def embed(rows: Any, config: PointerConfig, name: str) -> keras.Model:
+def embed(rows: Any, config: PointerConfig, name: str, policy: str | None) -> keras.Model:
     """Learned description of each step by its recent past: (B, T, inputs) to (B, T, embedding_channels)."""
     inputs = keras.Input((None, rows))
-    hidden = layers.Conv1D(64, 5, padding="causal", activation="gelu")(inputs)
-    hidden = layers.Conv1D(64, 5, padding="causal", dilation_rate=3, activation="gelu")(hidden)
+    hidden = layers.Conv1D(64, 5, padding="causal", activation="gelu", dtype=policy)(inputs)
+    hidden = layers.Conv1D(64, 5, padding="causal", dilation_rate=3, activation="gelu", dtype=policy)(hidden)
     hidden = layers.Dropout(config.dropout)(hidden)
     described = layers.Dense(config.embedding_channels)(hidden)
     # Of unit length, but zero stays zero: silence before the song is described by the biases alone, zero at first.
@@ -267,17 +267,18 @@ def embed(rows: Any, config: PointerConfig, name: str) -> keras.Model:
     return keras.Model(inputs, described / length, name=name)
 
 
-def convolve(rows: Any, config: PointerConfig) -> Any:
+def convolve(rows: Any, config: PointerConfig, policy: str | None) -> Any:
     """A convolution over the memory's positions: (B, N, D) to (B, N, strip_channels)."""
-    return layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu")(rows)
+    return layers.Conv1D(config.strip_channels, 9, padding="same", activation="gelu", dtype=policy)(rows)
 
 
-def mix(sources: Any, hints: Any, config: PointerConfig) -> Any:
+def mix(sources: Any, hints: Any, config: PointerConfig, policy: str | None) -> Any:
     """Gated mixture of the sources plus a small residual: (B, horizon, n_mels, S) and hints to (B, horizon, n_mels)."""
     hidden = layers.Concatenate(axis=-1)([sources, hints])
-    hidden = layers.Conv2D(config.mixture_channels, 1, activation="gelu")(hidden)
+    hidden = layers.Conv2D(config.mixture_channels, 1, activation="gelu", dtype=policy)(hidden)
     for dilation in (1, 2, 4):
-        step = layers.Conv2D(config.mixture_channels, 3, padding="same", dilation_rate=(dilation, 1))(hidden)
+        widths: dict[str, Any] = {"padding": "same", "dilation_rate": (dilation, 1), "dtype": policy}
+        step = layers.Conv2D(config.mixture_channels, 3, **widths)(hidden)
         step = layers.SpatialDropout2D(config.dropout)(layers.Activation("gelu")(step))
         hidden = layers.Add()([hidden, step])
     gate = layers.Conv2D(sources.shape[-1], 1, kernel_initializer="zeros", activation="softmax")(hidden)
@@ -286,8 +287,8 @@ def mix(sources: Any, hints: Any, config: PointerConfig) -> Any:
     return ops.sum(gated, axis=-1) + residual
 
 
-def build_pointer(config: PointerConfig) -> keras.Model:
-    """The whole network.
+def build_pointer(config: PointerConfig, policy: str | None = None) -> keras.Model:
+    """The whole network; `policy` is the Keras dtype policy of its convolutions, and of nothing that compares.
 
     Inputs: context (B, context_steps, width), context_mask (B, context_steps), memory (B, N, width),
     memory_mask (B, N). Outputs: log_mel (B, horizon_steps, n_mels) in dB, and starts (B, N, 3): logits of playing on
@@ -307,13 +308,13 @@ def build_pointer(config: PointerConfig) -> keras.Model:
     mel = known[3][..., :n_mels]
     ours, theirs, described = [*heard[:3]], [*known[:3]], []
     if config.embedding_channels:
-        encoder = embed(width, config, "embed")
+        encoder = embed(width, config, "embed", policy)
         ours.append(encoder(heard[3]))
         theirs.append(encoder(known[3]))
         described.append(theirs[-1])
     distances = PastDistance(config.lags, steps)(ours, context_mask, theirs, memory_mask, ahead)
-    hidden = convolve(ops.concatenate([distances, *described], axis=-1), config)
-    hidden = convolve(layers.Dropout(config.dropout)(hidden), config)
+    hidden = convolve(ops.concatenate([distances, *described], axis=-1), config, policy)
+    hidden = convolve(layers.Dropout(config.dropout)(hidden), config, policy)
     recent = config.lags.index(min(config.lags, key=lambda lag: abs(lag - 20)))  # the log-mel's last 2 s
     prior = match_prior(distances.shape[-1], {recent: list(config.sharpness)})
     logits = StartLogits(prior)(distances, layers.Dense(config.heads)(hidden))
@@ -321,7 +322,7 @@ def build_pointer(config: PointerConfig) -> keras.Model:
     copied, spread = Copy(horizon, config.features.steps_per_second, config.heads)(logits, mel, memory_mask)
     if config.generates:
         held, place = Hold(horizon, (steps, 20, 2))(heard[3][..., :n_mels], context_mask, deviation)
-        mixed = mix(layers.Concatenate()([copied, held]), layers.Concatenate()([spread, place]), config)
+        mixed = mix(layers.Concatenate()([copied, held]), layers.Concatenate()([spread, place]), config, policy)
     else:
         even = keras.initializers.Constant(1.0 / config.heads)
         mixed = layers.Dense(1, use_bias=False, kernel_initializer=even)(copied)[..., 0]
@@ -337,7 +338,7 @@ def build_pointer(config: PointerConfig) -> keras.Model:
         likely = {recent: [3.0] * len(spans)} | {
             columns + span: [10.0 * (span == other) for other in range(len(spans))] for span in range(len(spans))
         }
-    weighed = layers.Dropout(config.dropout)(convolve(hidden, config))
+    weighed = layers.Dropout(config.dropout)(convolve(hidden, config, policy))
     prior = match_prior(distances.shape[-1], likely)
     starts = StartLogits(prior)(distances, layers.Dense(len(spans))(weighed))
     return keras.Model(

@@ -83,13 +83,17 @@ class PointerTask(keras.Model):
 
     def examine(self, batches: list[tuple[dict[str, Any], Any]]) -> tuple[float, float]:
         """Mean prediction error (dB) and mean regret of the likeliest start over 10 s (0: hindsight, 1: chance)."""
+        error, regret = self.examine_all(batches).mean(axis=1)
+        return float(error), float(regret)
+
+    def examine_all(self, batches: list[tuple[dict[str, Any], Any]]) -> np.ndarray:
+        """The same of each example: (2, n)."""
         if not hasattr(self, "examine_batch"):
             import tensorflow as tf
 
             self.examine_batch = tf.function(self.measure, reduce_retracing=True)
         results = [np.stack([part.numpy() for part in self.examine_batch(*batch)]) for batch in batches]
-        error, regret = np.concatenate(results, axis=1).mean(axis=1)
-        return float(error), float(regret)
+        return np.concatenate([np.zeros((2, 0), np.float32), *results], axis=1)
 
     def measure(self, inputs: dict[str, Any], target: Any) -> tuple[Any, Any]:
         """Prediction error and regret of each example, (B,) each."""

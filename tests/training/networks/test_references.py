@@ -174,7 +174,9 @@ def test_silence_scores_one(music: Path) -> None:
 
 def test_a_run_leaves_losses_and_settings(run: Path) -> None:
     rows = rows_of(run)
-    assert list(rows[0]) == ["epoch", "loss", "validation_loss", "silence", "seconds", "peak_memory_mb"]
+    pace = ["samples_per_second", "waiting_share"]
+    assert list(rows[0]) == ["epoch", "loss", "validation_loss", "silence", "seconds", *pace, "peak_memory_mb"]
+    assert all(float(row[pace[0]]) > 0 and 0 <= float(row[pace[1]]) < 1 for row in rows)
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert {float(row["silence"]) for row in rows} == {1.0}
     assert float(rows[1]["seconds"]) >= float(rows[0]["seconds"]) > 0
