@@ -68,6 +68,7 @@ def work_on_cluster(
     check_installed()
     check_address(address)
     with _quiet(), _connected(address, workers) as client, held_off():
+        _check_workers(client)
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         run = f"musex-{os.getpid()}-{time.time_ns()}"
         if on_progress is not None:
@@ -118,6 +119,18 @@ def check_address(address: str) -> None:
     """Refuse what is no address of a scheduler; raises MusexError."""
     if address != LOCAL and not re.fullmatch(r"((tcp|tls|ws|wss)://)?[^/\s]+:\d+/?", address):
         raise MusexError(f"{address} is no address of a scheduler: give one such as tcp://host:8786, or {LOCAL}")
+
+
+def _check_workers(client: Any) -> None:
+    """Refuse workers that cannot take what they are given, and would end at it; raises MusexError."""
+    for worker, answer in client.run(_answer, on_error="return").items():
+        if isinstance(answer, Exception):
+            lacks = f"lacks {answer.name}" if isinstance(answer, ModuleNotFoundError) else f"fails: {_reason(answer)}"
+            raise MusexError(f"the worker at {worker} {lacks}; install the same musex there, with its extra: {CURE}")
+
+
+def _answer() -> None:
+    """What a worker does that has musex."""
 
 
 @contextmanager
@@ -187,8 +200,9 @@ def _started(workers: int | None) -> Iterator[Any]:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=None,
-                dashboard_address=None,
-                worker_dashboard_address=None,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
                 local_directory=str(folder),
                 protocol="tls://",
                 security=distributed.Security.temporary(),
@@ -261,7 +275,7 @@ def _tell(error: BaseException | None) -> str:
     if isinstance(error, KilledWorker):
         return "several workers were killed at it, perhaps for lack of memory; it is given up"
     if isinstance(error, ModuleNotFoundError):
-        return f"a worker lacks {error.name}: install the same musex with its extra there, {CURE}"
+        return f"a worker lacks {error.name}; install the same musex there, with its extra: {CURE}"
     return f"a worker failed at it: {type(error).__name__}: {_reason(error or RuntimeError())}"
 
 
