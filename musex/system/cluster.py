@@ -23,7 +23,7 @@ from typing import Any
 from musex.errors import MusexError
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import temporary_folder
-from musex.system.signals import check_stop, held_off
+from musex.system.signals import check_stop, end_process, held_off
 from musex.system.wording import format_count
 from musex.system.workers import LOOK_SECONDS, Item, Result, collected_warnings, terminal_held_off
 
@@ -106,6 +106,8 @@ def work_on_cluster(
         finally:
             with suppress(Exception):  # where the scheduler is gone there is nothing left to take back
                 client.cancel(list(numbers), force=True)
+                if numbers and address == LOCAL:
+                    client.run(end_process, on_error="ignore")  # else they would be killed, and leave what is half done
 
 
 def check_installed() -> None:
@@ -166,7 +168,12 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
                 with ThreadPoolExecutor(1) as apart:  # who calls may run in a loop of its own, such as a notebook's
                     apart.submit(asyncio.run, _greet(comm, address, security)).result()
             client = distributed.Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError, MemoryError) as error:
+        except TypeError as error:  # so Dask says that there is no certificate
+            raise MusexError(
+                f"{address} asks for certificates: name their files in Dask's settings, distributed.comm.tls.ca-file, "
+                f"client.cert and client.key ({_reason(error)})"
+            ) from error
+        except (OSError, ValueError, MemoryError) as error:
             raise MusexError(
                 f"no Dask scheduler answers at {address} ({_reason(error)}); start one by `dask scheduler`, or use "
                 f"{LOCAL}"
