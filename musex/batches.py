@@ -144,7 +144,7 @@ def _is_folder(place: Path) -> bool:
     return bool(list_files(place)) if is_stored(place) else place.is_dir()
 
 
-def _names_folder(place: Path) -> bool:
+def names_folder(place: Path) -> bool:
     """Whether a place that is written to is a folder; in a store, which makes none, one without a format's ending."""
     return place.suffix.lower() not in (*FORMATS, ".json") if is_stored(place) else place.is_dir()
 
@@ -188,10 +188,10 @@ def find_tasks(
     tasks = []
     for song, folder in find_songs(inputs).items():
         target, kept = output, plan
-        if target is None or several or _names_folder(target):
+        if target is None or several or names_folder(target):
             parent = song.parent if target is None else _below(target, folder)
             target = parent / _name_file(song, name, suffix, facts or {})
-        if kept is not None and (several or _names_folder(kept)):
+        if kept is not None and (several or names_folder(kept)):
             kept = _below(kept, folder) / name_beside(target, ".json").name
         tasks.append(Task(song, name_versions(target, count=variations, plan=kept, page=pages, exports=exports)))
     made = {version.output for task in tasks for version in task.versions if version.output != task.song}
@@ -222,7 +222,7 @@ def check_folders(inputs: Sequence[Path], output: Path | None, plan: Path | None
     if not are_several(inputs):
         return
     for target, what, endings in ((output, "outputs", tuple(FORMATS)), (plan, "plans", (".json",))):
-        if target is None or _names_folder(target):
+        if target is None or names_folder(target):
             continue
         if target.suffix.lower() in endings:
             songs = f"{inputs[0]}{' and others' if len(inputs) > 1 else ''}"
@@ -479,6 +479,7 @@ def _absolute(task: Task) -> Task:
             output=resolved(version.output),
             plan=version.plan and resolved(version.plan),
             page=version.page and resolved(version.page),
+            exports=tuple(map(resolved, version.exports)),
         )
         for version in task.versions
     )

@@ -1,7 +1,7 @@
 """The public verbs for mixes: many songs as one stream, to a file or into a pipe."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +40,7 @@ class Mix:
         channels: Their number.
         songs: What was played, in order; a song may have had several turns.
         cue: The cue sheet beside it, None where its format has chapters.
+        left_out: Songs that could not be used, and need not be.
     """
 
     seconds: float
@@ -47,6 +48,7 @@ class Mix:
     channels: int
     songs: tuple[MixedSong, ...]
     cue: Path | None = None
+    left_out: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -66,6 +68,7 @@ def mix_files(
     model: Model | str | Path | None = None,
     force: bool = False,
     bitrate: str | None = None,
+    optional: Collection[str | Path] = (),
     on_progress: OnProgress | None = None,
 ) -> Mix:
     """Make one file of many songs, `seconds` long to the sample, in memory that does not grow with it.
@@ -88,6 +91,7 @@ def mix_files(
         model: As in `musex.extend`, but none that is generative.
         force: Overwrite an existing output and cue sheet.
         bitrate: As in `extend_file`.
+        optional: Songs that are left out, with a warning, where they cannot be used: what a folder happens to hold.
         on_progress: Called with what is being done and how much of it is done.
 
     Raises:
@@ -98,14 +102,15 @@ def mix_files(
     report, target = on_progress or ignore_progress, Path(output)
     settings = Settings(seed=seed, novelty=novelty, mood=mood, voice=voice)
     paths = _check_songs(songs, order)
-    check_count(seconds, len(paths))
+    check_count(seconds, len(paths) - len(optional))
     for path in paths:
         check_output(target, path, force, bitrate=bitrate)
     suffix = target.suffix.lower()
     cue = None if suffix in CHAPTERED else name_beside(target, ".cue")
     if cue is not None:
         check_side_file(cue, force, target, *paths)
-    mixer = _prepare(paths, order, settings, pointing(model), report=report)
+    mixer = _prepare(paths, order, settings, pointing(model), optional=optional, report=report)
+    check_count(seconds, len(mixer.songs))
     blank, frames = mixer.form.blank, round(seconds * mixer.form.sample_rate)
     mixer = replace(mixer, frames=frames)
     check_size(FORMATS[suffix], blank, frames, target)
@@ -123,7 +128,15 @@ def mix_files(
             tracks = [Track(song.at, song.title, song.artist) for song in mixer.played]
             temporary[1].write_text(compose_cue(target.name, tracks), encoding="utf-8", errors="replace")
     _tell(notes, mixer)
-    return Mix(frames / mixer.form.sample_rate, mixer.form.sample_rate, mixer.form.channels, tuple(mixer.played), cue)
+    heard = {song.path for song in mixer.songs}
+    return Mix(
+        frames / mixer.form.sample_rate,
+        mixer.form.sample_rate,
+        mixer.form.channels,
+        tuple(mixer.played),
+        cue,
+        left_out=tuple(str(path) for path in dict.fromkeys(paths) if path not in heard),
+    )
 
 
 def stream_mix(
@@ -139,6 +152,7 @@ def stream_mix(
     voice: Voice = "whole",
     model: Model | str | Path | None = None,
     bitrate: str | None = None,
+    optional: Collection[str | Path] = (),
     on_progress: OnProgress | None = None,
 ) -> None:
     """Play many songs into a pipe, as `mix_files` joins them; without `seconds` they go round until it is closed.
@@ -151,8 +165,10 @@ def stream_mix(
     settings = Settings(seed=seed, novelty=novelty, mood=mood, voice=voice)
     paths = _check_songs(songs, order)
     if seconds is not None:
-        check_count(check_seconds(seconds), len(paths))
-    mixer = _prepare(paths, order, settings, pointing(model), report=report)
+        check_count(check_seconds(seconds), len(paths) - len(optional))
+    mixer = _prepare(paths, order, settings, pointing(model), optional=optional, report=report)
+    if seconds is not None:
+        check_count(seconds, len(mixer.songs))
     frames = None if seconds is None else round(seconds * mixer.form.sample_rate)
     mixer = replace(mixer, frames=frames)
     blocks: Iterable[Any] = mixer.blocks()
@@ -175,16 +191,32 @@ def _check_songs(songs: Sequence[str | Path], order: Order) -> list[Path]:
     return paths
 
 
-def _prepare(paths: Sequence[Path], order: Order, settings: Settings, model: Model, *, report: OnProgress) -> Mixer:
+def _prepare(
+    paths: Sequence[Path],
+    order: Order,
+    settings: Settings,
+    model: Model,
+    *,
+    optional: Collection[str | Path],
+    report: OnProgress,
+) -> Mixer:
     """Listen to all songs, each once however often it is given, and put them in order."""
-    known = {}
+    known, may_lack = {}, {Path(path) for path in optional}
     for number, path in enumerate(dict.fromkeys(paths)):
         report("Listening", number / len(paths))
-        known[path] = listen(path)
+        try:
+            known[path] = listen(path)
+        except AudioError as error:
+            if path not in may_lack:
+                raise
+            logger.warning(f"{error}; it is left out")
+            continue
         for warning in known[path].info.warnings:
             logger.warning(warning)
     report("Listening", 1.0)
-    heard = order_songs([known[path] for path in paths], order)
+    if len(usable := [known[path] for path in paths if path in known]) < 2:
+        raise MusexError(f"a mix is of two songs or more, and of {len(paths)} only {len(usable)} can be used")
+    heard = order_songs(usable, order)
     form = choose_form(heard)
     for note in tell_changes(heard, form):
         logger.warning(note)

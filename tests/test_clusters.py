@@ -177,7 +177,8 @@ def test_what_a_killed_worker_was_at_is_done_by_another(
     command += ["--results", str(tmp_path / "results.jsonl")]
     before = len(service[1].read_text())
     process = musex_process(*command)
-    wait_until(lambda: list(tmp_path.glob("worker 0/**/musex-*/made/.musex-*")) or process.poll())
+    wait_until(lambda: list(tmp_path.glob("worker 0/dask-scratch-space/worker-*/musex-*/song/*")))
+    assert process.poll() is None
     there.workers[0].send_signal(signal.SIGKILL)
     told, errors = process.communicate(timeout=120)
     assert process.returncode == 1, "of the file that is no music"
@@ -208,7 +209,7 @@ def test_a_scheduler_that_goes_ends_the_batch_and_another_goes_on(
     out = tmp_path / "out"
     command = ["extend", str(album), "-s", "14", "-o", str(out)]
     running = musex_process(*command, "--cluster", there.address)
-    wait_until(lambda: list(out.glob("*-extended.wav")) or running.poll())
+    wait_until(lambda: list(out.glob("*-extended.wav")))
     there.scheduler.kill()
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
@@ -229,7 +230,7 @@ def test_a_stopped_cluster_leaves_nothing_partial(album: Path, tmp_path: Path) -
     temporary.mkdir()
     command = ["extend", str(album), "--minutes", "10", "-o", str(out), "--cluster", "local", "--jobs", "2"]
     process = musex_process(*command, environment={"TMPDIR": str(temporary)}, start_new_session=True)
-    wait_until(lambda: list(out.glob(".musex-*/*")) or process.poll())
+    wait_until(lambda: list(out.glob(".musex-*/*")))
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)  # ends when the last that holds the pipe has ended
     assert (process.returncode, told) == (130, "musex: stopped\n")
@@ -246,10 +247,11 @@ def test_what_is_no_scheduler_is_told(
     for address, reason in (
         ("tcp://127.0.0.1:1", "Timed out"),
         (silent, "does not speak as Dask does|Timed out|closed"),
-        ("tls://127.0.0.1:1", "ssl_context"),
     ):
         with pytest.raises(MusexError, match=rf"no Dask scheduler answers at {address} \(.*({reason})"):
             list(extend_songs(tasks, seconds=14.0, cluster=address))
+    with pytest.raises(MusexError, match=r"tls://127\.0\.0\.1:1 asks for certificates"):
+        list(extend_songs(tasks, seconds=14.0, cluster="tls://127.0.0.1:1"))
     with pytest.raises(MusexError, match="nowhere is no address of a scheduler"):
         list(extend_songs(tasks, seconds=14.0, cluster="nowhere"))
     assert cli.run(["extend", str(album), "-s", "14", "--cluster", "http://x:1"]) == 2
@@ -274,7 +276,8 @@ def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, album: Path) -
         place_of("s3://a/b")
 
 
-def test_stores_are_named_by_urls_that_musex_knows(tmp_path: Path) -> None:
+def test_stores_are_named_by_urls_that_musex_knows(memory: Any, tmp_path: Path) -> None:
+    memory.pipe_file("/one/song.mp3", b"music")
     assert place_of(tmp_path.as_uri()) == tmp_path
     assert isinstance(place_of("a:/b"), Path)
     for url, reason in (
@@ -284,6 +287,8 @@ def test_stores_are_named_by_urls_that_musex_knows(tmp_path: Path) -> None:
         with pytest.raises(AudioError, match=reason):
             place_of(url)
     assert cli.run(["extend", "s4://bucket/song.mp3", "-s", "14"]) == 2
+    for options in (["--repeats", "2"], ["--from", "plan.json"], ["-s", "14", "-o", "-"], ["-s", "14", "--dry-run"]):
+        assert cli.run(["extend", "memory://one/song.mp3", *options]) == 2
 
 
 def test_what_a_store_refuses_is_one_line(
@@ -348,6 +353,9 @@ def test_one_object_and_outputs_beside_it(
     assert [task.song.name for task in find_tasks([place_of("memory://beside")])] == ["song 0.wav"]
     assert cli.run(["extend", "memory://beside/song 0.wav", "-s", "14", "-o", "memory://beside/long.mp3", "-q"]) == 0
     assert memory.exists("/beside/long.mp3")
+    command = ["extend", "memory://beside/song 0.wav", "-s", "14", "-o", "memory://into/", "--format", "mp3", "-q"]
+    assert cli.run(command) == 0
+    assert memory.exists("/into/song 0-extended.mp3")
     assert cli.run(["extend", "memory://beside", "-s", "14", "--cluster", "local"]) == 1
     assert "is this process's own" in capsys.readouterr().err
     assert cli.run(["extend", "memory://beside/song 0.wav", "-s", "14", "-o", str(tmp_path / "here.wav"), "-q"]) == 0

@@ -229,6 +229,28 @@ def test_the_command_tells_of_every_song(made: Made, tmp_path: Path, capsys: pyt
     assert again.read_bytes() == output.read_bytes()
 
 
+def test_what_cannot_be_used_of_a_folder_is_left_out(
+    wav_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    album, output = tmp_path / "album", tmp_path / "mix.wav"
+    album.mkdir()
+    for name in ("one.wav", "two.wav"):
+        shutil.copy(wav_path, album / name)
+    (album / "bad.mp3").write_text("not music")
+    command = ["mix", str(album), "-s", "40", "-o", str(output), "--force"]
+    assert run([*command, "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["left_out"] == [str(album / "bad.mp3")]
+    assert re.fullmatch(r"musex: warning: .*bad\.mp3 cannot be read: .*; it is left out\n", told.err)
+    assert run(command) == 0
+    assert "2 songs, 1 left out" in capsys.readouterr().out
+    assert run([*command, str(album / "bad.mp3")]) == 1, "named, it is wanted"
+    (album / "two.wav").unlink()
+    capsys.readouterr()
+    assert run(command) == 1
+    assert "of 2 only 1 can be used" in capsys.readouterr().err
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

@@ -20,6 +20,7 @@ from musex.cli.arguments import (
 )
 from musex.cli.terminal import check_seams, list_seams, show_progress, show_seams, tell_result
 from musex.errors import MusexError
+from musex.system.stores import is_stored
 from musex.system.wording import format_time
 
 OPTIONS = {"hits": "hit"}  # of settings that are called otherwise
@@ -46,6 +47,8 @@ def read_edit(
         return None
     if len(songs) != 1 or songs[0].is_dir() or variations > 1:
         raise UsageError(f"--from {path} is the plan of one song: give that song, without --variations")
+    if is_stored(songs[0]):
+        raise UsageError(f"--from is for a song that is here, and {songs[0]} is not: download it")
     from musex.planning.edits import Edit
     from musex.plans import read_plan
 

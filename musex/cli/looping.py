@@ -20,6 +20,7 @@ from musex.cli.arguments import (
 )
 from musex.cli.terminal import check_stdout, show_progress, show_seams, show_tables, tell_result, tell_speed
 from musex.settings import Settings, Voice, check_length, find_fault
+from musex.system.stores import is_stored
 from musex.system.wording import format_time
 
 
@@ -164,6 +165,8 @@ def repeated_seconds(songs: list[Path], repeats: int, given: float | None, **wor
         raise UsageError("--repeats and a duration are both given: give one of them")
     if are_several(songs):
         raise UsageError("--repeats is for one song: each has a loop of its own")
+    if is_stored(songs[0]):
+        raise UsageError(f"--repeats listens to the song first, and {songs[0]} is not here: download it")
     song = read_logged(songs[0], stream=work["stream"])
     where = {name: work[name] for name in ("keep_from", "keep_to", "avoid", "voice", "forbid")}
     best = find_loops(song, count=1, model=work["model"], **where)[0]

@@ -310,6 +310,8 @@ def _check_together(songs: list[Path], output: Path | None, **asked: Any) -> tup
     """
     several, edited = asked["batch"].is_one or are_batch(songs, output, asked["plan"]), asked["edit"] is not None
     more = bool(asked["pages"] or asked["plan"] or asked["exports"]) or asked["variations"] > 1
+    if several and edited:
+        raise UsageError("--from changes the plan of one song that is here: leave out --cluster, --manifest and URLs")
     if several and asked["stems"] is not None:
         raise UsageError("--stems is for one song: a folder has the stems of one")
     if asked["dry_run"] and (several or more or output is not None):
@@ -330,11 +332,11 @@ def _name_tasks(
     songs: list[Path], output: Path | None, *, name: str, suffix: str | None, facts: dict[str, str], **kept: Any
 ) -> list[Any]:
     """What is to be made of which song, see `musex.batches.find_tasks`; raises UsageError for impossible names."""
-    from musex.batches import are_several, check_folders, check_naming, find_tasks
+    from musex.batches import are_several, check_folders, check_naming, find_tasks, names_folder
 
     if are_several(songs) and kept["exports"]:
         raise UsageError("--export is for one song: a file has the cuts of one")
-    into_folder = are_several(songs) or (output is not None and output.is_dir())
+    into_folder = are_several(songs) or (output is not None and names_folder(output))
     if output is not None and not into_folder and (suffix is not None or name != DEFAULT_NAME):
         raise UsageError("--format and --name are for where -o names no file")
     with usage_checked():

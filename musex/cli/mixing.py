@@ -94,14 +94,16 @@ def mix(
     ending_of = None if suffix is None else f".{suffix.lower().lstrip('.')}"
     with usage_checked():
         check_naming("{stem}", ending_of, None)
-    work = {"order": order, "model": model, "bitrate": bitrate, **chosen}
+    together = find_songs(songs)
+    optional = together.keys() - set(songs)  # what was found in folders
+    work = {"order": order, "model": model, "bitrate": bitrate, "optional": optional, **chosen}
     if output == STREAM:
-        _stream(list(find_songs(songs)), wanted, quiet, suffix=ending_of or ".wav", **work)
+        _stream(list(together), wanted, quiet, suffix=ending_of or ".wav", **work)
     elif wanted is not None:
-        _write(find_songs(songs), output, wanted, quiet, json, force=force, **work)
+        _write(list(together), output, wanted, quiet, json, force=force, **work)
 
 
-def _write(songs: Any, output: Path, seconds: float, quiet: bool, json: bool, **work: Any) -> None:
+def _write(songs: list[Path], output: Path, seconds: float, quiet: bool, json: bool, **work: Any) -> None:
     """Write a mix to a file, and tell of it."""
     from musex.mixing import mix_files
 
@@ -109,7 +111,7 @@ def _write(songs: Any, output: Path, seconds: float, quiet: bool, json: bool, **
         check_stdout()
     began = time.monotonic()
     with show_progress(quiet or json, seconds) as on_progress:
-        made = mix_files(list(songs), output, seconds=seconds, on_progress=on_progress, **work)
+        made = mix_files(songs, output, seconds=seconds, on_progress=on_progress, **work)
     taken = time.monotonic() - began
     if json:
         tell_result(dumps({"output": str(output), **made.to_dict(), "taken_seconds": round(taken, 2)}, indent=1))
@@ -126,6 +128,7 @@ def _summarise(made: Any, output: Path, taken: float) -> None:
     count = format_count(len({song.path for song in made.songs}), "song")
     turns = f" in {len(made.songs)} turns" if len(made.songs) > len({song.path for song in made.songs}) else ""
     sheet = f", {made.cue}" if made.cue is not None else ""
+    turns += f", {len(made.left_out)} left out" if made.left_out else ""
     kind = f"{count}{turns}, {made.sample_rate} Hz"
     speed = tell_speed(made.seconds, taken)
     typer.echo(f"{output}{sheet}: {format_time(made.seconds)} ({kind}), made in {taken:.1f} s, {speed}")

@@ -23,7 +23,7 @@ from typing import Any
 from musex.errors import MusexError
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import temporary_folder
-from musex.system.signals import check_stop, held_off
+from musex.system.signals import check_stop, end_process, held_off
 from musex.system.wording import format_count
 from musex.system.workers import LOOK_SECONDS, Item, Result, collected_warnings, terminal_held_off
 
@@ -68,6 +68,7 @@ def work_on_cluster(
     check_installed()
     check_address(address)
     with _quiet(), _connected(address, workers) as client, held_off():
+        _check_workers(client)
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         run = f"musex-{os.getpid()}-{time.time_ns()}"
         if on_progress is not None:
@@ -105,6 +106,8 @@ def work_on_cluster(
         finally:
             with suppress(Exception):  # where the scheduler is gone there is nothing left to take back
                 client.cancel(list(numbers), force=True)
+                if numbers and address == LOCAL:
+                    client.run(end_process, on_error="ignore")  # else they would be killed, and leave what is half done
 
 
 def check_installed() -> None:
@@ -118,6 +121,18 @@ def check_address(address: str) -> None:
     """Refuse what is no address of a scheduler; raises MusexError."""
     if address != LOCAL and not re.fullmatch(r"((tcp|tls|ws|wss)://)?[^/\s]+:\d+/?", address):
         raise MusexError(f"{address} is no address of a scheduler: give one such as tcp://host:8786, or {LOCAL}")
+
+
+def _check_workers(client: Any) -> None:
+    """Refuse workers that cannot take what they are given, and would end at it; raises MusexError."""
+    for worker, answer in client.run(_answer, on_error="return").items():
+        if isinstance(answer, Exception):
+            lacks = f"lacks {answer.name}" if isinstance(answer, ModuleNotFoundError) else f"fails: {_reason(answer)}"
+            raise MusexError(f"the worker at {worker} {lacks}; install the same musex there, with its extra: {CURE}")
+
+
+def _answer() -> None:
+    """What a worker does that has musex."""
 
 
 @contextmanager
@@ -153,7 +168,12 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
                 with ThreadPoolExecutor(1) as apart:  # who calls may run in a loop of its own, such as a notebook's
                     apart.submit(asyncio.run, _greet(comm, address, security)).result()
             client = distributed.Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError, MemoryError) as error:
+        except TypeError as error:  # so Dask says that there is no certificate
+            raise MusexError(
+                f"{address} asks for certificates: name their files in Dask's settings, distributed.comm.tls.ca-file, "
+                f"client.cert and client.key ({_reason(error)})"
+            ) from error
+        except (OSError, ValueError, MemoryError) as error:
             raise MusexError(
                 f"no Dask scheduler answers at {address} ({_reason(error)}); start one by `dask scheduler`, or use "
                 f"{LOCAL}"
@@ -187,8 +207,9 @@ def _started(workers: int | None) -> Iterator[Any]:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=None,
-                dashboard_address=None,
-                worker_dashboard_address=None,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
                 local_directory=str(folder),
                 protocol="tls://",
                 security=distributed.Security.temporary(),
@@ -261,7 +282,7 @@ def _tell(error: BaseException | None) -> str:
     if isinstance(error, KilledWorker):
         return "several workers were killed at it, perhaps for lack of memory; it is given up"
     if isinstance(error, ModuleNotFoundError):
-        return f"a worker lacks {error.name}: install the same musex with its extra there, {CURE}"
+        return f"a worker lacks {error.name}; install the same musex there, with its extra: {CURE}"
     return f"a worker failed at it: {type(error).__name__}: {_reason(error or RuntimeError())}"
 
 

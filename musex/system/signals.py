@@ -88,6 +88,12 @@ def undo_at_stop(undo: Callable[[], object]) -> None:
     _undos.append(undo)
 
 
+def end_process() -> None:
+    """End this process as a signal would."""
+    _stopper.number = _stopper.number or signal.SIGTERM
+    _stopper.end()
+
+
 @contextmanager
 def undoing(undo: Callable[[], object]) -> Iterator[None]:
     """The same for as long as the context lasts, which undoes it by itself in every other case."""
