@@ -25,7 +25,6 @@ from musex.errors import AudioError, MusexError, suggest
 from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel, load_model
 from musex.settings import Options, Settings, check_length
-from musex.system.cluster import work_on_cluster
 from musex.system.ledgers import (
     Origin,
     hash_settings,
@@ -450,6 +449,8 @@ def _side_by_side(
 def _on_cluster(
     tasks: Sequence[Task], work: _Work, address: str, workers: int | None, *, on_progress: OnSongProgress | None
 ) -> Iterator[Outcome]:
+    from musex.system.cluster import work_on_cluster  # takes asyncio along
+
     def report(task: Task, stage: str, done: float) -> None:
         if on_progress is not None:
             on_progress(task.song, stage, done)
