@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musex.config import WaveformConfig
+from musex.config import FEATURES, WaveformConfig
 from musex.system.arrays import Array, load_array
 from musex.training.dataset import Track, describe_split
 from musex.training.networks import keras
@@ -72,10 +72,11 @@ def describe_scalings(music: Path, validation: tuple[str, ...]) -> str:
 
 
 def train_reading(
-    name: str, music: Path, output: Path, validation: tuple[str, ...], epochs: int, *, exported: bool
+    name: str, music: Path, output: Path, validation: tuple[str, ...], epochs: int, *, sample_rate: int, exported: bool
 ) -> None:
     """Train a reading for so many epochs, or go on with it."""
-    reading, run = READINGS[name], output / name
+    run = output / name
+    reading = replace(READINGS[name], model=replace(READINGS[name].model, sample_rate=sample_rate))
     recipe = replace(reading.recipe, epochs=epochs)
     open_run(run, "paper", resume=True)
     sides = draw_tracks(music, reading.model, recipe, validation=validation)
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--reading", action="append", choices=READINGS, help="only this one; may be given again")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--validation", action="append", default=[], help="a folder of MUSIC to hold out")
+    parser.add_argument("--sample-rate", type=int, default=FEATURES.sample_rate, help="less is a quick look")
     parser.add_argument("--export", action="store_true", help="write what was trained as a model, too")
     parser.add_argument("--scalings", action="store_true", help="train nothing: what does silence score?")
     arguments = parser.parse_args()
@@ -116,7 +118,15 @@ def main() -> None:
         print(describe_scalings(arguments.music, validation))
         return
     for name in arguments.reading or READINGS:
-        train_reading(name, arguments.music, arguments.output, validation, arguments.epochs, exported=arguments.export)
+        train_reading(
+            name,
+            arguments.music,
+            arguments.output,
+            validation,
+            arguments.epochs,
+            sample_rate=arguments.sample_rate,
+            exported=arguments.export,
+        )
         row = read_rows(arguments.output / name / LOG_FILE)[-1]
         print(f"| {name} | {row['loss']:.4f} | {row['validation_loss']:.4f} | {row['silence']:.4f} |", flush=True)
 
