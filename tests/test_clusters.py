@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from distributed.client import FutureCancelledError
+from distributed.comm.core import CommClosedError
 
 from musex.batches import extend_songs, find_tasks, read_manifest
 from musex.cli import app as cli
@@ -223,6 +225,13 @@ def test_a_scheduler_that_goes_ends_the_batch_and_another_goes_on(
     assert states["skipped"] >= 1
     assert states["made"] + states["skipped"] == SONGS
     assert {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*-extended*")} == made
+
+
+@pytest.mark.parametrize("error", [CommClosedError("Stream is closed"), FutureCancelledError(key="a", reason="gone")])
+def test_what_dask_raises_without_a_scheduler_is_told_as_that(error: Exception) -> None:
+    told = r"the scheduler at tcp://there:8786 is gone; 0 of 7 songs are done"
+    with pytest.raises(MusexError, match=told), cluster._Watch(None, "tcp://there:8786", 7).told():
+        raise error
 
 
 def test_a_stopped_cluster_leaves_nothing_partial(album: Path, tmp_path: Path) -> None:

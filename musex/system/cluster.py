@@ -68,7 +68,9 @@ def work_on_cluster(
     check_installed()
     check_address(address)
     with _quiet(), _connected(address, workers) as client, held_off():
-        _check_workers(client)
+        watch = _Watch(client, address, len(items))
+        with watch.told():
+            _check_workers(client)
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         run = f"musex-{os.getpid()}-{time.time_ns()}"
         if on_progress is not None:
@@ -86,7 +88,6 @@ def work_on_cluster(
             )
             numbers[future] = number
             future.add_done_callback(ended.put)
-        watch = _Watch(client, address, len(items))
         try:
             while numbers:
                 check_stop()
@@ -97,12 +98,11 @@ def work_on_cluster(
                     continue
                 if future.status == "cancelled":  # by Dask, which lost the scheduler
                     raise watch.lost()
-                item = items[numbers.pop(future)]
+                item, finished = items[numbers.pop(future)], future.status == "finished"
+                with watch.told():
+                    outcome = future.result() if finished else future.exception()
                 watch.done += 1
-                if future.status == "finished":
-                    yield future.result()
-                else:
-                    yield on_failure(item, message=_tell(future.exception())), ()
+                yield outcome if finished else (on_failure(item, message=_tell(outcome)), ())
         finally:
             with suppress(Exception):  # where the scheduler is gone there is nothing left to take back
                 client.cancel(list(numbers), force=True)
@@ -260,6 +260,16 @@ class _Watch:
                 f"workers at {self.address} work on up to {most} songs at a time in one process, which share its "
                 "memory: start them with --nthreads 1 --nworkers N"
             )
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell what Dask raises where the scheduler is gone as what it is, a MusexError."""
+        from distributed.client import FutureCancelledError
+
+        try:
+            yield
+        except (OSError, FutureCancelledError) as error:
+            raise self.lost() from error
 
     def lost(self) -> MusexError:
         """What to raise where the scheduler is gone."""
