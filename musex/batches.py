@@ -435,15 +435,23 @@ def _one_by_one(tasks: Iterable[Task], work: _Work, on_progress: OnSongProgress 
 def _side_by_side(
     tasks: Sequence[Task], work: _Work, jobs: int, on_progress: OnSongProgress | None
 ) -> Iterator[Outcome]:
-    def report(task: Task, stage: str, done: float) -> None:
-        if on_progress is not None:
-            on_progress(task.song, stage, done)
-
     extend = partial(_extend, work=work)
-    for outcome, warnings in work_side_by_side(extend, tasks, jobs, on_progress and report):
-        for warning in warnings:
-            logger.warning(warning)
-        yield replace(outcome, warnings=warnings)
+    for outcome, warnings in work_side_by_side(extend, tasks, jobs, _by_task(on_progress)):
+        yield _warned(outcome, warnings)
+
+
+def _by_task(on_progress: OnSongProgress | None) -> Callable[[Task, str, float], None] | None:
+    """What to tell the progress of tasks to that other processes work on."""
+    if on_progress is None:
+        return None
+    return lambda task, stage, done: on_progress(task.song, stage, done)
+
+
+def _warned(outcome: Outcome, warnings: tuple[str, ...]) -> Outcome:
+    """An outcome with the warnings that another process logged, logged here as well."""
+    for warning in warnings:
+        logger.warning(warning)
+    return replace(outcome, warnings=warnings)
 
 
 def _on_cluster(
@@ -451,21 +459,15 @@ def _on_cluster(
 ) -> Iterator[Outcome]:
     from musex.system.cluster import work_on_cluster  # takes asyncio along
 
-    def report(task: Task, stage: str, done: float) -> None:
-        if on_progress is not None:
-            on_progress(task.song, stage, done)
-
     seen = [_absolute(task) for task in tasks]  # workers have folders of their own that they run in
     model = None if work.model is None else Path(work.model).absolute()
     extend = partial(_extend_there, work=replace(work, model=model))
     known = dict(zip(seen, tasks, strict=True))
     failed = partial(Outcome, state="failed")
     for outcome, warnings in work_on_cluster(
-        extend, seen, address, workers, on_failure=failed, on_progress=on_progress and report
+        extend, seen, address, workers, on_failure=failed, on_progress=_by_task(on_progress)
     ):
-        for warning in warnings:
-            logger.warning(warning)
-        yield replace(outcome, task=known[outcome.task], warnings=warnings)
+        yield _warned(replace(outcome, task=known[outcome.task]), warnings)
 
 
 def _absolute(task: Task) -> Task:

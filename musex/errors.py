@@ -24,6 +24,11 @@ class DatasetError(MusexError):
     """A folder of music cannot be trained or evaluated on."""
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """ "; did you mean X?" where something known is nearly what was written, else nothing."""
     nearest = get_close_matches(word, list(known), n=1, cutoff=0.7)

@@ -9,7 +9,7 @@ import soxr
 from musex.config import FEATURES, LONG_STEPS, FeatureConfig
 from musex.system.arrays import Array
 from musex.system.spools import Spool, in_blocks, let_go
-from musex.system.threads import share_out
+from musex.system.threads import work_in_threads
 
 MIXED_SECONDS = 60  # of a song, mixed and resampled at once
 BLOCK_FRAMES = 256  # frames transformed at once: they stay in the processor's cache, however long a song is
@@ -139,7 +139,7 @@ def analyse_frames(mono: Array, config: FeatureConfig = FEATURES) -> tuple[Array
         log_mel[block] = to_log_mel(magnitude, config)
         chroma[block] = magnitude @ chroma_filters(config)
 
-    share_out(analyse_block, frame_blocks(frames))
+    work_in_threads(analyse_block, frame_blocks(frames))
     return log_mel, chroma
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from musex.config import LONG_STEPS
 from musex.planning.material import Limits, Material
 from musex.system.arrays import Array
-from musex.system.threads import share_out
+from musex.system.threads import work_in_threads
 
 ODD_PARTNERS = 4  # of each step, whatever the beat, so that every duration can be reached
 ODD_KIND = 2  # their number among the kinds of `Jumps`
@@ -211,7 +211,7 @@ def find_jumps(rows: Array, limits: Limits, material: Material | None = None, *,
         best, costs[rows_here, over:] = _best_partners(found, distances, limits, kept)
         targets[rows_here, over:] = columns[best]
 
-    share_out(fill_block, range(limits.first_leave, min(limits.last, steps - 1) + 1, block))
+    work_in_threads(fill_block, range(limits.first_leave, min(limits.last, steps - 1) + 1, block))
     return Jumps(targets, costs, (over, kept - odd, odd))
 
 

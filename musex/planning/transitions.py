@@ -22,7 +22,7 @@ from musex.analysis.song_analysis import Analysis
 from musex.config import FEATURES, LONG_STEPS, TRANSITION_QUESTIONS
 from musex.prediction.transition_head import TransitionHead
 from musex.system.arrays import Array
-from musex.system.threads import share_out
+from musex.system.threads import work_in_threads
 
 BORDERS = (0, 2, 5, 10, 20, 40, 80, 160)  # steps from the jump between which distances are pooled
 REACHES = (25, 100, 200)  # frames on each side of a jump over which attacks are compared
@@ -98,7 +98,7 @@ def _strips_of_all(analysis: Analysis, leaves: Array, enters: Array) -> Array:
         if len(these):
             strips[these] = _strips_of_block(analysis, first, leaves[these], enters[these])
 
-    share_out(fill_block, range(0, analysis.steps, BLOCK))
+    work_in_threads(fill_block, range(0, analysis.steps, BLOCK))
     return strips
 
 
@@ -151,7 +151,7 @@ def _strips_of_jumps(analysis: Analysis, leaves: Array, enters: Array) -> Array:
         these = order[first : first + JUMPS_ON_DIAGONALS]
         strips[these] = _strips_along(rows, borders, leaves[these], enters[these])
 
-    share_out(fill_block, range(0, len(order), JUMPS_ON_DIAGONALS))
+    work_in_threads(fill_block, range(0, len(order), JUMPS_ON_DIAGONALS))
     return strips
 
 

@@ -20,7 +20,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from musex.errors import MusexError
+from musex.errors import MusexError, one_line
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import temporary_folder
 from musex.system.signals import check_stop, end_process, held_off
@@ -127,7 +127,7 @@ def _check_workers(client: Any) -> None:
     """Refuse workers that cannot take what they are given, and would end at it; raises MusexError."""
     for worker, answer in client.run(_answer, on_error="return").items():
         if isinstance(answer, Exception):
-            lacks = f"lacks {answer.name}" if isinstance(answer, ModuleNotFoundError) else f"fails: {_reason(answer)}"
+            lacks = f"lacks {answer.name}" if isinstance(answer, ModuleNotFoundError) else f"fails: {one_line(answer)}"
             raise MusexError(f"the worker at {worker} {lacks}; install the same musex there, with its extra: {CURE}")
 
 
@@ -171,11 +171,11 @@ def _connected(address: str, workers: int | None) -> Iterator[Any]:
         except TypeError as error:  # so Dask says that there is no certificate
             raise MusexError(
                 f"{address} asks for certificates: name their files in Dask's settings, distributed.comm.tls.ca-file, "
-                f"client.cert and client.key ({_reason(error)})"
+                f"client.cert and client.key ({one_line(error)})"
             ) from error
         except (OSError, ValueError, MemoryError) as error:
             raise MusexError(
-                f"no Dask scheduler answers at {address} ({_reason(error)}); start one by `dask scheduler`, or use "
+                f"no Dask scheduler answers at {address} ({one_line(error)}); start one by `dask scheduler`, or use "
                 f"{LOCAL}"
             ) from error
         stack.callback(_close, client)
@@ -280,11 +280,6 @@ class _Watch:
         return f"{self.done} of {songs} are done, and skipped when the same command is run again"
 
 
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
-
-
 def _tell(error: BaseException | None) -> str:
     """Why there is no result, for who gave the work."""
     from distributed import KilledWorker
@@ -293,7 +288,7 @@ def _tell(error: BaseException | None) -> str:
         return "several workers were killed at it, perhaps for lack of memory; it is given up"
     if isinstance(error, ModuleNotFoundError):
         return f"a worker lacks {error.name}; install the same musex there, with its extra: {CURE}"
-    return f"a worker failed at it: {type(error).__name__}: {_reason(error or RuntimeError())}"
+    return f"a worker failed at it: {type(error).__name__}: {one_line(error or RuntimeError())}"
 
 
 def _hear(on_progress: Callable[[Item, str, float], None], items: Sequence[Item], event: tuple[float, Any]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from musex.errors import AudioError, MusexError, suggest
+from musex.errors import AudioError, MusexError, one_line, suggest
 
 CURE = "pip install 'musex[cluster]'"
 STORES = {"s3": "s3fs", "gs": "gcsfs", "memory": "fsspec"}  # what can be named, and what is needed for it
@@ -99,7 +99,7 @@ def _faults() -> tuple[type[Exception], ...]:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return one_line(error).rstrip(".")
 
 
 def _cure(error: BaseException) -> str:

@@ -18,7 +18,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def share_out(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def work_in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """What `work` returns for each item, in order, worked out by up to `MOST_THREADS`, on a core each.
 
     NumPy lets other threads run while it is at work on arrays; what takes Python's time gains nothing by it.

@@ -25,7 +25,7 @@ import numpy as np
 from musex.analysis.features import analyse
 from musex.audio.reading import read_song
 from musex.config import FEATURES
-from musex.errors import AudioError, DatasetError, MusexError
+from musex.errors import AudioError, DatasetError, MusexError, one_line
 from musex.system.arrays import Array, load_array, save_array
 from musex.system.cluster import work_on_cluster
 from musex.system.json_files import check_types, parse_json, read_json_text
@@ -323,7 +323,7 @@ def hear(source: tuple[Path, str]) -> Heard:
         song = read_song(path)
         features = analyse(song.samples, song.sample_rate).astype(np.float16)
     except (AudioError, OSError, MemoryError) as error:
-        return Heard(path, key, problem=" ".join(str(error).split()) or type(error).__name__)
+        return Heard(path, key, problem=one_line(error))
     return Heard(path, key, features, find_fault(features))
 
 

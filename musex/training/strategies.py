@@ -85,7 +85,7 @@ class Sharing:
             yield from range(start, start + share)
             start += batch_size
 
-    def share_out(self, data: Any) -> Any:
+    def distribute(self, data: Any) -> Any:
         """An iterator over batches for this worker's replicas, of a pipeline of theirs one after another."""
         return iter(self.strategy.distribute_datasets_from_function(lambda _: data))
 

@@ -332,7 +332,7 @@ def draw_batches(
     target = tf.TensorSpec((model.horizon_steps, model.features.n_mels))
     data = tf.data.Dataset.from_generator(examples, output_signature=(rows, target))
     data = data.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return sharing.share_out(data.batch(config.batch_size // sharing.replicas, drop_remainder=True).prefetch(4))
+    return sharing.distribute(data.batch(config.batch_size // sharing.replicas, drop_remainder=True).prefetch(4))
 
 
 def split_window(window: Window) -> tuple[dict[str, np.ndarray], np.ndarray]:
