@@ -14,12 +14,14 @@ from musex.audio.inputs import SongFile, read_logged
 from musex.audio.reading import check_song
 from musex.audio.song import Samples, Song
 from musex.audio.writing import check_output, pipe_song
+from musex.config import FEATURES
 from musex.errors import MusexError
 from musex.exports.formats import check_exports, save_exports
 from musex.extension import model_of
 from musex.planning.edits import Edit, edit_plan
 from musex.planning.measures import measure_plan
 from musex.planning.planner import Planner
+from musex.planning.variations import Barred, plan_apart
 from musex.plans import Plan, read_plan
 from musex.prediction.model import Model, WaveformModel, load_model
 from musex.rendering.generative import continue_song
@@ -269,6 +271,8 @@ class _Maker:
                 **vars(settings),
             )
             return self.finish(made, output)
+        if unlike and self.seconds is not None and (plan := self.plan_apart(settings, unlike)):
+            return self.finish(plan, output)
         planner = Planner(song, model, seconds=self.seconds, settings=settings, unlike=unlike)
         if output is not None and is_streamed_alike(planner):
             try:
@@ -288,6 +292,23 @@ class _Maker:
             except BegunAnewError:
                 logger.info("what was written is no longer planned: planning first")
         return self.finish(planner.finish(partial(self.report, "Predicting")), output)
+
+    def plan_apart(self, settings: Settings, found: Sequence[Plan]) -> Plan | None:
+        """A plan that sounds differently from those found; where there is none, that is told."""
+
+        def planner(barred: Barred = ()) -> Planner:
+            wishes = replace(settings, forbid=(*settings.forbid, *barred))
+            return Planner(self.song, self.model, seconds=self.seconds, settings=wishes, unlike=found)
+
+        bar_seconds = planner().request.bar_steps / FEATURES.steps_per_second
+        tell = partial(self.report, "Predicting")
+        plan = plan_apart(lambda barred: planner(barred).finish(), found, bar_seconds=bar_seconds, on_progress=tell)
+        if plan is None:
+            logger.warning(
+                f"version {len(found) + 1} sounds like one before it: the song has no other way through it in this "
+                "duration; ask for fewer versions, another duration or more --novelty"
+            )
+        return plan
 
     def finish(self, plan: Plan, output: Path | None) -> Plan:
         """Find a plan's gain and render it, if there is an output; the plan."""

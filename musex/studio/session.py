@@ -18,6 +18,7 @@ from musex.audio.song import Samples, Song
 from musex.config import LONGEST_OUTPUT_SECONDS
 from musex.errors import DurationError, MusexError
 from musex.inspection import SongInfo, info
+from musex.planning.variations import share_in_common
 from musex.plans import Plan
 from musex.prediction.model import Model
 from musex.rendering.stitch import render
@@ -26,7 +27,6 @@ from musex.studio.history import History, Lock, Step
 from musex.studio.keeping import find_kept, keep
 from musex.studio.pictures import describe_plan, describe_song, song_peaks, tell_seams
 from musex.studio.sounds import MOST_BYTES, SAMPLE_BYTES, Sound, SupersededError
-from musex.studio.variants import share_in_common
 from musex.views.reports import describe_path
 
 logger = logging.getLogger(__name__)

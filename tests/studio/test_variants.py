@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from musex.planning.variations import MOST_SHARED, SAME_SHARE, share_in_common
 from musex.studio import editing, variants
 from musex.studio.session import Session
 from tests.studio.conftest import EXAMPLES, Studio
@@ -22,9 +23,9 @@ def test_versions_sound_differently_and_keep_what_is_locked(name: str, studio: S
     session.begin(lambda: editing.lock(session, 1, True)).result(60)
     make(session)
     assert len(session.versions) == variants.VERSIONS
-    shares = [variants.share_in_common(one, other) for one, other in combinations((plan, *session.versions), 2)]
-    assert max(shares) < variants.SAME_SHARE
-    assert sum(share > variants.MOST_SHARED for share in shares) <= 2
+    shares = [share_in_common(one, other) for one, other in combinations((plan, *session.versions), 2)]
+    assert max(shares) < SAME_SHARE
+    assert sum(share > MOST_SHARED for share in shares) <= 2
     jump = plan.seams[0].leave, plan.seams[0].enter
     for version in session.versions:
         assert version.frames == plan.frames
@@ -33,8 +34,3 @@ def test_versions_sound_differently_and_keep_what_is_locked(name: str, studio: S
     session.begin(lambda: variants.choose_version(session, 2)).result(60)
     assert session.plan == session.versions[2]
     assert [(session.plan.seams[number - 1].leave) for number in session.step.locked_numbers] == [jump[0]]
-
-
-def test_what_sounds_the_same_shares_all(studio: Studio) -> None:
-    session, _ = studio.open(EXAMPLES / "groove.mp3")
-    assert variants.share_in_common(session.plan, session.plan) == 1.0
