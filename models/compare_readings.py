@@ -4,9 +4,10 @@
     python models/compare_readings.py MUSIC/ OUTPUT/ --scalings --validation FOLDER ...
 
 Each reading differs in one thing from the recipe with own units: the scaling of the audio, the learning rate, or the
-widths of the hidden layers. Losses are kept in OUTPUT/READING/losses.csv, with what silence scores at that scaling.
-A reading that was trained goes on where it ended; `--export` writes it as a model beside its losses. `--scalings`
-trains nothing, and prints what silence scores however the audio may have been scaled.
+widths of the hidden layers; `shared-0.001` tells whether it takes own units at all. Losses are kept in
+OUTPUT/READING/losses.csv, with what silence scores at that scaling. A reading that was trained goes on where it ended;
+`--export` writes it as a model beside its losses. `--scalings` trains nothing, and prints what silence scores however
+the audio may have been scaled.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from musex.config import FEATURES, WaveformConfig
 from musex.system.arrays import Array, load_array
 from musex.training.dataset import Track, describe_split
 from musex.training.networks import keras
+from musex.training.networks.adam import Adam
 from musex.training.networks.paper import build_paper
 from musex.training.runs import LOG_FILE, export, open_run, read_rows, save_settings
 from musex.training.waveform import ReferenceConfig, draw_tracks, fit, load_clip
@@ -39,6 +41,7 @@ READINGS = {
     "rate-0.001": Reading(recipe=ReferenceConfig(learning_rate=1e-3)),
     "rate-0.0003": Reading(recipe=ReferenceConfig(learning_rate=3e-4)),
     "rate-0.0001": Reading(recipe=ReferenceConfig(learning_rate=1e-4)),
+    "shared-0.001": Reading(model=WaveformConfig(), recipe=ReferenceConfig(learning_rate=1e-3)),
     "widths-falling": Reading(model=WaveformConfig(hidden="own", widths=(512, 256, 128, 64))),
     "widths-512": Reading(model=WaveformConfig(hidden="own", widths=(512, 512, 512, 512))),
 }
@@ -90,7 +93,7 @@ def train_reading(
         **describe_split(*sides),
     }
     save_settings(run, settings)
-    network.compile(keras.optimizers.Adam(recipe.learning_rate), loss="mse", jit_compile=False)
+    network.compile(Adam(recipe.learning_rate), loss="mse", jit_compile=False)
     network.optimizer.build(network.trainable_variables)
     learned, held = (np.array([clip_of(track, reading) for track in tracks]) for tracks in sides)
     fit(network, learned, held, run=run, model=reading.model, config=recipe, minutes=None, on_epoch=print)

@@ -20,6 +20,7 @@ from musex.system.arrays import Array, load_array, save_array
 from musex.system.processes import peak_memory_mb
 from musex.training.dataset import Track, cache_file, describe_split, find_tracks, split_tracks
 from musex.training.networks import keras
+from musex.training.networks.adam import Adam
 from musex.training.networks.lstm import build_lstm
 from musex.training.networks.paper import build_paper
 from musex.training.runs import (
@@ -87,7 +88,7 @@ def train_reference(
     }
     save_settings(run, settings)
     # XLA compiles the unrolled units for minutes.
-    learner.compile(keras.optimizers.Adam(config.learning_rate), loss="mse", jit_compile=False)
+    learner.compile(Adam(config.learning_rate), loss="mse", jit_compile=False)
     learner.optimizer.build(learner.trainable_variables)
     heard, examined = (np.array([load_clip(track, model, config) for track in tracks]) for tracks in (learned, held))
     fit(learner, heard, examined, run=run, model=model, config=config, minutes=minutes, on_epoch=on_epoch)

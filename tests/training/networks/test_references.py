@@ -28,6 +28,9 @@ from musex.rendering.generative import CROSSFADE_SECONDS, WaveformModel, blend, 
 pytest.importorskip("tensorflow")
 from musex.training import runs
 from musex.training import waveform as references
+from musex.training.networks import keras
+from musex.training.networks.adam import Adam
+from musex.training.networks.paper import WeightedSum
 from musex.training.runs import Checkpoints, Progress, export
 from musex.training.train import draw_losses
 from musex.training.waveform import BUILDERS, LEARNERS, ReferenceConfig, draw_tracks, load_clip, train_reference
@@ -419,3 +422,31 @@ def test_tensorflow_starts_without_a_word(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("musex: error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_adam_as_one_operation_steps_as_keras_does(make_song: Callable[..., Array]) -> None:
+    clips = make_song(20.0, 1000, 1).reshape(4, 5, 1000)
+    steps = []
+    for adam in (keras.optimizers.Adam(0.01), Adam(0.01)):
+        keras.utils.set_random_seed(0)
+        network = BUILDERS["paper"](OWN)
+        begun = network.get_weights()
+        network.compile(adam, loss="mse", jit_compile=False)
+        losses = [float(network.train_on_batch(clips[:, :3], clips[:, 3:])) for _ in range(5)]
+        moved = [after - before for after, before in zip(network.get_weights(), begun, strict=True)]
+        steps.append([np.array(losses), *moved, *(variable.numpy() for variable in adam.variables)])
+    for theirs, ours in zip(*steps, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-2, abs=1e-4)
+    assert np.abs(steps[1][1]).max() > 0.01
+
+
+def test_a_weighted_sum_is_a_dense_unit() -> None:
+    vectors = np.random.default_rng(0).standard_normal((2, 3, 50)).astype(np.float32)
+    layer = WeightedSum()
+    layer.build(vectors.shape)
+    layer.bias.assign([0.5])
+    dense = keras.layers.Dense(1)
+    dense.build((2, 50, 3))
+    dense.set_weights(layer.get_weights())
+    expected = np.array(dense(vectors.transpose(0, 2, 1)))[:, :, 0]
+    assert np.array(layer(vectors)) == pytest.approx(expected, abs=1e-6)
