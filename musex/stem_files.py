@@ -24,7 +24,7 @@ from musex.rendering.outputs import Sound, made_by, title_of, write_together
 from musex.rendering.stems import changed_stems
 from musex.rendering.stitch import check_plan, render, render_stem
 from musex.separation.separated import check_stems, stems_of
-from musex.separation.stem_folders import read_stem, stem_of
+from musex.separation.stem_folders import files_in, read_stem, stem_of
 from musex.settings import STEMS, Settings
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import made_folder, name_beside
@@ -103,7 +103,7 @@ def render_stems(
 
     Args:
         plan_path: What `extend_file` wrote.
-        files: As long as the song, at its rate and with as many channels.
+        files: As long as the song, at its rate and with as many channels; a folder stands for the stems in it.
         folder: Where the outputs go, called as the files are (wav where their format is not written); made where it is
             missing. Without it `<stem>-stems` beside the plan.
         mix: As in `musex.extend`, in place of the plan's own; the levels are as given, however loud that is.
@@ -120,7 +120,7 @@ def render_stems(
     report = on_progress or ignore_progress
     found = Path(song_path) if song_path is not None else find_song(plan, Path(plan_path))
     check_song(found)
-    sources = [Path(file) for file in files]
+    sources = [source for path in map(Path, files) for source in (files_in(path) if path.is_dir() else [path])]
     for source in sources:
         check_song(source)
     target = _folder_of(folder) if folder is not None else name_beside(plan_path, "-stems")

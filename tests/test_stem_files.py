@@ -158,6 +158,19 @@ def test_cuts_of_stems_add_up_to_the_output(work: Work) -> None:
     np.testing.assert_array_equal(drums[50_200:], work.stems["drums"][10_200:])
 
 
+def test_a_folder_stands_for_the_stems_in_it(work: Work) -> None:
+    write(work.folder / "stems" / "mix.wav", work.stems["bass"])  # which `musex stems --mix` leaves beside them
+    (work.folder / "stems" / "notes.txt").write_text("no music")
+    _, outputs = musex.render_stems(work.plan(), [work.folder / "stems"], work.folder / "out")
+    assert {path.name for path in outputs} == {file.name for file in work.files}
+    takes = write(work.folder / "takes" / "guitar.wav", work.stems["bass"]).parent
+    _, outputs = musex.render_stems(work.plan(), [takes], work.folder / "out2")
+    assert [path.name for path in outputs] == ["guitar.wav"]
+    (work.folder / "empty").mkdir()
+    with pytest.raises(MusexError, match="empty has no music file"):
+        musex.render_stems(work.plan(), [work.folder / "empty"], work.folder / "out3")
+
+
 def test_what_a_plan_changes_of_stems_is_changed_in_files_of_their_names(work: Work) -> None:
     turn = Turn("bass", 20_000, 8_000, 60_000, -6.0, 1_000)
     mix: Mix = (("voice", ((0.0, None), (3.0, 0.0))),)

@@ -409,7 +409,9 @@ def render(
     stems: Annotated[
         list[Path] | None,
         typer.Option(
-            "--stems", metavar="FILES", help="Play the plan on the song's own stems or tracks, each to a file in -o."
+            "--stems",
+            metavar="FILES",
+            help="Play the plan on the song's own stems or tracks, or a folder of them, each to a file in -o.",
         ),
     ] = None,
     export: ExportOption = None,

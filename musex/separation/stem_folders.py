@@ -21,6 +21,18 @@ def stem_of(path: Path) -> StemName | None:
     return next((name for name in STEMS if name == path.stem.lower()), None)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The music files of a folder that add up to a song: those called as stems are, or all where none is.
+
+    Raises:
+        MusexError: There is none.
+    """
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in READABLE and path.is_file()]
+    if not files:
+        raise MusexError(f"{folder} has no music file: name the stems or tracks of a song, or a folder of them")
+    return [path for path in files if stem_of(path)] or files
+
+
 def read_stem(path: Path, song: Song, name: str = "the song") -> Song:
     """A stem of a song from its file; raises MusexError where its rate, channels or length are not the song's."""
     stem = read_logged(path, silent=True)

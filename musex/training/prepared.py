@@ -11,7 +11,6 @@ All is written whole or not at all, the index last: whatever ends `prepare`, the
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from musex.system.cluster import work_on_cluster
 from musex.system.json_files import check_types, parse_json, read_json_text
 from musex.system.progress import OnProgress, ignore_progress
 from musex.system.side_files import LEFTOVER, locked, save_text
+from musex.system.threads import usable_cores
 from musex.system.workers import work_side_by_side
 from musex.training.dataset import CACHE_FOLDER, FEATURE_VERSION, Track, feature_key, find_tracks
 
@@ -153,7 +153,7 @@ def prepare(
     with locked(out) as own:
         if own is False:
             raise DatasetError(f"{out} is being prepared by another process: wait for its end")
-        return _Store(dataset, out, shard_bytes).fill(paths, jobs or os.cpu_count() or 1, cluster, on_track)
+        return _Store(dataset, out, shard_bytes).fill(paths, jobs or usable_cores(), cluster, on_track)
 
 
 def _check_out(out: Path) -> None:
