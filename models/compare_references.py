@@ -12,6 +12,7 @@ import json
 import statistics
 from collections.abc import Sequence
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from musex.views.plots import DrawnStretch, plot_stretches, save_figure
 
 Array = np.ndarray[Any, Any]
 Rows = list[dict[str, float]]
-PARTS = 3  # equal times at which all are read
+PARTS = 4  # into which the epochs are divided that all runs have; losses are read after each
 
 
 def seconds_per_epoch(rows: Rows) -> float:
@@ -32,25 +33,21 @@ def seconds_per_epoch(rows: Rows) -> float:
     return statistics.median([b["seconds"] - a["seconds"] for a, b in pairwise(rows)] or [rows[0]["seconds"]])
 
 
-def describe_mse(row: dict[str, float] | None) -> str:
-    """ "training / validation" of an epoch."""
-    if row is None:
-        return "–"
+def describe_mse(row: dict[str, float]) -> str:
+    """ "training / validation" of an epoch; a dash where it was not validated."""
     losses = (row["loss"], row["validation_loss"])
-    return " / ".join(f"{loss:.3f}" if loss < 1000 else f"{loss:.0e}" for loss in losses)
-
-
-def last_by(rows: Rows, seconds: float) -> dict[str, float] | None:
-    """The last epoch that was finished by then."""
-    return next((row for row in reversed(rows) if row["seconds"] <= seconds), None)
+    return " / ".join("–" if isnan(loss) else f"{loss:.3f}" if loss < 1000 else f"{loss:.0e}" for loss in losses)
 
 
 def compare(folders: Sequence[Path]) -> str:
-    """Weights, cost, and MSE at the end, at equal epochs and at equal time, as Markdown; silence scores 1."""
+    """Weights, cost, and MSE at the end and after equal epochs, as Markdown; silence scores 1."""
     names = [folder.name.removesuffix("-run") for folder in folders]
     runs = [read_rows(folder / LOG_FILE) for folder in folders]
     settings = [json.loads((folder / SETTINGS_FILE).read_text("utf-8")) for folder in folders]
-    best = [min(rows, key=lambda row: row["validation_loss"]) for rows in runs]
+    best = [
+        min((row for row in rows if not isnan(row["validation_loss"])), key=lambda row: row["validation_loss"])
+        for rows in runs
+    ]
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(runs) + 1) + "|"]
 
     def add(title: str, *cells: str) -> None:
@@ -62,13 +59,9 @@ def compare(folders: Sequence[Path]) -> str:
     add("peak memory, MB", *(f"{max(row['peak_memory_mb'] for row in rows):.0f}" for rows in runs))
     add("MSE at the end, training / validation", *(describe_mse(rows[-1]) for rows in runs))
     add("best validation epoch", *(f"{row['epoch'] + 1:.0f}: {describe_mse(row)}" for row in best))
-    shared = min(map(len, runs))
-    for epochs in sorted({round(shared * (part + 1) / PARTS) for part in range(PARTS)} - {0}):
+    fewest = min(map(len, runs))
+    for epochs in sorted({round(fewest * (part + 1) / PARTS) for part in range(PARTS)} - {0, *map(len, runs)}):
         add(f"MSE after {epochs} epochs", *(describe_mse(rows[epochs - 1]) for rows in runs))
-    shared_seconds = min(rows[-1]["seconds"] for rows in runs)
-    for part in range(PARTS):
-        seconds = shared_seconds * (part + 1) / PARTS
-        add(f"MSE after {seconds / 60:.1f} min", *(describe_mse(last_by(rows, seconds)) for rows in runs))
     return "\n".join(lines)
 
 

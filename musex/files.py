@@ -271,7 +271,7 @@ class _Maker:
                 **vars(settings),
             )
             return self.finish(made, output)
-        if unlike and self.seconds is not None and (plan := self.plan_apart(settings, unlike)):
+        if unlike and self.seconds is not None and (plan := self.vary(settings, unlike)):
             return self.finish(plan, output)
         planner = Planner(song, model, seconds=self.seconds, settings=settings, unlike=unlike)
         if output is not None and is_streamed_alike(planner):
@@ -293,7 +293,7 @@ class _Maker:
                 logger.info("what was written is no longer planned: planning first")
         return self.finish(planner.finish(partial(self.report, "Predicting")), output)
 
-    def plan_apart(self, settings: Settings, found: Sequence[Plan]) -> Plan | None:
+    def vary(self, settings: Settings, found: Sequence[Plan]) -> Plan | None:
         """A plan that sounds differently from those found; where there is none, that is told."""
 
         def planner(barred: Barred = ()) -> Planner:
