@@ -216,18 +216,20 @@ def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
     if not rows:
         raise MusexError("there are no losses to draw: no epoch has been trained yet")
     panels = MSE_PANELS if "silence" in rows[0] else ERROR_PANELS
-    epochs = [row["epoch"] + 1 for row in rows]
     figure = Figure(figsize=(9, 1.5 + 3 * len(panels)), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axis, panel in zip(axes, panels, strict=True):
+        highest = 0.0
         for name, label in panel.curves.items():
-            values = [row[name] for row in rows]
-            beyond = f" (up to {max(values):.3g})" if max(values) > panel.top else ""
+            measured = [row for row in rows if not np.isnan(row[name])]  # not every epoch need be validated
+            epochs, values = [row["epoch"] + 1 for row in measured], [row[name] for row in measured]
+            beyond = f" (up to {max(values):.3g})" if max(values, default=0.0) > panel.top else ""
+            highest = max([highest, *values])
             points = "." if len(rows) < FEW_EPOCHS else ""  # one alone would be no line
             axis.plot(epochs, values, LINES.get(name, "-"), marker=points, label=label + beyond)
         axis.set_ylabel(panel.unit)
         axis.set_yscale(panel.scale)
-        if max(row[name] for row in rows for name in panel.curves) > panel.top:
+        if highest > panel.top:
             axis.set_ylim(0.0, panel.top)
         axis.legend()
         axis.grid(alpha=0.3)

@@ -185,6 +185,10 @@ def test_losses_of_a_reference_stand_beside_silence() -> None:
     (axis,) = plot_losses([rows[0] | {"validation_loss": 1e11}, *rows]).axes
     assert axis.get_ylim() == (0.0, 2.0)
     assert axis.lines[1].get_label() == "Validation (up to 1e+11)"
+    (axis,) = plot_losses([rows[0], rows[1] | {"validation_loss": np.nan}, *rows[2:]]).axes
+    np.testing.assert_allclose(np.array(axis.lines[1].get_xdata()), [1, 3, 4])
+    (axis,) = plot_losses([row | {"loss": np.nan} for row in rows]).axes
+    assert len(np.array(axis.lines[0].get_xdata())) == 0
 
 
 def test_losses_of_the_pointer_are_drawn_with_the_learning_rate() -> None:
