@@ -59,12 +59,12 @@ NEEDS_MIR_EVAL = "needs mir_eval: pip install 'musex[evaluate]'"
 
 
 def load_models(paths: Sequence[Path]) -> dict[str, Model | WaveformModel]:
-    """The packaged model as "musex", and those at `paths` by the names of their files or folders."""
+    """The packaged model as "musex", and those at `paths` by their networks, or by their files' or folders' names."""
     models: dict[str, Model | WaveformModel] = {"musex": load_model()}
     for path in paths:
         model: Model | WaveformModel = load_model(path)
-        name = path.stem if isinstance(model, Model) else model.name
-        models[name if name not in models else str(path)] = model
+        names = [path.stem] if isinstance(model, Model) else [model.name, path.name]
+        models[next((name for name in names if name not in models), str(path))] = model
     return models
 
 
