@@ -25,7 +25,7 @@ from musex.views.plots import DrawnStretch, plot_stretches, save_figure
 
 Array = np.ndarray[Any, Any]
 Rows = list[dict[str, float]]
-PARTS = 4  # into which the epochs are divided that all runs have; losses are read after each
+PARTS = 2  # into which the epochs are divided that all runs have; losses are read after each
 
 
 def seconds_per_epoch(rows: Rows) -> float:
@@ -60,7 +60,7 @@ def compare(folders: Sequence[Path]) -> str:
     add("MSE at the end, training / validation", *(describe_mse(rows[-1]) for rows in runs))
     add("best validation epoch", *(f"{row['epoch'] + 1:.0f}: {describe_mse(row)}" for row in best))
     fewest = min(map(len, runs))
-    for epochs in sorted({round(fewest * (part + 1) / PARTS) for part in range(PARTS)} - {0, *map(len, runs)}):
+    for epochs in sorted({round(fewest * (part + 1) / PARTS) for part in range(PARTS)} - {0}):
         add(f"MSE after {epochs} epochs", *(describe_mse(rows[epochs - 1]) for rows in runs))
     return "\n".join(lines)
 
