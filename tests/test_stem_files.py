@@ -164,6 +164,7 @@ def test_a_folder_stands_for_the_stems_in_it(work: Work) -> None:
     _, outputs = musex.render_stems(work.plan(), [work.folder / "stems"], work.folder / "out")
     assert {path.name for path in outputs} == {file.name for file in work.files}
     takes = write(work.folder / "takes" / "guitar.wav", work.stems["bass"]).parent
+    (takes / "._guitar.wav").write_bytes(b"what a Mac notes of a file beside it")
     _, outputs = musex.render_stems(work.plan(), [takes], work.folder / "out2")
     assert [path.name for path in outputs] == ["guitar.wav"]
     (work.folder / "empty").mkdir()

@@ -28,6 +28,7 @@ def files_in(folder: Path) -> list[Path]:
         MusexError: There is none.
     """
     files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in READABLE and path.is_file()]
+    files = [path for path in files if not path.name.startswith(".")]  # a Mac's notes, a killed run's remains
     if not files:
         raise MusexError(f"{folder} has no music file: name the stems or tracks of a song, or a folder of them")
     return [path for path in files if stem_of(path)] or files

@@ -19,15 +19,15 @@ def make_versions(session: "Session", options: dict[str, Any]) -> None:
     """Other plans of the same wishes, four where the song has so many ways; seams that are locked stay."""
     step, found = session.step, [session.plan]
     locked = [step.plan.seams[number - 1] for number in step.locked_numbers]
-    for number in range(VERSIONS):
-        wishes = {**options, "seed": session.plan.settings.seed + number + 1}
 
-        def make(barred: Barred, wishes: dict[str, Any] = wishes) -> Plan:
-            return _plan(session, found, {**wishes, "forbid": (*wishes["forbid"], *barred)})
+    def make(barred: Barred) -> Plan:
+        seed, forbid = step.plan.settings.seed + len(found), (*options["forbid"], *barred)
+        return _plan(session, found, {**options, "seed": seed, "forbid": forbid})
 
-        def tell(done: float, number: int = number) -> None:
-            session.tell("Making versions", (number + done) / VERSIONS)
+    def tell(done: float) -> None:
+        session.tell("Making versions", (len(found) - 1 + done) / VERSIONS)
 
+    while len(found) <= VERSIONS:
         made = plan_apart(make, found, bar_seconds=bar_seconds(session.info), stay=locked, on_progress=tell)
         if made is None:
             break

@@ -223,8 +223,9 @@ def plot_losses(rows: list[dict[str, float]], *, title: str = "") -> Figure:
         for name, label in panel.curves.items():
             measured = [row for row in rows if not np.isnan(row[name])]  # not every epoch need be validated
             epochs, values = [row["epoch"] + 1 for row in measured], [row[name] for row in measured]
-            beyond = f" (up to {max(values):.3g})" if max(values, default=0.0) > panel.top else ""
-            highest = max([highest, *values])
+            top = max(values, default=0.0)
+            beyond = f" (up to {top:.3g})" if top > panel.top else ""
+            highest = max(highest, top)
             points = "." if len(rows) < FEW_EPOCHS else ""  # one alone would be no line
             axis.plot(epochs, values, LINES.get(name, "-"), marker=points, label=label + beyond)
         axis.set_ylabel(panel.unit)
